@@ -1,0 +1,115 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import manifest from '../package.json' with { type: 'json' }
+import { root, run, runNode } from './support/child.ts'
+
+describe('the tarball', () => {
+  let packed: string[] = []
+
+  beforeAll(async () => {
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--json'])
+    const [tarball] = JSON.parse(stdout) as { files: { path: string }[] }[]
+    packed = tarball?.files.map(({ path }) => path) ?? []
+  }, 60_000)
+
+  test('has only dist, the sources, the charts and the pages every package has', () => {
+    const rooms = new Set(packed.map((path) => path.split('/')[0]))
+    const allowed = ['dist', 'src', 'machines', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']
+    expect([...rooms].toSorted()).toEqual(allowed.toSorted())
+  })
+
+  test('has every file that exports and sideEffects name', () => {
+    const entries = Object.values(manifest.exports).flatMap((entry) =>
+      typeof entry === 'string' ? [entry] : Object.values(entry),
+    )
+    const named = [...entries, ...manifest.sideEffects].map((path) => path.replace('./', ''))
+    expect(named.filter((path) => !packed.includes(path))).toEqual([])
+  })
+
+  test('has no built file whose source is gone; remove dist and build again if it has', () => {
+    const built = packed.filter((path) => path.startsWith('dist/') && path.endsWith('.js'))
+    const sourceOf = (path: string): string => path.replace('dist/', '').replace(/\.js$/, '.ts')
+    expect(built.length).toBeGreaterThan(0)
+    expect(built.filter((path) => !packed.includes(sourceOf(path)))).toEqual([])
+  })
+})
+
+type LockedPackage = {
+  readonly hasInstallScript?: boolean
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+}
+
+type Lock = { readonly packages: Readonly<Record<string, LockedPackage>> }
+
+describe('installing the package', () => {
+  const lock: Lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const { packages } = lock
+
+  test('runs no install script, of a dependency at any depth', () => {
+    const reached = reachedFrom('')
+    expect(reached).toContain('node_modules/eventemitter3')
+    expect(reached).toContain('node_modules/xstate')
+    expect(reached.filter(hasInstallScript)).toEqual([])
+  })
+
+  function reachedFrom(path: string, reached = new Set<string>()): string[] {
+    const { dependencies, optionalDependencies, peerDependencies } = packages[path] ?? {}
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+      const found = locate(name, path)
+      if (found === undefined || reached.has(found)) continue
+      reached.add(found)
+      reachedFrom(found, reached)
+    }
+    return [...reached]
+  }
+
+  /** Where Node finds `name` from inside `path`: the nearest node_modules upwards. */
+  function locate(name: string, path: string): string | undefined {
+    const here = path === '' ? `node_modules/${name}` : `${path}/node_modules/${name}`
+    if (here in packages) return here
+    return path === '' ? undefined : locate(name, path.slice(0, Math.max(0, path.lastIndexOf('/node_modules/'))))
+  }
+
+  /** The lock file says so, or the package itself; npm makes a script of a binding.gyp by itself. */
+  function hasInstallScript(path: string): boolean {
+    const own = join(root, path, 'package.json')
+    const scripts: object = existsSync(own) ? (JSON.parse(readFileSync(own, 'utf8')).scripts ?? {}) : {}
+    const runs = ['preinstall', 'install', 'postinstall'].some((name) => name in scripts)
+    return runs || packages[path]?.hasInstallScript === true || existsSync(join(root, path, 'binding.gyp'))
+  }
+})
+
+describe('importing', () => {
+  test.each([
+    { entry: 'rootcatch', packages: ['eventemitter3', 'xstate'] },
+    { entry: 'rootcatch/machines', packages: ['xstate'] },
+    { entry: 'rootcatch/testing', packages: ['eventemitter3', 'xstate'] },
+  ])('$entry loads no other packages than $packages', async ({ entry, packages }) => {
+    const loaded = await modulesLoadedBy(entry)
+    expect(loaded.length).toBeGreaterThan(0)
+    const names = loaded
+      .map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
+      .filter((name) => name !== undefined)
+    expect([...new Set(names)].filter((name) => !packages.includes(name))).toEqual([])
+  })
+
+  test('rootcatch/machines loads nothing of src', async () => {
+    expect((await modulesLoadedBy('rootcatch/machines')).filter((url) => url.includes('/dist/src/'))).toEqual([])
+  })
+
+  async function modulesLoadedBy(entry: string): Promise<string[]> {
+    const listing = `
+      import { registerHooks } from 'node:module'
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      await import('${entry}')
+      console.log(JSON.stringify(loaded))
+    `
+    const { stdout, stderr, code } = await runNode(['--input-type=module', '-e', listing])
+    if (code !== 0) throw new Error(`import '${entry}' ended with ${code}: ${stderr}`)
+    return JSON.parse(stdout)
+  }
+})

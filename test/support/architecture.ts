@@ -1,0 +1,139 @@
+import { posix } from 'node:path'
+import { cyclesOf, importsOf, type Files, type Import } from './imports.ts'
+
+/** What the files matching `of` may import (`may`), or must not (`mayNot`), and why. */
+type Rule = {
+  readonly of: RegExp
+  readonly because: string
+  /** A target is written `src/run.ts`, `xstate` or `node:fs`, with `type ` in front where only types are taken. */
+  readonly may?: RegExp
+  readonly mayNot?: RegExp
+}
+
+const plainLeaf =
+  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|restart-window)\\.ts'
+const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
+const leaves = `(?:type )?(?:${leaf}|node:.+)`
+const definition = 'src/(?:definition|task|supervisor|actor|plugin|child|task-context)\\.ts'
+const record = 'src/(?:failure|events)\\.ts'
+const contract = 'src/brokers/broker\\.ts'
+const subpath = 'src/(?:bot|crawl|inspect|cli|testing)/.+'
+
+const only = (...patterns: string[]): RegExp => new RegExp(`^(?:${patterns.join('|')})$`)
+
+const rules: readonly Rule[] = [
+  {
+    of: only('machines/.+'),
+    may: only('(?:type )?xstate', '(?:type )?machines/.+'),
+    because: 'a chart imports only xstate, so that it opens in Stately as it is',
+  },
+  {
+    of: only('src/node-version\\.ts'),
+    mayNot: only('.+'),
+    because: 'the version guard imports nothing, for whatever it imports could break on an old Node before it speaks',
+  },
+  {
+    of: only(plainLeaf),
+    may: only(leaves),
+    because: 'leaves import only leaves, so that everything else can use them',
+  },
+  {
+    of: only('src/retry\\.ts'),
+    may: only('(?:type )?src/(?:duration|errors|options|evidence)\\.ts'),
+    because: 'retry decides from durations and options alone, so that it can be tested by a table',
+  },
+  {
+    of: only('src/failure\\.ts'),
+    may: only(leaves),
+    because: 'a failure is a record; what reads it must not come along',
+  },
+  {
+    of: only('src/events\\.ts'),
+    may: only(leaves, '(?:type )?src/failure\\.ts', '(?:type )?eventemitter3'),
+    because: 'events tell what happened; those who watch must not load what acts',
+  },
+  {
+    of: only(definition),
+    may: only(
+      leaves,
+      `(?:type )?${definition}`,
+      `type ${record}`,
+      `type ${contract}`,
+      'type src/run\\.ts',
+      'type xstate',
+      'type @standard-schema/spec',
+    ),
+    because: 'a definition is data: making one runs nothing of the runtime, and a restart applies it again',
+  },
+  {
+    of: only('src/actors/.+'),
+    may: only(
+      leaves,
+      '(?:type )?xstate',
+      `(?:type )?(?:machines/.+|src/actors/.+|${definition}|${record}|${contract}|src/run\\.ts)`,
+      'type @standard-schema/spec',
+    ),
+    because: 'actors bring definitions to life and know nothing of start, system, stores or watchers',
+  },
+  {
+    of: only('src/brokers/.+'),
+    may: only(leaves, `(?:type )?${record}`, '(?:type )?src/brokers/(?!(?:memory|sqlite|bullmq)\\.ts).+'),
+    because: 'a broker keeps plain records; other brokers and jobs as actors are none of its business',
+  },
+  {
+    of: only('(?!machines/|src/actors/|src/testing/|examples/|bench/).+'),
+    mayNot: only('xstate'),
+    because: 'src/actors/ is the only room that uses xstate at run time, so that how a chart runs is one seam',
+  },
+  {
+    of: only('src/[^/]+\\.ts', 'src/(?:actors|brokers)/.+'),
+    mayNot: only(subpath),
+    because: 'a subpath is loaded by those who import it, and nobody else pays for it',
+  },
+  {
+    of: only('src/stats\\.ts', 'src/inspect/.+'),
+    mayNot: only('src/(?:start|system)\\.ts'),
+    because: 'stats and inspector watch; what drives the tree is handed to them or out of reach',
+  },
+  {
+    of: only('src/.+', 'machines/.+'),
+    mayNot: only('(?:type )?(?:.+/)?index\\.ts'),
+    because: 'an index is the surface for users; inside, a thing is imported from the file it lives in',
+  },
+  {
+    of: only('(?:examples|bench)/.+'),
+    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?bench/.+'),
+    because: 'examples and benches are written as a user writes: by the package name, beside peers of their own',
+  },
+]
+
+const vague = /^(?:utils?|helpers?|commons?|types?|constants?)$/
+const entry = /^src\/(?:[^/]+\/)?index\.ts$/
+
+/** Everything in these files that breaks a rule of the layout, a sentence each, with the rule's reason. */
+export function findViolations(files: Files): string[] {
+  const imports = [...files].flatMap(([path, text]) => importsOf(path, text))
+  return [
+    ...imports.flatMap(brokenRules),
+    ...cyclesOf(imports).map((way) => `${way.join(' → ')} is a cycle: none of these can be read or loaded alone.`),
+    ...[...files.keys()].filter(isVague).map((path) => `${path} is named after nothing: a thing lives with its noun.`),
+    ...[...files].filter(isUnguarded).map(([path]) => `${path} must import node-version.ts first: ${guardFirst}.`),
+  ]
+}
+
+const guardFirst = 'imports are evaluated in order, and an old Node gets a sentence instead of a crash'
+
+function brokenRules(line: Import): string[] {
+  const target = line.typeOnly ? `type ${line.to}` : line.to
+  return rules
+    .filter((rule) => rule.of.test(line.from) && (rule.may?.test(target) === false || rule.mayNot?.test(target)))
+    .map((rule) => `${line.from} must not import ${target}: ${rule.because}.`)
+}
+
+function isVague(path: string): boolean {
+  return path.split('/').some((part) => vague.test(posix.basename(part, posix.extname(part))))
+}
+
+function isUnguarded([path, text]: readonly [string, string]): boolean {
+  return entry.test(path) && importsOf(path, text)[0]?.to !== 'src/node-version.ts'
+}

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, runNode, tsc } from './child.ts'
+
+/** A ```ts block of a page. `output` is the ```text output block that follows it, what a run has to print. */
+export type CodeBlock = {
+  readonly page: string
+  /** The line of the opening fence, from 1. */
+  readonly line: number
+  readonly text: string
+  readonly runs: boolean
+  readonly output?: string
+}
+
+const fence = /^```([^\n]*)\n([\s\S]*?)^```[ \t]*$/gm
+
+/** The ```ts blocks of a page, in order. `no-run` behind the language means: only check the types. */
+export function codeBlocksOf(page: string, markdown: string): CodeBlock[] {
+  const blocks: CodeBlock[] = []
+  for (const { index, 1: info = '', 2: text = '' } of markdown.matchAll(fence)) {
+    const words = info.trim().split(/\s+/)
+    const line = markdown.slice(0, index).split('\n').length
+    if (words[0] === 'ts') blocks.push({ page, line, text, runs: !words.includes('no-run') })
+    if (words[0] !== 'text' || words[1] !== 'output') continue
+    const last = blocks.pop()
+    if (last === undefined) throw new Error(`${page}:${line} shows an output, but no ts block stands before it.`)
+    blocks.push({ ...last, output: text })
+  }
+  return blocks
+}
+
+/**
+ * Writes the blocks as files, each line at its number in the page, so that messages name the line to mend.
+ * The folder is in the repository but not in node_modules, where Node strips no types and no package finds itself.
+ */
+export function writeBlocks(name: string, blocks: readonly CodeBlock[]): string {
+  const folder = join(root, '.cache', name)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const block of blocks) writeFileSync(join(folder, fileOf(block)), '\n'.repeat(block.line) + block.text)
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '../../tsconfig.json', ...asUsersDo }))
+  return folder
+}
+
+// Without `paths` the package's name leads to dist, as it does for users; a snippet may leave a name unused.
+const asUsersDo = {
+  compilerOptions: { paths: {}, noUnusedLocals: false, noUnusedParameters: false },
+  include: ['*.ts'],
+  exclude: [],
+}
+
+function fileOf(block: CodeBlock): string {
+  return `${block.page.replaceAll('/', '-')}-${block.line}.ts`
+}
+
+/** What the compiler says about the blocks in `folder`; empty when all is well. */
+export async function typeErrors(folder: string): Promise<string> {
+  return (await runNode([tsc, '-p', folder, '--pretty', 'false'])).stdout
+}
+
+/** Runs one block against dist. Answers what is wrong with it; empty when all is well. */
+export async function runProblem(folder: string, block: CodeBlock): Promise<string> {
+  const { code, printed } = await runBlock(join(folder, fileOf(block)))
+  if (code !== 0) return `${block.page}:${block.line} ended with ${code}:\n${printed}`
+  if (block.output === undefined || printed.trimEnd() === block.output.trimEnd()) return ''
+  return `${block.page}:${block.line} printed:\n${printed}\nbut the page shows:\n${block.output}`
+}
+
+/** Both streams go into one file, so that they stand in the order in which a terminal shows them. */
+function runBlock(file: string): Promise<{ code: number | string; printed: string }> {
+  const printed = openSync(`${file}.out`, 'w')
+  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, NODE_ENV: undefined }
+  const child = spawn(process.execPath, [file], {
+    env,
+    cwd: root,
+    stdio: ['ignore', printed, printed],
+    timeout: 60_000,
+  })
+  closeSync(printed)
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('exit', (code, signal) => {
+      resolve({ code: code ?? String(signal), printed: readFileSync(`${file}.out`, 'utf8') })
+    })
+  })
+}

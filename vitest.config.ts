@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Tests read the sources under the names that users write; examples, benches and docs run against dist.
+    alias: [
+      { find: /^rootcatch$/, replacement: here('src/index.ts') },
+      { find: /^rootcatch\/machines$/, replacement: here('machines/index.ts') },
+      { find: /^rootcatch\/testing$/, replacement: here('src/testing/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/setup.ts'],
+    coverage: { provider: 'v8', include: ['src/**/*.ts', 'machines/**/*.ts'] },
+  },
+})
