@@ -1,0 +1,429 @@
+import { formatDuration } from './duration.ts'
+import { evidenceOf, guarded, inherits, peek, textOf, unreadableText } from './evidence.ts'
+import { nearest } from './nearest.ts'
+
+/** A class whose instances are known by a brand; `prototype` is all that is looked at. */
+type Class = abstract new (...args: never[]) => object
+
+/** The brand of each class of this copy. A user's subclass has none of its own, so it is asked the ordinary way. */
+const brands = new WeakMap<Class, symbol>()
+
+/** Whether a value carries a brand, also one of a second copy of the package. Never throws, whatever the value is. */
+export function isBranded(value: unknown, brand: symbol): boolean {
+  return peek(value, brand) === true
+}
+
+/** Gives a class its brand: from now on `isInstance` knows its instances, and those of its twin in a second copy. */
+export function brandClass(of: Class, brand: symbol): void {
+  brands.set(of, brand)
+  Object.defineProperty(of.prototype, brand, { value: true })
+}
+
+/** What `instanceof` answers for our classes: by brand, and for a user's subclass as always. Never throws. */
+export function isInstance(of: Class, value: unknown): boolean {
+  const brand = brands.get(of)
+  return brand === undefined ? inherits(value, of.prototype) : isBranded(value, brand)
+}
+
+/** What every error of rootcatch extends: `code` is short and stable, `name` is the class. */
+export abstract class RootcatchError<Code extends string = string> extends Error {
+  declare readonly code: Code
+  static {
+    brandClass(this, Symbol.for('rootcatch.error'))
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isInstance(this, value)
+  }
+
+  /** Without it an error is `{}` in JSON. */
+  toJSON(): { readonly name: string; readonly code: Code; readonly message: string } {
+    return { name: this.name, code: this.code, message: this.message }
+  }
+}
+
+/** An option nobody knows was given; nothing was defined or started. */
+export class UnknownOptionError extends RootcatchError<'unknown-option'> {
+  static {
+    identify(this, 'UnknownOptionError', 'unknown-option')
+  }
+
+  constructor(subject: string, key: string, known: readonly string[]) {
+    super(`${subject} got an unknown option ${quote(key)}. ${suggest(key, known, 'It knows')}`)
+  }
+}
+
+/** An option has a value it cannot have; nothing was defined or started. */
+export class InvalidOptionError extends RootcatchError<'invalid-option'> {
+  static {
+    identify(this, 'InvalidOptionError', 'invalid-option')
+  }
+
+  constructor(subject: string, key: string, value: unknown, advice: string) {
+    super(`${subject} got ${key} ${evidenceOf(value)}. ${advice}`)
+  }
+}
+
+/** Two things would have one path, or one thing two; nothing was started. */
+export class DuplicateNameError extends RootcatchError<'duplicate-name'> {
+  static {
+    identify(this, 'DuplicateNameError', 'duplicate-name')
+  }
+
+  /** Two children of one supervisor have the same name; positions count from 1. */
+  static ofSiblings(parent: string, name: string, first: number, second: number): DuplicateNameError {
+    const positions = `the ${ordinal(first)} and the ${ordinal(second)}`
+    return new DuplicateNameError(`${parent} has two children named ${quote(name)}, ${positions}. Rename one of them.`)
+  }
+
+  /** One definition stands at two places of a tree. */
+  static ofPlaces(definition: string, first: string, second: string): DuplicateNameError {
+    return new DuplicateNameError(
+      `${definition} stands at ${first} and at ${second}. Give each place its own definition.`,
+    )
+  }
+}
+
+/** A task was asked for that stands nowhere in the tree; nothing was queued. */
+export class UnknownTaskError extends RootcatchError<'unknown-task'> {
+  static {
+    identify(this, 'UnknownTaskError', 'unknown-task')
+  }
+
+  constructor(task: string, known: readonly string[]) {
+    const others = known.length === 0 ? 'it has none' : `it has: ${list(known)}`
+    super(`this system has no task ${quote(task)}. Put it under a supervisor given to start(); ${others}.`)
+  }
+}
+
+/** No dead letter has that id: it was replayed, discarded, or never there; nothing was queued. */
+export class UnknownJobError extends RootcatchError<'unknown-job'> {
+  static {
+    identify(this, 'UnknownJobError', 'unknown-job')
+  }
+
+  constructor(id: string) {
+    super(`there is no dead letter ${quote(id)} of a task in this system. Look at dead.list() for those there are.`)
+  }
+}
+
+/** No supervisor stands at that path. */
+export class UnknownPathError extends RootcatchError<'unknown-path'> {
+  static {
+    identify(this, 'UnknownPathError', 'unknown-path')
+  }
+
+  constructor(path: string, known: readonly string[]) {
+    super(`there is no supervisor at ${quote(path)}. ${suggest(path, known, 'There are')}`)
+  }
+}
+
+/** A supervisor has no child of that name; nothing was changed. */
+export class UnknownChildError extends RootcatchError<'unknown-child'> {
+  static {
+    identify(this, 'UnknownChildError', 'unknown-child')
+  }
+
+  constructor(path: string, name: string, known: readonly string[]) {
+    super(`${path} has no child ${quote(name)}. ${suggest(name, known, 'It has')}`)
+  }
+}
+
+/** The call needs a child that is down, and this one runs; it was left alone. */
+export class ChildRunningError extends RootcatchError<'child-running'> {
+  static {
+    identify(this, 'ChildRunningError', 'child-running')
+  }
+
+  constructor(path: string, name: string) {
+    super(`${path}/${name} is running. Call ${call('stopChild', name)} first.`)
+  }
+}
+
+/** A stopped child of that name is still kept; nothing was added. */
+export class ChildStoppedError extends RootcatchError<'child-stopped'> {
+  static {
+    identify(this, 'ChildStoppedError', 'child-stopped')
+  }
+
+  constructor(path: string, name: string) {
+    const wayOut = `Use ${call('restartChild', name)}, or ${call('deleteChild', name)} first.`
+    super(`${path} keeps a stopped child ${quote(name)}. ${wayOut}`)
+  }
+}
+
+/** The call needs a child that is settled, and this one is being restarted; the restart goes on. */
+export class ChildRestartingError extends RootcatchError<'child-restarting'> {
+  static {
+    identify(this, 'ChildRestartingError', 'child-restarting')
+  }
+
+  constructor(path: string, name: string, nextTryInMs?: number) {
+    const next = nextTryInMs === undefined ? '' : `, next try in ${formatDuration(nextTryInMs)}`
+    super(`${path}/${name} is being restarted${next}. Call ${call('stopChild', name)} to end that.`)
+  }
+}
+
+/** The supervisor is stopped, so the call did nothing. */
+export class SupervisorStoppedError extends RootcatchError<'supervisor-stopped'> {
+  static {
+    identify(this, 'SupervisorStoppedError', 'supervisor-stopped')
+  }
+
+  constructor(path: string, method: string) {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+    const wayOut =
+      parent === '' ? 'It is the root; start the system again.' : `Restart it through its parent, ${parent}.`
+    super(`${path} is stopped, so ${method} did nothing. ${wayOut}`)
+  }
+}
+
+/** The system stopped before a job was over, or before a call was made; a durable broker keeps the job. */
+export class SystemStoppedError extends RootcatchError<'system-stopped'> {
+  static {
+    identify(this, 'SystemStoppedError', 'system-stopped')
+  }
+
+  constructor(system: string, what: { readonly job: string } | { readonly method: string }) {
+    super(
+      'job' in what
+        ? `system ${quote(system)} stopped before job ${what.job} was over. Await its runs before stop(), or use a durable broker.`
+        : `system ${quote(system)} is stopped, so ${what.method} did nothing. Start it again with start().`,
+    )
+  }
+}
+
+/** A `catch` answered something that is no decision; the failure climbed, and at the root the system stopped. */
+export class InvalidDecisionError extends RootcatchError<'invalid-decision'> {
+  static {
+    identify(this, 'InvalidDecisionError', 'invalid-decision')
+  }
+
+  /** `path` is '' for the root catch, which has nobody to climb to. */
+  constructor(path: string, given: unknown, climbedTo?: string) {
+    super(
+      path === ''
+        ? `root catch returned ${decisionEvidence(given)}. Return resume, restart or stop at once; the system was stopped.`
+        : `catch of ${path} returned ${decisionEvidence(given)}. Return resume, restart, stop or escalate at once; the failure climbed to ${climbedTo || 'the root catch'}.`,
+    )
+  }
+}
+
+/** One restart more was needed than the limit allows; the supervisor fails with it. */
+export class RestartLimitError extends RootcatchError<'restart-limit'> {
+  readonly path: string
+  readonly limit: number
+  static {
+    identify(this, 'RestartLimitError', 'restart-limit')
+  }
+
+  /** One job needed the restart: jobs are counted for life, without a window. */
+  static ofJob(path: string, limit: number): RestartLimitError {
+    return new RestartLimitError(path, limit)
+  }
+
+  /** Without `withinMs` it is about one job. */
+  constructor(path: string, limit: number, withinMs?: number) {
+    const counted = withinMs === undefined ? 'of one job' : `within ${formatDuration(withinMs)}`
+    const needed = `needed a ${ordinal(limit + 1)} restart ${counted}, restarts.limit is ${limit}`
+    super(`${path} ${needed}. Look at the failure it was for; raise the limit if this is expected.`)
+    this.path = path
+    this.limit = limit
+  }
+}
+
+/** Time ran out. An attempt's signal is aborted, and it counts as if the body had thrown this; a start has failed. */
+export class TimeoutError extends RootcatchError<'timeout'> {
+  static {
+    identify(this, 'TimeoutError', 'timeout')
+  }
+
+  /** A child was not ready in time. */
+  static ofStart(path: string, ms: number): TimeoutError {
+    return new TimeoutError(path, ms)
+  }
+
+  /** Without attempts it is about a start. */
+  constructor(subject: string, ms: number, attempt?: number, attempts?: number) {
+    const time = formatDuration(ms)
+    super(
+      attempt === undefined
+        ? `${subject} was not ready after ${time}. Let ready() say true sooner, or raise startTimeout.`
+        : `${subject} was not over after ${time}, attempt ${attempt} of ${attempts}. Pass ctx.signal to what it awaits, or raise timeout.`,
+    )
+  }
+}
+
+/** A job was cancelled: it did not fail, nothing climbs, nothing is retried. */
+export class CancelledError extends RootcatchError<'cancelled'> {
+  /** As it was given, also undefined. */
+  readonly reason: unknown
+  static {
+    identify(this, 'CancelledError', 'cancelled')
+  }
+
+  constructor(path: string, reason: unknown) {
+    const because = reason === undefined ? '' : `: ${textOf(reason, 200)}`
+    super(`job ${path} was cancelled${because}. Use run.settled() where a cancel is expected.`)
+    this.reason = reason
+  }
+}
+
+/** Another worker may have the job now: its signal is aborted, and what it gives is not written. */
+export class LeaseLostError extends RootcatchError<'lease-lost'> {
+  static {
+    identify(this, 'LeaseLostError', 'lease-lost')
+  }
+
+  constructor(path: string, leaseMs: number) {
+    const evidence = `lost its lease after ${formatDuration(leaseMs)} without renewal`
+    super(`job ${path} ${evidence}. Keep the event loop free, or raise lease.`)
+  }
+}
+
+/** A plugin threw; it is reported, and the job's own error stays what it was. */
+export class PluginError extends RootcatchError<'plugin'> {
+  readonly plugin: string
+  readonly hook: string
+  static {
+    identify(this, 'PluginError', 'plugin')
+  }
+
+  constructor(plugin: string, hook: string, path: string, cause: unknown, consequence = 'The job went on') {
+    const where = `plugin ${quote(plugin)} threw in hook ${quote(hook)} of ${path}`
+    super(`${where}: ${textOf(cause, 200)}. ${consequence}; fix the plugin.`, { cause })
+    this.plugin = plugin
+    this.hook = hook
+  }
+}
+
+/** What a schema found wrong; `path` is '' for the input as a whole. */
+export interface InputIssue {
+  readonly path: string
+  readonly message: string
+}
+
+/** An input does not fit the task's schema; nothing was queued, or the job failed with kind `input`. */
+export class InputError extends RootcatchError<'input'> {
+  readonly issues: readonly InputIssue[]
+  static {
+    identify(this, 'InputError', 'input')
+  }
+
+  constructor(task: string, issues: readonly InputIssue[], consequence = 'Nothing was queued') {
+    const found = list(
+      issues.map(({ path, message }) => textOf(path === '' ? message : `${path}: ${message}`, 200)),
+      { join: '; ', most: 5 },
+    )
+    super(`task ${quote(task)} was given an input that does not fit: ${found}. ${consequence}; correct the input.`)
+    this.issues = issues
+  }
+}
+
+/** An input or result cannot be kept as JSON, or is too large; nothing was queued, or the job failed with kind `result`. */
+export class PayloadError extends RootcatchError<'payload'> {
+  static {
+    identify(this, 'PayloadError', 'payload')
+  }
+}
+
+/** Why a broker cannot be used, or not at present. */
+export type BrokerErrorCode = 'store-newer' | 'store-foreign' | 'evicting' | 'away'
+
+/** A broker cannot keep jobs where it was told to; `code` says why, and a store that is not ours is left untouched. */
+export class BrokerError extends RootcatchError<BrokerErrorCode> {
+  static {
+    identify(this, 'BrokerError', 'broker')
+  }
+
+  constructor(code: BrokerErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    Object.defineProperty(this, 'code', { value: code })
+  }
+}
+
+/** A package that users install beside rootcatch is not there; nothing was opened. */
+export class MissingPackageError extends RootcatchError<'missing-package'> {
+  static {
+    identify(this, 'MissingPackageError', 'missing-package')
+  }
+
+  constructor(entry: string, missing: string, install: readonly string[] = [missing], options?: ErrorOptions) {
+    const command = `npm install ${install.join(' ')}` // last and without a full stop, so that it can be copied
+    super(`${entry} needs the package ${quote(missing)}, which is not installed. Run: ${command}`, options)
+  }
+}
+
+/** Throw it where trying again is useless: the remaining attempts are skipped, the fallback is asked. */
+export class PermanentError extends RootcatchError<'permanent'> {
+  static {
+    identify(this, 'PermanentError', 'permanent')
+  }
+}
+
+/** Throw it in a spider's handler where going on is useless: the whole spider fails, and its supervisor decides. */
+export class FatalError extends RootcatchError<'fatal'> {
+  static {
+    identify(this, 'FatalError', 'fatal')
+  }
+}
+
+/** Throw it to ask the plugins for a result; if nobody answers it goes on as the job's error, kind `plugin`. */
+export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
+  /** What the job said, frozen; `{}` if nothing, `{ message }` for a text. */
+  readonly details: Readonly<Record<string, unknown>>
+  static {
+    identify(this, 'PluginTriggerError', 'plugin-trigger')
+  }
+
+  constructor(details?: string | object, options?: ErrorOptions) {
+    const own = copyDetails(details)
+    super(typeof own['message'] === 'string' ? own['message'] : 'plugin error', options)
+    this.details = own
+  }
+}
+
+/**
+ * Puts name and code on the prototype: there the first line of a stack already has the name, a print does not repeat
+ * the code, and a subclass of the user's inherits both.
+ */
+function identify(of: Class, name: string, code: string): void {
+  brandClass(of, Symbol.for(`rootcatch.error.${code}`))
+  Object.defineProperty(of.prototype, 'name', { value: name, writable: true, configurable: true })
+  Object.defineProperty(of.prototype, 'code', { value: code, writable: true, configurable: true })
+}
+
+function copyDetails(details: unknown): Readonly<Record<string, unknown>> {
+  if (typeof details === 'string') return Object.freeze({ message: details })
+  if (typeof details !== 'object' || details === null) return Object.freeze({})
+  return guarded(() => Object.freeze({ ...details }), Object.freeze({ message: unreadableText }))
+}
+
+function decisionEvidence(given: unknown): string {
+  if (peek(given, 'decision') === 'escalate') return 'escalate'
+  return typeof peek(given, 'then') === 'function' ? 'a promise' : evidenceOf(given)
+}
+
+function suggest(word: string, known: readonly string[], otherwise: string): string {
+  const meant = nearest(word, known)
+  if (meant !== undefined) return `Did you mean ${quote(meant)}?`
+  return known.length === 0 ? `${otherwise} none.` : `${otherwise}: ${list(known)}.`
+}
+
+function list(names: readonly string[], { join = ', ', most = 20 } = {}): string {
+  if (names.length <= most) return names.join(join)
+  return `${names.slice(0, most).join(join)} and ${names.length - most} more`
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name)
+}
+
+function call(method: string, name: string): string {
+  return `${method}('${name.replaceAll(/['\\]/g, '\\$&')}')`
+}
+
+function ordinal(n: number): string {
+  const teen = n % 100 >= 11 && n % 100 <= 13
+  return `${n}${teen ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th')}`
+}

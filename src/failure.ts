@@ -1,0 +1,245 @@
+import { chainOf, printChain, thrownJson, type ThrownJson } from './causes.ts'
+import type { DecisionName } from './decision.ts'
+import { formatDuration } from './duration.ts'
+import { brandClass, isInstance } from './errors.ts'
+import { oneLine } from './evidence.ts'
+import { describeThrown } from './thrown.ts'
+
+/** What went wrong: which part threw, or what was not over, did not fit or did not come back. */
+export type FailureKind =
+  | 'thrown'
+  | 'timeout'
+  | 'plugin'
+  | 'fallback'
+  | 'input'
+  | 'result'
+  | 'lost'
+  | 'floating'
+  | 'start'
+  | 'stop'
+  | 'restarts'
+  | 'handler'
+
+/** What made a decision: the user's `catch`, or the rule that stood in for it or against it. */
+export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping'
+
+/** What one level decided. */
+export interface TrailEntry {
+  /** The supervisor's; '' for the root catch. */
+  readonly path: string
+  readonly decision: DecisionName
+  readonly by: DecidedBy
+  /** What `catch` wanted, when something else was done. */
+  readonly asked?: DecisionName
+  /** Why: what `catch` threw, or the error that stood against it. */
+  readonly because?: unknown
+}
+
+/** The job that failed. */
+export interface FailedJob {
+  readonly id: string
+  readonly task: string
+  /** Allowed in total. */
+  readonly attempts: number
+}
+
+/** What a failure is made of. */
+export interface FailureData {
+  readonly error: unknown
+  readonly path: string
+  readonly kind: FailureKind
+  readonly at: number
+  readonly attempt?: number | undefined
+  /** In ms, from the start of the attempt or job that failed. */
+  readonly elapsed?: number | undefined
+  readonly job?: FailedJob | undefined
+  /** The failure that led to this one. @default error */
+  readonly cause?: unknown
+  readonly generation?: number | undefined
+  /** Errors of plugins that threw while they were asked. */
+  readonly plugins?: readonly unknown[] | undefined
+}
+
+/** A trail entry as JSON keeps it. */
+export interface TrailEntryJson extends Omit<TrailEntry, 'because'> {
+  readonly because?: ThrownJson
+}
+
+/** A failure as JSON keeps it, whatever was thrown. */
+export interface FailureJson {
+  readonly name: 'Failure'
+  readonly path: string
+  readonly kind: FailureKind
+  readonly message: string
+  readonly attempt?: number
+  readonly generation?: number
+  readonly job?: FailedJob
+  readonly at: number
+  readonly elapsed?: number
+  readonly error: ThrownJson
+  /** Each error once, in the order of `report()`. */
+  readonly causes: readonly ThrownJson[]
+  readonly trail: readonly TrailEntryJson[]
+  readonly plugins?: readonly ThrownJson[]
+}
+
+let write: (failure: Failure, entry: TrailEntry) => void
+let note: (failure: Failure, text: string) => void
+
+/**
+ * The record of an error that crossed an actor's border. It has no stack of its own, for it says nothing about where
+ * it was made; `report()` shows where the error was thrown.
+ */
+export class Failure extends Error {
+  /** What was thrown, unchanged; anything may be. */
+  readonly error: unknown
+  /** Where it began. */
+  readonly path: string
+  readonly kind: FailureKind
+  readonly at: number
+  readonly attempt: number | undefined
+  readonly elapsed: number | undefined
+  readonly job: FailedJob | undefined
+  readonly generation: number | undefined
+  readonly plugins: readonly unknown[]
+  #trail: readonly TrailEntry[] = noEntries
+  #notes: readonly string[] = noEntries
+  #message: string | undefined
+
+  static {
+    brandClass(this, Symbol.for('rootcatch.failure'))
+    Object.defineProperty(this.prototype, 'name', { value: 'Failure', writable: true, configurable: true })
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: inspectFailure })
+    write = (failure, entry) => {
+      failure.#trail = Object.freeze([...failure.#trail, Object.freeze({ ...entry })])
+    }
+    note = (failure, text) => {
+      failure.#notes = [...failure.#notes, text]
+    }
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isInstance(this, value)
+  }
+
+  constructor(data: FailureData) {
+    // A stack costs ten times the rest, and would only show the machinery. Reflect.set: the limit may be frozen.
+    const limit = Error.stackTraceLimit
+    Reflect.set(Error, 'stackTraceLimit', 0)
+    super(undefined, { cause: data.cause === undefined ? data.error : data.cause })
+    Reflect.set(Error, 'stackTraceLimit', limit)
+    this.error = data.error
+    this.path = data.path
+    this.kind = data.kind
+    this.at = data.at
+    this.attempt = data.attempt
+    this.elapsed = data.elapsed
+    this.job = data.job
+    this.generation = data.generation
+    this.plugins = data.plugins ?? noEntries
+  }
+
+  /** What happened in one line. Made when it is first asked for: most failures are dealt with unread. */
+  override get message(): string {
+    this.#message ??= oneLine(`${this.path} failed${sayTries(this)}: ${describeThrown(this.error)}`, 1000)
+    return this.#message
+  }
+
+  /** Every level that saw it and its decision, the nearest first. */
+  get trail(): readonly TrailEntry[] {
+    return this.#trail
+  }
+
+  /** All there is to know, for eyes at night: path, error and frames, each cause once, who decided what. */
+  report(): string {
+    return [
+      oneLine(`${this.path} failed (${this.kind})${sayPlace(this)}`),
+      ...printChain(chainOf(this.error, this.cause)),
+      ...printTrail(this.#trail, this.#notes),
+    ].join('\n')
+  }
+
+  /** The same as data. Valid JSON whatever was thrown, each error once. */
+  toJSON(): FailureJson {
+    const [error, ...causes] = chainOf(this.error, this.cause).links.map((link) => thrownJson(link.value))
+    return {
+      name: 'Failure',
+      path: this.path,
+      kind: this.kind,
+      message: this.message,
+      ...optional('attempt', this.attempt),
+      ...optional('generation', this.generation),
+      ...optional('job', this.job),
+      at: this.at,
+      ...optional('elapsed', this.elapsed),
+      error: error ?? thrownJson(this.error),
+      causes,
+      trail: this.#trail.map(trailEntryJson),
+      ...optional('plugins', this.plugins.length === 0 ? undefined : this.plugins.map(thrownJson)),
+    }
+  }
+}
+
+/** Writes down what a level decided. Only supervisors and the root catch do. */
+export function addToTrail(failure: Failure, entry: TrailEntry): void {
+  write(failure, entry)
+}
+
+/** Adds what only the one who decided last can know, such as where the dead letter lies, to that line of the report. */
+export function noteOnFailure(failure: Failure, text: string): void {
+  note(failure, text)
+}
+
+/** What `console.log` shows. Left to itself, Node would read parts of the thrown value that may throw. */
+function inspectFailure(this: Failure): string {
+  return this.report()
+}
+
+const noEntries: readonly never[] = Object.freeze([])
+
+/** `after 5 attempts in 12.4s`, for the message. */
+function sayTries({ job, attempt, elapsed }: Failure): string {
+  const count =
+    job === undefined || attempt === undefined ? '' : ` after ${attempt} ${attempt === 1 ? 'attempt' : 'attempts'}`
+  return count + (elapsed === undefined ? '' : ` in ${formatDuration(elapsed)}`)
+}
+
+/** `, attempt 5 of 5, 12.4s`, for the report. */
+function sayPlace({ job, attempt, elapsed, generation = 1 }: Failure): string {
+  return [
+    job === undefined || attempt === undefined ? '' : `, attempt ${attempt} of ${job.attempts}`,
+    generation === 1 ? '' : `, generation ${generation}`,
+    elapsed === undefined ? '' : `, ${formatDuration(elapsed)}`,
+  ].join('')
+}
+
+function printTrail(trail: readonly TrailEntry[], notes: readonly string[]): readonly string[] {
+  const rows = trail.map((entry) => [
+    entry.path === '' ? 'root catch' : oneLine(entry.path),
+    entry.decision,
+    sayWhy(entry),
+  ])
+  const remark = notes.map((text) => oneLine(text)).join('; ')
+  if (remark !== '') {
+    const last = rows.at(-1)
+    if (last === undefined) return [`  ${remark}`]
+    last[2] += `, ${remark}`
+  }
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map(([place = '', decision = '', why = '']) => {
+    return `  ${place.padEnd(widths[0] ?? 0)}   ${decision.padEnd(widths[1] ?? 0)}   ${why}`
+  })
+}
+
+function sayWhy({ by, asked, because }: TrailEntry): string {
+  const wanted = asked === undefined ? '' : `, asked ${asked}`
+  return because === undefined ? by + wanted : `${by}${wanted}, because ${describeThrown(because)}`
+}
+
+function trailEntryJson({ because, ...entry }: TrailEntry): TrailEntryJson {
+  return because === undefined ? entry : { ...entry, because: thrownJson(because) }
+}
+
+function optional<Key extends string, Value>(key: Key, value: Value | undefined): { readonly [K in Key]?: Value } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [K in Key]: Value })
+}
