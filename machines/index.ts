@@ -1,0 +1,28 @@
+export {
+  jobMachine,
+  type JobContext,
+  type JobEffect,
+  type JobEvent,
+  type JobInput,
+  type JobMachine,
+  type JobOutput,
+  type JobState,
+} from './job.ts'
+export {
+  supervisorMachine,
+  type SupervisorContext,
+  type SupervisorEvent,
+  type SupervisorInput,
+  type SupervisorMachine,
+  type SupervisorOutput,
+  type SupervisorState,
+} from './supervisor.ts'
+export {
+  workerMachine,
+  type WorkerContext,
+  type WorkerEvent,
+  type WorkerInput,
+  type WorkerMachine,
+  type WorkerOutput,
+  type WorkerState,
+} from './worker.ts'

@@ -1,0 +1,116 @@
+import {
+  createActor,
+  fromCallback,
+  type ActorScope,
+  type AnyActorLogic,
+  type AnyActorRef,
+  type AnyEventObject,
+  type AnyStateMachine,
+  type Snapshot,
+} from 'xstate'
+
+/** What a state rests on: begins when it is entered, tells the chart what came of it, and is ended when it is left. */
+export type Effect<Context, Event> = (context: Context, send: (event: Event) => void) => (() => void) | undefined
+
+export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
+
+/** How a chart becomes actor logic. The only place that knows what runs it. */
+export function toChartLogic<Context, Event extends AnyEventObject>(
+  machine: unknown,
+  effects: Readonly<Record<string, Effect<Context, Event>>>,
+): AnyActorLogic {
+  const actors = Object.fromEntries(
+    Object.entries(effects).map(([name, effect]) => [
+      name,
+      fromCallback<Event, Context>(({ input, sendBack }) => effect(input, sendBack as (event: Event) => void)),
+    ]),
+  )
+  return (machine as AnyStateMachine).provide({ actors })
+}
+
+/** A running chart without children of its own, such as a job. */
+export interface ChartActor<Event> {
+  readonly ref: AnyActorRef
+  send(event: Event): void
+  /** Ends it where it stands; `onOutput` is not called. */
+  stop(): void
+}
+
+/** The actor of a node of the tree. Its children are detached, so that thousands of them cost the same as ten. */
+export class Host<Event extends AnyEventObject = AnyEventObject> {
+  readonly ref: AnyActorRef
+  #scope: AnyActorScope | undefined
+
+  /** `onShutdown` is called when anybody sends the event `shutdown`. */
+  constructor(
+    machine: unknown,
+    options: { readonly parent: Host; readonly id: string; readonly input: unknown } | AnyActorScope,
+    onShutdown: () => void = () => {},
+  ) {
+    if ('self' in options) {
+      this.#scope = options
+      this.ref = options.self as AnyActorRef
+      return
+    }
+    const logic = this.#logicOf(machine as AnyActorLogic, onShutdown)
+    this.ref = createActor(logic, { id: options.id, input: options.input, parent: options.parent.ref } as never)
+    this.ref.subscribe({ error: () => {} }) // an observer without `error` makes XState throw from a timer
+  }
+
+  /** The actor that runs in this scope, made by somebody else. */
+  static of(scope: AnyActorScope): Host {
+    return new Host(undefined, scope)
+  }
+
+  start(): void {
+    ;(this.ref as { start?: () => void }).start?.()
+  }
+
+  send(event: Event): void {
+    this.ref.send(event)
+  }
+
+  /** Creates a child of any logic; it counts for the inspector as this actor's, but stands in no snapshot. */
+  createChild(logic: AnyActorLogic, id: string, input: unknown): AnyActorRef & { start(): unknown } {
+    return createActor(logic, { parent: this.ref, id, input } as never) as never
+  }
+
+  /** Starts a chart and calls `onOutput` when it has reached a final state. */
+  startChart<Sent extends AnyEventObject, Output>(
+    logic: AnyActorLogic,
+    id: string,
+    input: unknown,
+    onOutput: (output: Output) => void,
+  ): ChartActor<Sent> {
+    const ref = this.createChild(logic, id, input)
+    ref.subscribe({
+      complete: () => {
+        const snapshot = ref.getSnapshot() as { status: string; output: Output }
+        if (snapshot.status === 'done') onOutput(snapshot.output)
+      },
+      error: () => {},
+    })
+    ref.start()
+    return { ref, send: (event) => ref.send(event), stop: () => this.stopChild(ref) }
+  }
+
+  stopChild(ref: AnyActorRef): void {
+    this.#scope?.stopChild(ref)
+  }
+
+  #logicOf(machine: AnyActorLogic, onShutdown: () => void): AnyActorLogic {
+    const logic = Object.create(machine) as AnyActorLogic // keeps `config` and `definition`: it still draws as itself
+    logic.getInitialSnapshot = (scope, input) => {
+      this.#scope = scope as unknown as AnyActorScope
+      return machine.getInitialSnapshot(scope, input)
+    }
+    logic.transition = (snapshot, event: AnyEventObject, scope) => {
+      // A state node remembers every event type for ever (facts of XState 5.33), so ends of children stay away from it.
+      if (event.type.startsWith('xstate.done.actor.') || event.type.startsWith('xstate.error.actor.')) return snapshot
+      const next = machine.transition(snapshot, event, scope)
+      if (event.type === 'shutdown') onShutdown()
+      return next
+    }
+    return logic
+  }
+}

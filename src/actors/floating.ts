@@ -1,0 +1,55 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** Whose code is running: the job, without its input, so that whatever outlives it holds little. */
+export interface Origin {
+  readonly path: string
+  readonly id: string
+  readonly attempt: number
+  /** Takes a rejection that nobody handled. */
+  readonly floated: (error: unknown, origin: Origin) => void
+}
+
+/** One for the process, as its events are: promises of two systems meet in one listener. */
+const origins = new AsyncLocalStorage<Origin>()
+let liveSystems = 0
+
+/** Runs a user's function so that what it leaves floating is known to be of this job. */
+export function runAs<Result>(origin: Origin, body: () => Result): Result {
+  return origins.run(origin, body)
+}
+
+/** Runs without an origin: what is begun here belongs to no job. */
+export function runAsNobody<Result>(body: () => Result): Result {
+  return origins.getStore() === undefined ? body() : origins.exit(body)
+}
+
+/** Listens while a system is live; call what it gives once that one has stopped. */
+export function watchFloating(): () => void {
+  liveSystems += 1
+  if (liveSystems === 1) {
+    process.on('unhandledRejection', onUnhandledRejection)
+    process.on('uncaughtExceptionMonitor', onUncaughtException)
+  }
+  let isWatching = true
+  return () => {
+    if (!isWatching) return
+    isWatching = false
+    liveSystems -= 1
+    if (liveSystems > 0) return
+    process.off('unhandledRejection', onUnhandledRejection)
+    process.off('uncaughtExceptionMonitor', onUncaughtException)
+  }
+}
+
+function onUnhandledRejection(error: unknown): void {
+  const origin = origins.getStore()
+  if (origin !== undefined) return origins.exit(() => origin.floated(error, origin))
+  // Not ours. Where nobody else listens, Node would end the process; our listener must not keep it from that.
+  if (process.listenerCount('unhandledRejection') === 1) throw error
+}
+
+/** It still ends the process; this line says whose timer or emitter it was. */
+function onUncaughtException(): void {
+  const origin = origins.getStore()
+  if (origin !== undefined) process.stderr.write(`rootcatch: the uncaught exception was thrown by ${origin.path}\n`)
+}

@@ -1,0 +1,304 @@
+import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
+import { escalate, resume, stop, type RootDecision } from '../decision.ts'
+import { InvalidDecisionError, RestartLimitError } from '../errors.ts'
+import { addToTrail, noteOnFailure, type Failure } from '../failure.ts'
+import type { Plugin } from '../plugin.ts'
+import { allows, charge, createRestartWindow } from '../restart-window.ts'
+import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
+import { Host, type AnyActorScope } from './chart.ts'
+import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
+import { watchFloating } from './floating.ts'
+import { placesOf } from './places.ts'
+import type { Reports } from './reports.ts'
+import { SupervisorIncarnation } from './supervisor.ts'
+import type { Tree } from './tree.ts'
+import type { Verdict } from './verdict.ts'
+
+/** How often the root catch may restart the root, and one job. */
+const LIMIT = 3
+const WITHIN = 5_000
+
+export type RootCatch = (failure: Failure) => RootDecision
+
+/** Watches XState's inspection events. */
+export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void)
+
+/** The level above the root supervisor: decides what nobody below has decided, and ends the system. */
+export class Root implements RootLevel {
+  readonly isRoot = true
+  readonly done: Promise<void>
+  readonly #tree: Tree
+  readonly #definition: Supervisor
+  readonly #catch: RootCatch | undefined
+  readonly #window = createRestartWindow(LIMIT, WITHIN)
+  #host: Host | undefined
+  #ownActor: { stop(): void } | undefined
+  #incarnation: SupervisorIncarnation | undefined
+  #generation = 0
+  #start: { resolve(): void; reject(failure: unknown): void } | undefined
+  #isStopping = false
+  #stopped: Promise<void> | undefined
+  #failure: Failure | undefined
+  #cancelWait: (() => void) | undefined
+  #unwatch: (() => void) | undefined
+  #settleDone: { resolve(): void; reject(failure: unknown): void } = { resolve: () => {}, reject: () => {} }
+  #isDown: () => void = () => {}
+
+  constructor(tree: Tree, definition: Definition, rootCatch: RootCatch | undefined) {
+    this.#tree = tree
+    this.#definition = asSupervisor(definition)
+    this.#catch = rootCatch
+    placesOf(this.#definition, this.#definition.name)
+    tree.stopBecause = (failure) => void this.#stopBecause(failure)
+    this.done = new Promise((resolve, reject) => (this.#settleDone = { resolve, reject }))
+    this.done.catch(() => {}) // whoever does not ask how it ended is not told by a crash
+  }
+
+  get plugins(): readonly Plugin[] {
+    return this.#tree.plugins
+  }
+
+  get path(): string {
+    return this.#definition.name
+  }
+
+  /** Starts as the root of an XState system of its own. */
+  async startAlone(inspect: Inspect | undefined): Promise<void> {
+    const tree = this.#tree
+    const logic = fromTransition((state: object) => state, {}) as AnyActorLogic
+    const started = Object.create(logic) as AnyActorLogic
+    let scope: AnyActorScope | undefined
+    started.getInitialSnapshot = (given, input) => {
+      scope = given as unknown as AnyActorScope
+      return logic.getInitialSnapshot(given, input)
+    }
+    started.transition = (snapshot) => snapshot // ends of detached children are none of its business
+    const actor = createActor(started, {
+      id: 'root catch',
+      clock: tree.clock as never,
+      ...(inspect && { inspect: guardObserver(tree, inspect) as never }),
+    })
+    actor.subscribe({ error: () => {} })
+    actor.start()
+    this.#ownActor = actor
+    await this.start(Host.of(scope as AnyActorScope))
+  }
+
+  /** Starts under an actor that is there. Rejects with the failure, once all that had started is stopped again. */
+  async start(host: Host): Promise<void> {
+    this.#host = host
+    await this.#tree.broker.open(this.#tree.clock)
+    this.#unwatch = watchFloating()
+    await new Promise<void>((resolve, reject) => {
+      this.#start = { resolve, reject }
+      this.#incarnate()
+    }).catch(async (failure: unknown) => {
+      await this.#close()
+      throw failure
+    })
+    this.#tree.events.emit('system.started', { path: this.path })
+  }
+
+  /** The root as one child, for whoever looks at the tree. */
+  get incarnation(): SupervisorIncarnation | undefined {
+    return this.#incarnation
+  }
+
+  get definition(): Supervisor {
+    return this.#definition
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll(false)
+    return this.#stopped
+  }
+
+  /** Stops without asking anybody. */
+  kill(): void {
+    this.#stopped ??= this.#stopAll(true)
+    this.#incarnation?.kill()
+  }
+
+  judgeJob(failure: Failure, climber: Climber, note: string): JobDecision {
+    const verdict = this.#ask(failure)
+    const decision = this.#jobDecision(failure, climber, verdict)
+    if (verdict.by === 'default') {
+      noteOnFailure(failure, note)
+      console.error(failure.report())
+    }
+    return decision
+  }
+
+  #jobDecision(failure: Failure, climber: Climber, verdict: Verdict): JobDecision {
+    const { decision } = verdict
+    if (decision.decision === 'resume') {
+      this.#enter(failure, verdict, 'resume')
+      if ('hasValue' in decision && decision.hasValue) return { decision: 'value', value: decision.value }
+      return { decision: 'stay', stopsSystem: false, name: 'resume' }
+    }
+    if (decision.decision === 'restart') {
+      const count = climber.restarts[''] ?? 0
+      if (count < LIMIT) {
+        this.#enter(failure, verdict, 'restart')
+        return { decision: 'restart', delay: 0, by: '', count: count + 1 }
+      }
+      const because = RestartLimitError.ofJob('the root catch', LIMIT)
+      addToTrail(failure, { path: '', decision: 'resume', by: 'limit', asked: 'restart', because })
+      return { decision: 'stay', stopsSystem: false, name: 'resume' }
+    }
+    this.#enter(failure, verdict, 'stop')
+    return { decision: 'stay', stopsSystem: true, name: 'stop' }
+  }
+
+  #incarnate(): void {
+    this.#generation += 1
+    const generation = this.#generation
+    const isCurrent = (): boolean => generation === this.#generation
+    const reports: Reports = {
+      path: '',
+      ready: () => {},
+      ended: () => isCurrent() && this.#ended(),
+      failed: (failure) => isCurrent() && this.#failed(failure),
+      didNotStart: (failure) => isCurrent() && this.#didNotStart(failure),
+      down: () => isCurrent() && this.#isDown(),
+      threw: () => 'over',
+    }
+    const place = { tree: this.#tree, path: this.path, generation, host: this.#host as Host, parent: this }
+    const ready = (): void => {
+      if (!isCurrent()) return
+      this.#tree.counters.actors.started += 1
+      this.#tree.events.emit('actor.started', { path: this.path, generation })
+      this.#start?.resolve()
+      this.#start = undefined
+    }
+    this.#incarnation = new SupervisorIncarnation(this.#definition, place, { ...reports, ready })
+    this.#incarnation.start()
+  }
+
+  /** The root ended by itself, as by auto-shutdown: the system is over, and nothing failed. */
+  #ended(): void {
+    this.#start?.resolve()
+    this.#start = undefined
+    this.#incarnation = undefined
+    void this.stop()
+  }
+
+  #didNotStart(failure: Failure): void {
+    const waiting = this.#start
+    this.#start = undefined
+    if (waiting === undefined) return this.#failed(failure)
+    this.#incarnation = undefined
+    waiting.reject(failure)
+  }
+
+  #failed(failure: Failure): void {
+    this.#incarnation = undefined
+    if (this.#isStopping) {
+      addToTrail(failure, { path: '', decision: 'stop', by: 'stopping' })
+      this.#tree.report(failure, 'stop')
+      return this.#isDown()
+    }
+    const verdict = this.#ask(failure)
+    const now = this.#tree.clock.now()
+    if (verdict.decision.decision === 'restart') {
+      if (allows(this.#window, now)) {
+        charge(this.#window, now)
+        this.#enter(failure, verdict, 'restart')
+        this.#tree.report(failure, 'restart')
+        this.#cancelWait = this.#tree.wait(0, () => {
+          this.#cancelWait = undefined
+          this.#incarnate()
+        })
+        return
+      }
+      const because = new RestartLimitError('the root catch', LIMIT, WITHIN)
+      addToTrail(failure, { path: '', decision: 'stop', by: 'limit', asked: 'restart', because })
+    } else {
+      this.#enter(failure, verdict, 'stop')
+    }
+    if (verdict.by === 'default') console.error(failure.report())
+    this.#tree.report(failure, 'stop')
+    void this.#stopBecause(failure)
+  }
+
+  /** Without a root catch a job stays failed, and an actor stops the system. Nonsense stops it too. */
+  #ask(failure: Failure): Verdict {
+    if (this.#catch === undefined) return { decision: failure.job === undefined ? stop : resume, by: 'default' }
+    const verdict = askCatch(this.#catch, failure, '', undefined)
+    if (verdict.decision.decision !== 'escalate') return verdict
+    const because = 'because' in verdict ? verdict.because : new InvalidDecisionError('', escalate)
+    return { decision: stop, by: 'catch', because }
+  }
+
+  #enter(failure: Failure, verdict: Verdict, decision: 'resume' | 'restart' | 'stop'): void {
+    const asked = verdict.decision.decision
+    addToTrail(failure, {
+      path: '',
+      decision,
+      by: verdict.by,
+      ...(asked !== decision && { asked }),
+      ...('because' in verdict && { because: verdict.because }),
+    })
+  }
+
+  async #stopBecause(failure: Failure): Promise<void> {
+    this.#failure ??= failure
+    await this.stop()
+  }
+
+  async #stopAll(isKill: boolean): Promise<void> {
+    this.#isStopping = true
+    this.#tree.isStopped = true
+    this.#cancelWait?.()
+    const incarnation = this.#incarnation
+    if (incarnation !== undefined) {
+      await new Promise<void>((resolve) => {
+        this.#isDown = resolve
+        if (isKill) incarnation.kill()
+        else incarnation.stop()
+      })
+    }
+    await this.#close()
+    const failure = this.#failure
+    this.#tree.events.emit('system.stopped', { path: this.path, ...(failure && { failure }) })
+    if (failure === undefined) this.#settleDone.resolve()
+    else this.#settleDone.reject(failure)
+  }
+
+  async #close(): Promise<void> {
+    const tree = this.#tree
+    for (const queue of new Set(tree.tasks.values())) queue.close()
+    await tree.broker.close()
+    this.#unwatch?.()
+    tree.close()
+    this.#ownActor?.stop()
+  }
+}
+
+/** A system may be one task or one actor; it then stands under a supervisor without a name. */
+function asSupervisor(definition: Definition): Supervisor {
+  if (definition.kind === 'supervisor') return definition
+  return Object.freeze({ ...supervisor('root', [definition]), name: '' })
+}
+
+const PATIENCE = 3
+
+/** An observer that throws would put the actor it watches into an error; after three throws it is not called again. */
+function guardObserver(tree: Tree, inspect: Inspect): (event: InspectionEvent) => void {
+  const next = typeof inspect === 'function' ? inspect : (event: InspectionEvent) => inspect.next?.(event)
+  let throws = 0
+  return (event) => {
+    if (throws === PATIENCE) return
+    try {
+      next(event)
+    } catch (error) {
+      throws += 1
+      const rest = throws === PATIENCE ? ', for the third time; it is not called again' : ''
+      tree.callbackFailed('', `inspection observer${rest}`, error)
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import type { Broker } from '../brokers/broker.ts'
+import type { Clock } from '../clock.ts'
+import type { DecisionName } from '../decision.ts'
+import { Events } from '../events.ts'
+import type { Failure } from '../failure.ts'
+import type { Plugin } from '../plugin.ts'
+import type { AnyRun } from '../run.ts'
+import type { TaskContext } from '../task-context.ts'
+import type { Definition, Supervisor } from '../supervisor.ts'
+import type { AnyTask, RunOptions } from '../task.ts'
+import type { AnyActorRef } from 'xstate'
+import type { Child } from './child.ts'
+import { createCounters, type Counters } from './counters.ts'
+import type { Supervision } from './supervision.ts'
+
+/** A logger as pino and its like have it: the data first. */
+export type Logger = { readonly [Level in keyof TaskContext['log']]: (data: object, message: string) => void }
+
+/** A supervisor as others see it, by its path. */
+export interface SupervisorNode {
+  readonly definition: Supervisor
+  readonly core: Supervision
+  readonly actor: AnyActorRef
+  childNamed(name: string): Child | undefined
+  startChild(definition: Definition): Promise<Child>
+  spawn(definition: Definition): Promise<Child>
+  startAgain(child: Child): Promise<Child>
+  stopChild(child: Child): Promise<void>
+}
+
+/** The way into a task, as others see it. */
+export interface TaskNode {
+  readonly path: string
+  readonly jobs: { readonly running: number; readonly retrying: number }
+  run(input: unknown, options?: RunOptions): AnyRun
+  follow(id: string): AnyRun
+  pause(isPaused: boolean): void
+  close(): void
+}
+
+const KEPT_FAILURES = 200
+const JOBS_PER_TURN = 256
+
+export interface TreeOptions {
+  readonly name: string
+  readonly clock: Clock
+  readonly random: () => number
+  readonly broker: Broker
+  readonly log: Logger | undefined
+  readonly plugins: readonly Plugin[]
+}
+
+/** What all nodes of one running system share. */
+export class Tree {
+  readonly name: string
+  readonly clock: Clock
+  readonly random: () => number
+  readonly broker: Broker
+  readonly log: Logger | undefined
+  readonly plugins: readonly Plugin[]
+  readonly events: Events
+  readonly counters: Counters = createCounters()
+  readonly supervisors: Map<string, SupervisorNode> = new Map()
+  /** Where each task stands, also while its worker is down. */
+  readonly tasks: Map<AnyTask, TaskNode> = new Map()
+  /** Runs that are not over, by the id of their job. */
+  readonly runs: Map<string, AnyRun> = new Map()
+  isStopped = false
+  /** Stops the system, and lets `done` reject with the failure. Set by the root. */
+  stopBecause: (failure: Failure) => void = () => {}
+  readonly #failures: Failure[] = []
+  readonly #sleeps = new Set<unknown>()
+  #jobsThisTurn = 0
+  #turnEnd: NodeJS.Immediate | undefined
+
+  constructor(options: TreeOptions) {
+    this.name = options.name
+    this.clock = options.clock
+    this.random = options.random
+    this.broker = options.broker
+    this.log = options.log
+    this.plugins = options.plugins
+    this.events = new Events(() => this.clock.now())
+  }
+
+  /** The latest failures, oldest first. */
+  get failures(): readonly Failure[] {
+    return [...this.#failures]
+  }
+
+  /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
+  forget(definition: Definition, path: string): void {
+    if (definition.kind === 'task') this.tasks.delete(definition)
+    if (definition.kind !== 'supervisor') return
+    const incarnation = this.supervisors.get(path)
+    this.supervisors.delete(path)
+    if (incarnation === undefined) return
+    for (const child of [...incarnation.core.statics, ...incarnation.core.dynamics])
+      this.forget(child.definition, child.path)
+  }
+
+  /** The one place where a failure becomes known. */
+  report(failure: Failure, decision: DecisionName): void {
+    if (this.#failures.length === KEPT_FAILURES) this.#failures.shift()
+    this.#failures.push(failure)
+    if (decision !== 'escalate') this.counters.failures[decision] += 1
+    this.events.emit('failure.decided', { failure, decision })
+  }
+
+  callbackFailed(path: string, callback: string, error: unknown): void {
+    this.events.emit('callback.failed', { path, callback, error })
+    this.write('warn', { path, err: error }, `${callback} threw`)
+  }
+
+  /** A line for the logger of the user's, whose throw harms nobody. */
+  write(level: keyof Logger, data: object, message: string): void {
+    if (this.log === undefined) return
+    try {
+      this.log[level](data, message)
+    } catch (error) {
+      this.events.emit('callback.failed', { path: '', callback: `log.${level}`, error })
+    }
+  }
+
+  /** Calls back after `ms`, but never before timers and I/O had their turn. */
+  wait(ms: number, callback: () => void): () => void {
+    if (ms === 0) {
+      const immediate = setImmediate(callback)
+      return () => clearImmediate(immediate)
+    }
+    const timer = this.clock.setTimeout(callback, ms)
+    return () => this.clock.clearTimeout(timer)
+  }
+
+  /** A wait of a user's function; all of them end with the system. Gives the way to end one. */
+  sleep(ms: number, callback: () => void): () => void {
+    const timer = this.clock.setTimeout(() => {
+      this.#sleeps.delete(timer)
+      callback()
+    }, ms)
+    this.#sleeps.add(timer)
+    return () => {
+      this.#sleeps.delete(timer)
+      this.clock.clearTimeout(timer)
+    }
+  }
+
+  /** Leaves no timer behind. */
+  close(): void {
+    for (const timer of this.#sleeps) this.clock.clearTimeout(timer)
+    this.#sleeps.clear()
+    if (this.#turnEnd !== undefined) clearImmediate(this.#turnEnd)
+  }
+
+  /** Runs a step soon: in this turn while few jobs ran in it, else in the next, so that I/O is never starved. */
+  soon(step: () => void): void {
+    if (this.#jobsThisTurn < JOBS_PER_TURN) queueMicrotask(step)
+    else setImmediate(step)
+  }
+
+  /** Counts a job into this turn of the event loop. */
+  countJob(): void {
+    this.#jobsThisTurn += 1
+    this.#turnEnd ??= setImmediate(() => {
+      this.#turnEnd = undefined
+      this.#jobsThisTurn = 0
+    })
+  }
+}

@@ -1,0 +1,189 @@
+import type { Failure, FailureJson, FailureKind } from '../failure.ts'
+import type { Json } from '../payload.ts'
+
+/** A value at once, or later. A broker in memory answers at once and costs its caller no turn. */
+export type Awaitable<Value> = Value | PromiseLike<Value>
+
+/** A job as it is handed to the broker. */
+export interface NewJob {
+  readonly id: string
+  /** Path of the task; names the queue. */
+  readonly queue: string
+  readonly input: Json
+  readonly idempotencyKey: string
+  readonly priority: number
+  readonly delay: number
+  readonly lane: string | undefined
+  /** Held while the job is unfinished, or for so many ms. */
+  readonly dedupe: { readonly key: string; readonly for: number | undefined } | undefined
+}
+
+export interface Enqueued {
+  /** Of the first job with the same key, if this one is a duplicate. */
+  readonly id: string
+  readonly duplicate: boolean
+}
+
+/** What a job knows from earlier deliveries, in whichever process they were. */
+export interface JobProgress {
+  /** Attempts begun in this incarnation. */
+  readonly attempts: number
+  readonly charged: number
+  /** Put-offs in a row. */
+  readonly putOffs: number
+  readonly generation: number
+  /** Restarts decided so far, by the supervisor that decided. */
+  readonly restarts: Readonly<Record<string, number>>
+}
+
+export interface LeasedJob extends JobProgress {
+  readonly id: string
+  readonly queue: string
+  readonly input: Json
+  readonly idempotencyKey: string
+  readonly lane: string | undefined
+  /** Proves that the lease is still held. */
+  readonly token: number
+}
+
+export type JobStatus = 'waiting' | 'delayed' | 'running' | 'done' | 'fallback' | 'failed' | 'cancelled'
+
+/** One failed attempt, as the record keeps it. */
+export interface HistoryEntry {
+  readonly generation: number
+  readonly attempt: number
+  readonly at: number
+  readonly kind: FailureKind
+  readonly message: string
+}
+
+/** What is known of a job; a copy, as it was when it was asked for. */
+export interface JobRecord extends JobProgress {
+  readonly id: string
+  readonly path: string
+  readonly status: JobStatus
+  readonly input: Json
+  readonly idempotencyKey: string
+  readonly priority: number
+  readonly lane: string | undefined
+  readonly addedAt: number
+  /** When it may be taken, or was. */
+  readonly dueAt: number
+  readonly finishedAt: number | undefined
+  readonly value: Json | undefined
+  readonly failure: FailureJson | undefined
+  readonly reason: unknown
+  readonly history: readonly HistoryEntry[]
+}
+
+interface OfLease {
+  readonly id: string
+  readonly token: number
+}
+
+/** What a delivery came to. */
+export type Outcome = OfLease &
+  (
+    | { readonly kind: 'done'; readonly attempts: number; readonly value: Json }
+    | { readonly kind: 'fallback'; readonly attempts: number; readonly value: Json; readonly failure: Failure }
+    | { readonly kind: 'failed'; readonly attempts: number; readonly failure: Failure }
+    | { readonly kind: 'cancelled'; readonly attempts: number; readonly reason: unknown }
+    | {
+        readonly kind: 'retry'
+        readonly delay: number
+        readonly failure: Failure
+        readonly attempts: number
+        readonly charged: number
+        readonly putOffs: number
+      }
+    | {
+        readonly kind: 'restart'
+        readonly delay: number
+        readonly failure: Failure
+        readonly generation: number
+        readonly restarts: Readonly<Record<string, number>>
+      }
+    /** Back into the queue as if it had not been taken. */
+    | { readonly kind: 'release' }
+  )
+
+export type Settled = 'settled' | 'lost'
+
+export type CancelAnswer =
+  /** It was waiting and never starts. */
+  | 'cancelled'
+  /** Somebody holds it and has to end it. */
+  | 'leased'
+  | 'finished'
+  | 'unknown'
+
+export interface QueueStats {
+  readonly queue: string
+  readonly waiting: number
+  readonly delayed: number
+  readonly leased: number
+  readonly dead: number
+}
+
+/** A job that failed for good. */
+export interface DeadLetter {
+  readonly id: string
+  readonly path: string
+  readonly task: string
+  readonly kind: FailureKind
+  readonly message: string
+  readonly attempts: number
+  readonly diedAt: number
+  readonly input: Json
+  readonly failure: FailureJson
+  readonly history: readonly HistoryEntry[]
+}
+
+export interface DeadLetterFilter {
+  /** Path of the task. */
+  readonly task?: string
+  readonly kind?: FailureKind
+  /** Died at or after, in ms since 1970. */
+  readonly since?: number
+  /** @default 100 */
+  readonly limit?: number
+}
+
+/** Where jobs wait and are kept. Order: priority, then due time, then arrival. */
+export interface Broker {
+  readonly name: string
+  /** Whether jobs outlive the process. */
+  readonly durable: boolean
+  /** How long a lease holds without `extend`, in ms; Infinity: for ever. */
+  readonly leaseTime: number
+  open(clock: BrokerClock): Awaitable<void>
+  /** Finishes its own writes. What is not durable is gone afterwards. */
+  close(): Awaitable<void>
+  /** An id no other job of this store has. */
+  newId(): string
+  /** All or none; resolves when they are as safe as this broker makes them. */
+  enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
+  /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
+  watch(queue: string, wake: () => void): () => void
+  /** Due jobs only, no job to two holders. */
+  lease(queue: string, limit: number): Awaitable<readonly LeasedJob[]>
+  extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>
+  /** Changes nothing for an outcome whose lease is lost, and says so. */
+  settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
+  cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
+  job(id: string): Awaitable<JobRecord | undefined>
+  stats(): Awaitable<readonly QueueStats[]>
+  /** Newest first. */
+  deadLetters(filter: DeadLetterFilter): Awaitable<readonly DeadLetter[]>
+  deadLetter(id: string): Awaitable<DeadLetter | undefined>
+  /** Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). */
+  replay(id: string, input: Json | undefined): Awaitable<{ readonly queue: string } | undefined>
+  /** Whether it was there. */
+  discard(id: string): Awaitable<boolean>
+}
+
+export interface BrokerClock {
+  now(): number
+  setTimeout(callback: () => void, ms: number): unknown
+  clearTimeout(timer: unknown): void
+}

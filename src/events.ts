@@ -1,0 +1,134 @@
+import { EventEmitter } from 'eventemitter3'
+import type { DecisionName } from './decision.ts'
+import type { Failure } from './failure.ts'
+
+/** What every event of one child carries: whose it is and which of its lives. */
+interface OfActor {
+  readonly path: string
+  readonly generation: number
+}
+
+/** What every event of one job carries. */
+interface OfJob {
+  readonly path: string
+  readonly id: string
+  /** 0 before the first attempt. */
+  readonly attempt: number
+}
+
+/** Why a message reached nobody. */
+export type DropReason = 'starting' | 'restarting' | 'failed' | 'stopped' | 'ended'
+
+/** Everything that can be observed, by name, in the past tense. */
+export interface EventData {
+  readonly 'system.started': { readonly path: string }
+  /** `failure` is the one that stopped it, absent after `stop()`. */
+  readonly 'system.stopped': { readonly path: string; readonly failure?: Failure }
+  readonly 'actor.started': OfActor
+  /** It ended by itself, without a failure. */
+  readonly 'actor.ended': OfActor & { readonly output: unknown }
+  readonly 'actor.stopped': OfActor & { readonly how: 'stopped' | 'killed' }
+  /** A supervisor began a round of restarts: these children, after this wait. */
+  readonly 'supervisor.restarting': OfActor & { readonly children: readonly string[]; readonly delay: number }
+  /** Each failure exactly once, however far it climbed. */
+  readonly 'failure.decided': { readonly failure: Failure; readonly decision: DecisionName }
+  readonly 'message.dropped': OfActor & { readonly event: unknown; readonly reason: DropReason }
+  readonly 'worker.paused': { readonly path: string }
+  readonly 'worker.unpaused': { readonly path: string }
+  /** Nothing was queued: the input does not fit, or cannot be kept. */
+  readonly 'job.refused': { readonly path: string; readonly error: unknown }
+  readonly 'job.added': OfJob & { readonly duplicate: boolean }
+  readonly 'job.started': OfJob
+  readonly 'job.progress': OfJob & { readonly value: unknown }
+  readonly 'job.log': OfJob & { readonly level: string; readonly message: string; readonly data?: object }
+  readonly 'job.retrying': OfJob & { readonly delay: number; readonly charged: boolean; readonly error: unknown }
+  readonly 'job.answered': OfJob & { readonly plugin: string }
+  readonly 'job.done': OfJob & { readonly value: unknown }
+  readonly 'job.fellBack': OfJob & { readonly value: unknown; readonly failure: Failure }
+  readonly 'job.failed': OfJob & { readonly failure: Failure }
+  readonly 'job.cancelled': OfJob & { readonly reason: unknown }
+  /** A new incarnation begins, as decided above. */
+  readonly 'job.restarted': OfJob & { readonly generation: number }
+  /** Its lease was lost: another worker may have it, what this one says is not written. */
+  readonly 'job.lost': OfJob
+  /** Something settled after its state was left; it changed nothing. */
+  readonly 'job.late': OfJob & { readonly outcome: 'value' | 'error'; readonly error?: unknown }
+  readonly 'plugin.failed': OfJob & { readonly plugin: string; readonly hook: string; readonly error: unknown }
+  /** A function of the user's that only watches or advises threw: a listener, an observer, a logger, `retry.when`. */
+  readonly 'callback.failed': { readonly path: string; readonly callback: string; readonly error: unknown }
+}
+
+export type EventName = keyof EventData
+
+/** An event as listeners get it. `at` is the system's clock, in ms. */
+export type EventOf<Name extends EventName> = {
+  readonly [N in Name]: { readonly type: N; readonly at: number } & EventData[N]
+}[Name]
+
+export type AnyEvent = EventOf<EventName>
+
+export type Listener<Name extends EventName | '*'> = (event: Name extends EventName ? EventOf<Name> : AnyEvent) => void
+
+type Guarded = (event: AnyEvent) => void
+
+/** The events of one system: nobody who listens can harm it or another listener. */
+export class Events {
+  readonly #emitter = new EventEmitter<string>()
+  readonly #guarded = new WeakMap<Listener<never>, Guarded>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  on<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
+    this.#emitter.on(name, this.#guard(listener))
+  }
+
+  once<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
+    this.#emitter.once(name, this.#guard(listener))
+  }
+
+  off<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
+    this.#emitter.off(name, this.#guarded.get(listener as Listener<never>))
+  }
+
+  /** Whether anybody would hear it; ask before making an event that happens per job. */
+  hears(name: EventName): boolean {
+    return this.#emitter.listenerCount(name) > 0 || this.#emitter.listenerCount('*') > 0
+  }
+
+  emit<Name extends EventName>(name: Name, data: EventData[Name]): void {
+    if (!this.hears(name)) return
+    const event = { type: name, at: this.#now(), ...data }
+    this.#emitter.emit(name, event)
+    this.#emitter.emit('*', event)
+  }
+
+  removeAll(): void {
+    this.#emitter.removeAllListeners()
+  }
+
+  #guard(listener: Listener<never>): Guarded {
+    const known = this.#guarded.get(listener)
+    if (known !== undefined) return known
+    const guarded: Guarded = (event) => {
+      const report = (error: unknown): void => {
+        if (event.type === 'callback.failed') return // a listener of reports that throws is not reported to itself
+        this.emit('callback.failed', {
+          path: 'path' in event ? event.path : '',
+          callback: `listener of ${event.type}`,
+          error,
+        })
+      }
+      try {
+        const result = (listener as (event: AnyEvent) => unknown)(event)
+        if (result instanceof Promise) result.catch(report)
+      } catch (error) {
+        report(error)
+      }
+    }
+    this.#guarded.set(listener, guarded)
+    return guarded
+  }
+}

@@ -1,0 +1,71 @@
+import './node-version.ts'
+
+// Definitions: data, live once they are started
+export { actor, type Actor, type ActorOptions } from './actor.ts'
+export type { ChildOptions, RestartType } from './child.ts'
+export { plugin, type Hooks, type Plugin, type PluginErrorEvent, type PluginRun, type PluginTask } from './plugin.ts'
+export {
+  supervisor,
+  type AutoShutdown,
+  type Definition,
+  type Strategy,
+  type Supervisor,
+  type SupervisorOptions,
+} from './supervisor.ts'
+export { task, type Dedupe, type RunOptions, type Task, type TaskOptions } from './task.ts'
+export type { TaskContext } from './task-context.ts'
+
+// Policies
+export { exponential, type Backoff, type ExponentialOptions, type RetryOptions } from './retry.ts'
+export type { Duration } from './duration.ts'
+
+// Decisions
+export { escalate, restart, resume, stop, type Decision, type DecisionName, type RootDecision } from './decision.ts'
+
+// Starting, and what is live then
+export { start, toLogic, type StartOptions, type SystemLogic, type SystemOptions, type TaskLogic } from './start.ts'
+export type { System } from './system.ts'
+export type { TreeNode } from './tree-node.ts'
+export type { ChildInfo, SupervisorHandle } from './supervisor-handle.ts'
+export type { ChildRef, ChildStatus } from './actors/child.ts'
+export type { Run, RunOutcome, Queued } from './run.ts'
+export type { DeadLetters } from './dead-letters.ts'
+export type { Stats } from './stats.ts'
+export type { AnyEvent, EventData, EventName, EventOf, Listener } from './events.ts'
+export type { Clock } from './clock.ts'
+export type { Logger } from './actors/tree.ts'
+
+// Brokers
+export { memory } from './brokers/memory.ts'
+export type { Broker, DeadLetter, DeadLetterFilter, JobRecord, JobStatus, QueueStats } from './brokers/broker.ts'
+
+// Failures and errors
+export { Failure, type FailureJson, type FailureKind, type TrailEntry } from './failure.ts'
+export {
+  BrokerError,
+  CancelledError,
+  ChildRestartingError,
+  ChildRunningError,
+  ChildStoppedError,
+  DuplicateNameError,
+  InputError,
+  InvalidDecisionError,
+  InvalidOptionError,
+  LeaseLostError,
+  MissingPackageError,
+  FatalError,
+  PayloadError,
+  PermanentError,
+  PluginError,
+  PluginTriggerError,
+  RestartLimitError,
+  RootcatchError,
+  SupervisorStoppedError,
+  SystemStoppedError,
+  TimeoutError,
+  UnknownChildError,
+  UnknownJobError,
+  UnknownOptionError,
+  UnknownPathError,
+  UnknownTaskError,
+} from './errors.ts'

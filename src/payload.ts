@@ -1,0 +1,138 @@
+import { PayloadError } from './errors.ts'
+
+/** What every broker can keep. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+
+/**
+ * A copy of `value` that shares nothing with it, or a `PayloadError` that names the part JSON cannot keep.
+ *
+ * Copied rather than checked, so that what a body does to its input reaches neither the next attempt nor the caller.
+ */
+export function copyPayload(what: string, value: unknown, maxBytes: number): Json {
+  const reader = new PayloadReader(what)
+  const copy = reader.copy(value, '')
+  if (reader.bytesAtMost > maxBytes) checkSize(what, copy, maxBytes)
+  return copy
+}
+
+/** A copy of what `copyPayload` gave before. */
+export function copyJson(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(copyJson)
+  const copy: Record<string, Json> = {}
+  for (const key of Object.keys(value)) copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  return copy
+}
+
+function checkSize(what: string, copy: Json, maxBytes: number): void {
+  const bytes = Buffer.byteLength(JSON.stringify(copy))
+  if (bytes <= maxBytes) return
+  throw new PayloadError(
+    `${what} has ${kilobytes(bytes)}, ${kilobytes(maxBytes)} are allowed. Store it elsewhere and pass a reference, or raise maxPayload.`,
+  )
+}
+
+const kilobytes = (bytes: number): string => (bytes < 1024 ? `${bytes} B` : `${Math.ceil(bytes / 1024)} KB`)
+
+const DEEPEST = 1_000
+
+class PayloadReader {
+  /** An upper bound of the JSON's size in bytes, so that the text itself is only made near the limit. */
+  bytesAtMost = 0
+  readonly #what: string
+  readonly #open = new Set<object>()
+
+  constructor(what: string) {
+    this.#what = what
+  }
+
+  copy(value: unknown, path: string): Json {
+    switch (typeof value) {
+      case 'string':
+        this.bytesAtMost += 6 * value.length + 2 // one UTF-16 unit is at most an escape of six characters
+        return value
+      case 'number':
+        if (!Number.isFinite(value)) return this.#refuse(path, `is ${value}`, 'Pass null, or a text')
+        this.bytesAtMost += 25
+        return Object.is(value, -0) ? 0 : value
+      case 'boolean':
+        this.bytesAtMost += 5
+        return value
+      case 'object':
+        this.bytesAtMost += 4
+        return value === null ? null : this.#copyObject(value, path)
+      case 'undefined':
+        if (path === '') return undefined as unknown as Json // a task may take or give nothing
+        return this.#refuse(path, 'is undefined', 'Pass null')
+      case 'bigint':
+        return this.#refuse(path, 'is a bigint', 'Pass a text')
+      default:
+        return this.#refuse(path, `is a ${typeof value}`, 'Leave it out')
+    }
+  }
+
+  #copyObject(value: object, path: string): Json {
+    if (this.#open.has(value)) return this.#refuse(path, 'contains itself', 'Pass ids instead of objects')
+    if (this.#open.size > DEEPEST) return this.#refuse(path, `is deeper than ${DEEPEST} levels`, 'Pass a flatter value')
+    this.#open.add(value)
+    const copy = Array.isArray(value) ? this.#copyList(value, path) : this.#copyRecord(value, path)
+    this.#open.delete(value)
+    return copy
+  }
+
+  #copyList(value: readonly unknown[], path: string): Json {
+    const copy: Json[] = []
+    for (let index = 0; index < value.length; index += 1) copy.push(this.copy(value[index], `${path}[${index}]`))
+    this.bytesAtMost += value.length
+    return copy
+  }
+
+  #copyRecord(value: object, path: string): Json {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== null && prototype !== Object.prototype && !isPlainOfAnotherRealm(prototype)) {
+      return this.#refuse(path, `is ${withArticle(className(value))}`, wayOut(value))
+    }
+    const copy: Record<string, Json> = {}
+    for (const key of Object.keys(value)) {
+      if (key === '__proto__') return this.#refuse(`${path}.__proto__`, 'is an own key', 'Rename it')
+      const part = (value as Record<string, unknown>)[key]
+      if (part === undefined) continue
+      this.bytesAtMost += 6 * key.length + 4
+      copy[key] = this.copy(part, path === '' ? `.${key}` : `${path}.${key}`)
+    }
+    return copy
+  }
+
+  #refuse(path: string, problem: string, advice: string): never {
+    throw new PayloadError(`${this.#at(path)} ${problem}, which JSON cannot keep. ${advice}.`)
+  }
+
+  /** `input of task "resize"` with path `.user.born` reads `input.user.born of task "resize"`. */
+  #at(path: string): string {
+    const [head = '', ...rest] = this.#what.split(' ')
+    return [`${head}${path}`, ...rest].join(' ')
+  }
+}
+
+function isPlainOfAnotherRealm(prototype: unknown): boolean {
+  return (
+    Object.getPrototypeOf(prototype) === null &&
+    typeof (prototype as { constructor?: unknown }).constructor === 'function' &&
+    (prototype as { constructor: { name: string } }).constructor.name === 'Object'
+  )
+}
+
+function className(value: object): string {
+  const name: unknown = value.constructor?.name
+  return typeof name === 'string' && name !== '' ? name : 'object of a class'
+}
+
+const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
+
+function wayOut(value: object): string {
+  if (value instanceof Date) return 'Pass toISOString()'
+  if (value instanceof Map) return 'Pass Object.fromEntries(…)'
+  if (value instanceof Set) return 'Pass [...set]'
+  if (ArrayBuffer.isView(value)) return 'Pass a text, or store it elsewhere and pass a reference'
+  return 'Pass a plain object'
+}

@@ -1,0 +1,166 @@
+import type { ChildRef } from './actors/child.ts'
+import type { Root } from './actors/root.ts'
+import type { TaskNode, Tree } from './actors/tree.ts'
+import type { Actor } from './actor.ts'
+import type { JobRecord } from './brokers/broker.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { isDefinition } from './definition.ts'
+import { InvalidOptionError, SystemStoppedError, UnknownTaskError } from './errors.ts'
+import type { EventName, Listener } from './events.ts'
+import type { Failure } from './failure.ts'
+import { checkKeys } from './options.ts'
+import type { Run } from './run.ts'
+import type { Stats } from './stats.ts'
+import { treeOf, type TreeNode } from './tree-node.ts'
+import { SupervisorHandle } from './supervisor-handle.ts'
+import type { Definition } from './supervisor.ts'
+import type { AnyTask, RunOptions, Task } from './task.ts'
+import type { AnyActorLogic, SnapshotFrom } from 'xstate'
+
+/** The input of a task as `run` takes it: left out where the body has none. */
+type RunArguments<Input> = unknown extends Input
+  ? [input?: unknown, options?: RunOptions]
+  : undefined extends Input
+    ? [input?: Input, options?: RunOptions]
+    : [input: Input, options?: RunOptions]
+
+/** A running tree. */
+export class System implements AsyncDisposable {
+  /** Jobs that failed for good. */
+  readonly dead: DeadLetters
+  readonly #tree: Tree
+  readonly #root: Root
+
+  /** @internal Made by `start`. */
+  constructor(tree: Tree, root: Root) {
+    this.#tree = tree
+    this.#root = root
+    this.dead = new DeadLetters(tree)
+  }
+
+  /** Of the root definition. */
+  get name(): string {
+    return this.#tree.name
+  }
+
+  /** Resolves once the system is stopped; rejects with the failure that stopped it. */
+  get done(): Promise<void> {
+    return this.#root.done
+  }
+
+  /** Whether `stop()` was called, or a failure stops it. */
+  get isStopped(): boolean {
+    return this.#tree.isStopped
+  }
+
+  /**
+   * Asks for a job. Throws at once for a task that is not in this system; an input that does not fit rejects the run.
+   *
+   * @example
+   * const { key } = await system.run(resize, { url: 'https://example.com/cat.png' })
+   */
+  run<Input, Output, Progress>(
+    task: Task<Input, Output, Progress>,
+    ...[input, options]: RunArguments<Input>
+  ): Run<Output, Progress> {
+    if (this.#tree.isStopped) throw new SystemStoppedError(this.name, { method: 'run' })
+    return this.#queueOf(task as AnyTask).run(input, options) as Run<Output, Progress>
+  }
+
+  /** What the broker knows of a job, finished ones included as long as they are kept. */
+  async job(id: string): Promise<JobRecord | undefined> {
+    return this.#tree.broker.job(id)
+  }
+
+  /**
+   * Starts a dynamic child: named `extra:1`, `extra:2`, …, and forgotten once it is down for good. Resolves when it is
+   * ready, rejects with the `Failure` if it does not start.
+   */
+  spawn<Logic extends AnyActorLogic>(
+    definition: Actor<Logic>,
+    options?: { readonly under?: string },
+  ): Promise<ChildRef<SnapshotFrom<Logic>>>
+  spawn(definition: Definition, options?: { readonly under?: string }): Promise<ChildRef>
+  async spawn(definition: Definition, options: { readonly under?: string } = {}): Promise<ChildRef> {
+    checkKeys('spawn', options, ['under'])
+    if (this.#tree.isStopped) throw new SystemStoppedError(this.name, { method: 'spawn' })
+    return new SupervisorHandle(this.#tree, options.under ?? this.#root.path).spawn(definition)
+  }
+
+  /** The admin side of a supervisor. Throws an `UnknownPathError` if there is none at that path. */
+  supervisor(path: string): SupervisorHandle {
+    return new SupervisorHandle(this.#tree, path)
+  }
+
+  /** Takes no further jobs of a task until `unpause`; what runs, runs on. */
+  pause(task: AnyTask): void {
+    this.#queueOf(task).pause(true)
+  }
+
+  unpause(task: AnyTask): void {
+    this.#queueOf(task).pause(false)
+  }
+
+  /** Hears events of one name, or all of them with `'*'`. A listener that throws is reported and harms nobody. */
+  on<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): this {
+    this.#tree.events.on(name, listener)
+    return this
+  }
+
+  once<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): this {
+    this.#tree.events.once(name, listener)
+    return this
+  }
+
+  off<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): this {
+    this.#tree.events.off(name, listener)
+    return this
+  }
+
+  /** Totals since the start, and what is now. */
+  async stats(): Promise<Stats> {
+    const { counters, supervisors, tasks, runs, broker } = this.#tree
+    let running = 0
+    for (const { core } of supervisors.values()) running += core.counts.running
+    let attempts = 0
+    for (const queue of tasks.values()) attempts += queue.jobs.running
+    return {
+      ...structuredClone(counters),
+      running,
+      attempts,
+      openRuns: runs.size,
+      queues: await broker.stats(),
+    }
+  }
+
+  /** The tree as it is, from the root. */
+  tree(): TreeNode {
+    return treeOf(this.#tree, this.#root)
+  }
+
+  /** The latest 200 failures, each with its trail, oldest first. */
+  failures(): readonly Failure[] {
+    return this.#tree.failures
+  }
+
+  /** Stops children in reverse start order. Always the same promise; never rejects. */
+  stop(): Promise<void> {
+    return this.#root.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  #queueOf(task: AnyTask): TaskNode {
+    const queue = this.#tree.tasks.get(task)
+    if (queue !== undefined) return queue
+    if (!isDefinition(task) || task.kind !== 'task') {
+      throw new InvalidOptionError('run()', 'task', task, 'Pass what task() gave.')
+    }
+    throw new UnknownTaskError(
+      task.name,
+      [...this.#tree.tasks.keys()].map(({ name }) => name),
+    )
+  }
+}
