@@ -30,8 +30,7 @@ export class Child {
   status: ChildStatus = 'stopped'
   generation = 0
   #incarnation: Incarnation | undefined
-  /** Of the latest incarnation, also when that is over. */
-  lastActor: AnyActorRef | undefined
+  #lastActor: AnyActorRef | undefined
   /** Restarts in a row. */
   tries = 0
   /** When it became ready, undefined once it failed. */
@@ -74,8 +73,13 @@ export class Child {
   }
 
   set incarnation(incarnation: Incarnation | undefined) {
-    this.lastActor = incarnation?.actor ?? this.#incarnation?.actor ?? this.lastActor
+    this.#lastActor = this.lastActor
     this.#incarnation = incarnation
+  }
+
+  /** Of the latest incarnation, also when that is over. */
+  get lastActor(): AnyActorRef | undefined {
+    return this.#incarnation?.actor ?? this.#lastActor
   }
 
   get policy(): ChildPolicy {
