@@ -11,7 +11,7 @@ const names = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 
 for (const file of readdirSync(folder).filter(isWanted).toSorted()) {
   console.log(`\n${file}`)
-  const { status } = spawnSync(process.execPath, [folder + file, ...options], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, ['--expose-gc', folder + file, ...options], { stdio: 'inherit' })
   if (status !== 0) process.exitCode = 1
 }
 

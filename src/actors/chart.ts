@@ -40,6 +40,8 @@ export interface ChartActor<Event> {
 export class Host<Event extends AnyEventObject = AnyEventObject> {
   readonly ref: AnyActorRef
   #scope: AnyActorScope | undefined
+  /** By the id of a chart that runs. */
+  readonly #onOutput = new Map<string, (output: unknown) => void>()
 
   /** `onShutdown` is called when anybody sends the event `shutdown`. */
   constructor(
@@ -83,19 +85,25 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     onOutput: (output: Output) => void,
   ): ChartActor<Sent> {
     const ref = this.createChild(logic, id, input)
-    ref.subscribe({
-      complete: () => {
-        const snapshot = ref.getSnapshot() as { status: string; output: Output }
-        if (snapshot.status === 'done') onOutput(snapshot.output)
-      },
-      error: () => {},
-    })
+    this.#onOutput.set(id, onOutput as (output: unknown) => void)
     ref.start()
-    return { ref, send: (event) => ref.send(event), stop: () => this.stopChild(ref) }
+    const stop = (): void => {
+      this.#onOutput.delete(id)
+      this.stopChild(ref)
+    }
+    return { ref, send: (event) => ref.send(event), stop }
   }
 
   stopChild(ref: AnyActorRef): void {
     this.#scope?.stopChild(ref)
+  }
+
+  /** Here and not in an observer: by now the chart is stopped, and its parent may stop as well. */
+  #tellOutput(event: AnyEventObject): void {
+    const id = event['actorId'] as string
+    const onOutput = this.#onOutput.get(id)
+    this.#onOutput.delete(id)
+    onOutput?.(event['output'])
   }
 
   #logicOf(machine: AnyActorLogic, onShutdown: () => void): AnyActorLogic {
@@ -106,7 +114,11 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     }
     logic.transition = (snapshot, event: AnyEventObject, scope) => {
       // A state node remembers every event type for ever (facts of XState 5.33), so ends of children stay away from it.
-      if (event.type.startsWith('xstate.done.actor.') || event.type.startsWith('xstate.error.actor.')) return snapshot
+      if (event.type.startsWith('xstate.done.actor.')) {
+        this.#tellOutput(event)
+        return snapshot
+      }
+      if (event.type.startsWith('xstate.error.actor.')) return snapshot
       const next = machine.transition(snapshot, event, scope)
       if (event.type === 'shutdown') onShutdown()
       return next
