@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+// Packages come as Node takes them by itself: XState's development build warns about each message that is late.
+process.env['NODE_ENV'] = 'production'
+
 export default defineConfig({
   resolve: {
     // Tests read the sources under the names that users write; examples, benches and docs run against dist.
