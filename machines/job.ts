@@ -77,7 +77,7 @@ export type JobMachine = StateMachine<
   { [G in Guard]: { type: G; params: undefined } }[Guard],
   never,
   JobState,
-  never,
+  string,
   JobInput,
   JobOutput,
   AnyEventObject,

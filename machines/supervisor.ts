@@ -33,7 +33,7 @@ export type SupervisorMachine = StateMachine<
   { type: 'hasFailed'; params: undefined },
   never,
   SupervisorState,
-  never,
+  string,
   SupervisorInput,
   SupervisorOutput,
   AnyEventObject,

@@ -31,7 +31,7 @@ export type WorkerMachine = StateMachine<
   never,
   never,
   WorkerState,
-  never,
+  string,
   WorkerInput,
   WorkerOutput,
   AnyEventObject,
