@@ -64,9 +64,9 @@ function restarted(count: number): Promise<void> {
 // app/storefront: restart (catch)
 //   started app/storefront/inventory, generation 2
 // app/storefront: escalate (catch), app: restart (restart type)
-//   started app/storefront/inventory, generation 1
+//   started app/storefront/inventory, generation 3
 //   started app/storefront, generation 2
-//   started app/media/resize, generation 1
+//   started app/media/resize, generation 2
 //   started app/media, generation 2
 // root catch: app/media/resize/job:1: Error: cannot read cat.png
 // app/media: escalate (default), app: escalate (default), root catch: resume (catch)

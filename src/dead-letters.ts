@@ -1,7 +1,7 @@
 import type { TaskNode, Tree } from './actors/tree.ts'
 import type { DeadLetter, DeadLetterFilter } from './brokers/broker.ts'
-import { UnknownJobError } from './errors.ts'
-import { copyPayload, type Json } from './payload.ts'
+import { SystemStoppedError, UnknownJobError } from './errors.ts'
+import { checkKeys } from './options.ts'
 import type { AnyRun } from './run.ts'
 
 /** The jobs that failed for good, kept to be looked at and replayed. */
@@ -14,6 +14,7 @@ export class DeadLetters {
 
   /** Newest first. */
   async list(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
+    checkKeys('dead.list()', filter, ['task', 'kind', 'since', 'limit'])
     return this.#tree.broker.deadLetters(filter)
   }
 
@@ -23,19 +24,16 @@ export class DeadLetters {
 
   /**
    * Queues the same job again, from attempt 1, with its id, idempotency key and history. Rejects with an
-   * `UnknownJobError` if it is not there, or somebody else replays it.
+   * `UnknownJobError` if it is not there, or somebody else replays it; with what `run` would reject with, if the new
+   * input does not fit.
    */
   async replay(id: string, options: { readonly input?: unknown } = {}): Promise<{ readonly run: AnyRun }> {
-    const input: Json | undefined =
-      'input' in options ? copyPayload(`input of dead letter ${id}`, options.input, Infinity) : undefined
+    checkKeys('dead.replay()', options, ['input'])
     const letter = await this.#tree.broker.deadLetter(id)
     const queue = letter && this.#queueAt(letter.task)
+    if (this.#tree.isStopped) throw new SystemStoppedError(this.#tree.name, { method: 'dead.replay' })
     if (queue === undefined) throw new UnknownJobError(id)
-    const run = queue.follow(id)
-    const answer = await this.#tree.broker.replay(id, input)
-    if (answer !== undefined) return { run }
-    this.#tree.runs.delete(id)
-    throw new UnknownJobError(id)
+    return queue.replay(id, 'input' in options ? { input: options.input } : undefined)
   }
 
   /** Whether it was there. */

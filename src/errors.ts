@@ -96,14 +96,20 @@ export class UnknownTaskError extends RootcatchError<'unknown-task'> {
   }
 }
 
-/** No dead letter has that id: it was replayed, discarded, or never there; nothing was queued. */
+/** No job of that id is kept: it was replayed, discarded, forgotten, or never there; nothing was queued. */
 export class UnknownJobError extends RootcatchError<'unknown-job'> {
   static {
     identify(this, 'UnknownJobError', 'unknown-job')
   }
 
-  constructor(id: string) {
-    super(`there is no dead letter ${quote(id)} of a task in this system. Look at dead.list() for those there are.`)
+  /** A job is over, and what it came to is no longer kept. */
+  static ofResult(path: string): UnknownJobError {
+    return new UnknownJobError(path, `the outcome of ${path} is no longer kept. Ask for it earlier, or give it a new key.`)
+  }
+
+  constructor(id: string, message?: string) {
+    const noLetter = `there is no dead letter ${quote(id)} of a task in this system`
+    super(message ?? `${noLetter}. Look at dead.list() for those there are.`)
   }
 }
 

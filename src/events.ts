@@ -16,8 +16,8 @@ interface OfJob {
   readonly attempt: number
 }
 
-/** Why a message reached nobody. */
-export type DropReason = 'starting' | 'restarting' | 'failed' | 'stopped' | 'ended'
+/** Why a message reached nobody. `invalid`: it is no object with a `type`. */
+export type DropReason = 'starting' | 'restarting' | 'failed' | 'stopped' | 'ended' | 'invalid'
 
 /** Everything that can be observed, by name, in the past tense. */
 export interface EventData {
@@ -90,7 +90,8 @@ export class Events {
   }
 
   off<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
-    this.#emitter.off(name, this.#guarded.get(listener as Listener<never>))
+    const guarded = this.#guarded.get(listener as Listener<never>)
+    if (guarded !== undefined) this.#emitter.off(name, guarded) // without a listener it would take off all of them
   }
 
   /** Whether anybody would hear it; ask before making an event that happens per job. */

@@ -15,12 +15,14 @@ export function copyPayload(what: string, value: unknown, maxBytes: number): Jso
   return copy
 }
 
-/** A copy of what `copyPayload` gave before. */
+/** A copy of what `copyPayload` gave before, or of what a store kept: there a key `__proto__` is dropped. */
 export function copyJson(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(copyJson)
   const copy: Record<string, Json> = {}
-  for (const key of Object.keys(value)) copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  for (const key of Object.keys(value)) {
+    if (key !== '__proto__') copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  }
   return copy
 }
 

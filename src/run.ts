@@ -23,9 +23,17 @@ export interface Queued {
 /** What a run needs from the system that made it. */
 export interface RunHost {
   cancel(run: AnyRun, reason: unknown): void
+  /** The system stops while somebody still waits for that job. */
+  abandon(id: string): void
 }
 
 export type AnyRun = Run<unknown, unknown>
+
+/** A promise that is only made once somebody waits for it. */
+interface Wait<Value> {
+  readonly promise: Promise<Value>
+  readonly resolve: (value: Value) => void
+}
 
 /**
  * The handle of a job that was asked for. Await it for the value, or the `Failure`; iterate it for the progress. A run
@@ -39,8 +47,9 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   #outcome: RunOutcome<Value> | undefined
   /** Boxed: what `await run` rejects with, where that is not the failure. */
   #refusal: { readonly error: unknown } | undefined
-  #wake: Set<() => void> | undefined
-  #watchers: Set<(value: Progress) => void> | undefined
+  #queuedWait: Wait<void> | undefined
+  #settledWait: Wait<RunOutcome<Value>> | undefined
+  #watchers: Set<Watcher<Progress>> | undefined
 
   constructor(host: RunHost, id: string, path: string) {
     this.#host = host
@@ -58,18 +67,19 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    await this.#until(() => this.#queued !== undefined || this.#outcome !== undefined)
-    if (this.#queued === undefined) throw this.#refusal?.error ?? this.#rejection()
+    if (this.#queued === undefined && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
+    if (this.#queued === undefined) throw this.#rejection()
     return this.#queued
   }
 
   /** Never rejects. */
-  async settled(): Promise<RunOutcome<Value>> {
-    await this.#until(() => this.#outcome !== undefined)
-    return this.#outcome as RunOutcome<Value>
+  settled(): Promise<RunOutcome<Value>> {
+    if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
+    this.#settledWait ??= makeWait()
+    return this.#settledWait.promise
   }
 
-  /** Gives the job up; nothing happens if it is over. */
+  /** Gives the job up; nothing happens if it is over. A duplicate gives up the job it follows. */
   cancel(reason?: unknown): void {
     if (this.#outcome === undefined) this.#host.cancel(this as AnyRun, reason)
   }
@@ -93,28 +103,11 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   }
 
   /** The progress from now on. Ends with the run; how that ended says `await run`. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Progress, void, undefined> {
-    const waiting: Progress[] = []
-    let wake: (() => void) | undefined
-    const take = (value: Progress): void => {
-      waiting.push(value)
-      wake?.()
-    }
-    this.#watchers ??= new Set()
-    this.#watchers.add(take)
-    const onEnd = (): void => wake?.()
-    this.#wake ??= new Set()
-    this.#wake.add(onEnd)
-    try {
-      for (;;) {
-        while (waiting.length > 0) yield waiting.shift() as Progress
-        if (this.#outcome !== undefined) return
-        await new Promise<void>((resolve) => (wake = resolve))
-      }
-    } finally {
-      this.#watchers?.delete(take)
-      this.#wake?.delete(onEnd)
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<Progress, void, undefined> {
+    const watcher = new Watcher<Progress>()
+    if (this.#outcome === undefined) (this.#watchers ??= new Set()).add(watcher)
+    else watcher.end()
+    return watcher.values(() => this.#watchers?.delete(watcher))
   }
 
   /** @internal What the system tells its run. */
@@ -123,53 +116,80 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
       run.#queued = queued
       run.#id = queued.id
       run.#path = path
-      run.#ring()
+      run.#queuedWait?.resolve()
+      run.#queuedWait = undefined
     },
     refused: (run: AnyRun, error: unknown, failure: Failure): void => {
       run.#refusal = { error }
       run.#end({ status: 'failed', failure, attempts: 0 })
     },
     progress: (run: AnyRun, value: unknown): void => {
-      for (const watcher of run.#watchers ?? []) watcher(value)
+      for (const watcher of run.#watchers ?? []) watcher.take(value)
     },
     over: (run: AnyRun, outcome: RunOutcome): void => run.#end(outcome),
+    abandoned: (run: AnyRun, id: string): void => run.#host.abandon(id),
     isOver: (run: AnyRun): boolean => run.#outcome !== undefined,
-    isWatched: (run: AnyRun): boolean => run.#watchers !== undefined && run.#watchers.size > 0,
+    outcome: (run: AnyRun): RunOutcome | undefined => run.#outcome,
   }
 
   #end(outcome: RunOutcome<Value>): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
-    this.#ring()
-    this.#wake = undefined
-  }
-
-  #ring(): void {
-    for (const wake of this.#wake ?? []) wake()
-  }
-
-  #until(isSo: () => boolean): Promise<void> {
-    if (isSo()) return Promise.resolve()
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!isSo()) return
-        this.#wake?.delete(check)
-        resolve()
-      }
-      this.#wake ??= new Set()
-      this.#wake.add(check)
-    })
+    this.#queuedWait?.resolve()
+    this.#settledWait?.resolve(outcome)
+    this.#queuedWait = this.#settledWait = undefined
+    for (const watcher of this.#watchers ?? []) watcher.end()
+    this.#watchers = undefined
   }
 
   async #value(): Promise<Value> {
-    const outcome = await this.settled()
+    const outcome = this.#outcome ?? (await this.settled())
     if (outcome.status === 'done' || outcome.status === 'fallback') return outcome.value
-    throw this.#refusal === undefined ? this.#rejection() : this.#refusal.error
+    throw this.#rejection()
   }
 
   #rejection(): unknown {
+    if (this.#refusal !== undefined) return this.#refusal.error
     const outcome = this.#outcome
     if (outcome?.status === 'cancelled') return new CancelledError(this.#path, outcome.reason)
     return outcome?.status === 'failed' ? outcome.failure : undefined
   }
+}
+
+/** One `for await` over the progress of a run: what it has not taken yet. */
+class Watcher<Progress> {
+  #waiting: Progress[] = []
+  #isOver = false
+  #wake: (() => void) | undefined
+
+  take(value: Progress): void {
+    this.#waiting.push(value)
+    this.#wake?.()
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#wake?.()
+  }
+
+  async *values(onEnd: () => void): AsyncGenerator<Progress, void, undefined> {
+    try {
+      for (;;) {
+        const taken = this.#waiting
+        this.#waiting = []
+        yield* taken
+        if (this.#waiting.length > 0) continue
+        if (this.#isOver) return
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      onEnd()
+    }
+  }
+}
+
+function makeWait<Value>(): Wait<Value> {
+  let resolve: (value: Value) => void = () => {}
+  const promise = new Promise<Value>((settle) => (resolve = settle))
+  return { promise, resolve }
 }

@@ -1,5 +1,4 @@
 import type { Counters } from './actors/counters.ts'
-import type { QueueStats } from './brokers/broker.ts'
 
 /** What `system.stats()` gives: totals since the start, and what is now. */
 export interface Stats extends Readonly<Counters> {
@@ -9,6 +8,4 @@ export interface Stats extends Readonly<Counters> {
   readonly attempts: number
   /** Runs this process waits for. */
   readonly openRuns: number
-  /** Per task; as the broker sees it. */
-  readonly queues: readonly QueueStats[]
 }

@@ -1,6 +1,6 @@
 import type { Child, ChildRef, ChildStatus } from './actors/child.ts'
 import { checkTasks, pathOf } from './actors/places.ts'
-import type { Counts } from './actors/supervision.ts'
+import type { Counts } from './actors/roster.ts'
 import type { SupervisorNode, Tree } from './actors/tree.ts'
 import type { RestartType } from './child.ts'
 import { isDefinition } from './definition.ts'
@@ -14,6 +14,7 @@ import {
   UnknownPathError,
 } from './errors.ts'
 import { checkSignificant, type Definition } from './supervisor.ts'
+import type { AnyTask } from './task.ts'
 
 /** A child as its supervisor lists it. */
 export interface ChildInfo {
@@ -44,7 +45,7 @@ export class SupervisorHandle {
     this.#check(supervisor, definition)
     const existing = supervisor.core.statics.get(definition.name)
     if (existing !== undefined) throw this.#standsInTheWay(existing)
-    checkTasks(definition, pathOf(this.path, definition.name), this.#taskPaths())
+    checkTasks(definition, pathOf(this.path, definition.name), this.#taskAt)
     return (await supervisor.startChild(definition)).ref
   }
 
@@ -93,7 +94,7 @@ export class SupervisorHandle {
   async spawn(definition: Definition): Promise<ChildRef> {
     const supervisor = this.#running('spawn')
     this.#check(supervisor, definition)
-    checkTasks(definition, `${pathOf(this.path, definition.name)}:…`, this.#taskPaths())
+    checkTasks(definition, `${pathOf(this.path, definition.name)}:…`, this.#taskAt)
     return (await supervisor.spawn(definition)).ref
   }
 
@@ -120,12 +121,10 @@ export class SupervisorHandle {
   #standsInTheWay(child: Child): Error {
     if (child.status === 'stopped') return new ChildStoppedError(this.path, child.name)
     if (child.status !== 'restarting') return new ChildRunningError(this.path, child.name)
-    const { nextTryAt } = child
-    const left = nextTryAt === undefined ? undefined : Math.max(0, nextTryAt - this.#tree.clock.now())
+    const dueAt = child.round?.dueAt
+    const left = dueAt === undefined ? undefined : Math.max(0, dueAt - this.#tree.clock.now())
     return new ChildRestartingError(this.path, child.name, left)
   }
 
-  #taskPaths(): ReadonlyMap<Definition, string> {
-    return new Map([...this.#tree.tasks].map(([task, { path }]) => [task, path]))
-  }
+  readonly #taskAt = (task: AnyTask): string | undefined => this.#tree.tasks.get(task)?.path
 }

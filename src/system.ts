@@ -2,7 +2,7 @@ import type { ChildRef } from './actors/child.ts'
 import type { Root } from './actors/root.ts'
 import type { TaskNode, Tree } from './actors/tree.ts'
 import type { Actor } from './actor.ts'
-import type { JobRecord } from './brokers/broker.ts'
+import type { JobRecord, QueueStats } from './brokers/broker.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { isDefinition } from './definition.ts'
 import { InvalidOptionError, SystemStoppedError, UnknownTaskError } from './errors.ts'
@@ -117,20 +117,19 @@ export class System implements AsyncDisposable {
     return this
   }
 
-  /** Totals since the start, and what is now. */
-  async stats(): Promise<Stats> {
-    const { counters, supervisors, tasks, runs, broker } = this.#tree
+  /** Totals since the start, and what is now, in this process. */
+  stats(): Stats {
+    const { counters, supervisors, tasks, runs } = this.#tree
     let running = 0
     for (const { core } of supervisors.values()) running += core.counts.running
     let attempts = 0
     for (const queue of tasks.values()) attempts += queue.jobs.running
-    return {
-      ...structuredClone(counters),
-      running,
-      attempts,
-      openRuns: runs.size,
-      queues: await broker.stats(),
-    }
+    return { ...structuredClone(counters), running, attempts, openRuns: runs.size }
+  }
+
+  /** How many jobs wait, run and died, by task; as the broker sees it, so over all processes that share it. */
+  async queues(): Promise<readonly QueueStats[]> {
+    return this.#tree.broker.stats()
   }
 
   /** The tree as it is, from the root. */

@@ -186,8 +186,8 @@ export function readDedupe(subject: string, value: unknown): FromInput<never, De
   if (typeof value === 'object' && value !== null) {
     checkKeys(`dedupe of ${subject}`, value, ['key', 'for'])
     const { key, for: duration } = value as { key: unknown; for: unknown }
-    readKey(subject, 'dedupe.key', key)
-    return { key: key as string, for: readDuration(subject, 'dedupe.for', duration, { positive: true }) ?? 0 }
+    if (typeof key !== 'string') throw new InvalidOptionError(subject, 'dedupe.key', key, 'Give a text.')
+    return { key: key as string, for: readDuration(subject, 'dedupe.for', duration, { positive: true }) as number }
   }
   return readKey(subject, 'dedupe', value)
 }

@@ -27,6 +27,7 @@ const {
   TimeoutError,
   UnknownChildError,
   UnknownOptionError,
+  UnknownJobError,
   UnknownPathError,
   UnknownTaskError,
 } = errors
@@ -94,6 +95,12 @@ const rows: readonly (readonly [name: string, code: string, error: Error, messag
     'unknown-task',
     new UnknownTaskError('resize', []),
     'this system has no task "resize". Put it under a supervisor given to start(); it has none.',
+  ],
+  [
+    'UnknownJobError',
+    'unknown-job',
+    new UnknownJobError('812'),
+    'there is no dead letter "812" of a task in this system. Look at dead.list() for those there are.',
   ],
   [
     'UnknownPathError',

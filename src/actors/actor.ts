@@ -27,6 +27,8 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   #how: 'stopped' | 'killed' = 'stopped'
   /** What was sent and not yet taken. */
   readonly #inbox: unknown[] = []
+  /** How many of these it has taken since the inbox was last empty: shifting each would cost as much as there wait. */
+  #taken = 0
   #thrown: Failure | undefined
 
   constructor(tree: Tree, host: Host, child: Child, reports: Reports) {
@@ -95,7 +97,11 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   }
 
   took(event: AnyEventObject): void {
-    if (this.#inbox.length > 0 && this.#inbox[0] === event) this.#inbox.shift()
+    if (this.#taken === this.#inbox.length || this.#inbox[this.#taken] !== event) return
+    this.#taken += 1
+    if (this.#taken < this.#inbox.length) return
+    this.#inbox.length = 0
+    this.#taken = 0
   }
 
   cleanupThrew(error: unknown): void {
@@ -109,10 +115,9 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   #onError(error: unknown): void {
     const phase = this.#phase
     if (phase === 'over') return
-    this.#boundary.stopChildren(this.#actor?.getSnapshot() as Snapshot<unknown>)
+    this.#boundary.cleanUp(this.#actor?.getSnapshot() as Snapshot<unknown>)
     this.#isOver('failed')
     if (phase === 'starting') return this.#reports.didNotStart(this.#failure(error, 'start'))
-    if (phase === 'cut') return this.#reports.down()
     const thrown = this.#thrown
     const failure = thrown !== undefined && Object.is(thrown.error, error) ? thrown : this.#failure(error, 'thrown')
     this.#reports.failed(failure)
@@ -189,7 +194,10 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   }
 
   #dropInbox(reason: DropReason): void {
-    for (const event of this.#inbox.splice(0)) this.#child.drop(event, reason)
+    const waiting = this.#inbox.slice(this.#taken)
+    this.#inbox.length = 0
+    this.#taken = 0
+    for (const event of waiting) this.#child.drop(event, reason)
   }
 
   #clearTimer(): void {

@@ -1,3 +1,4 @@
+import { formatDuration } from '../duration.ts'
 import { PluginError, type PluginTriggerError } from '../errors.ts'
 import type { Plugin, PluginErrorEvent } from '../plugin.ts'
 import { runAs, type Origin } from './floating.ts'
@@ -60,7 +61,7 @@ function askOne(question: Question, plugin: Plugin, answer: unknown, withdrawn: 
       settle()
     }
     const onWithdrawn = (): void => end(() => reject(withdrawn.reason))
-    const runsOver = (): void => end(() => reject(new Error(`no answer after ${timeout} ms`)))
+    const runsOver = (): void => end(() => reject(new Error(`no answer after ${formatDuration(timeout)}`)))
     const timer = tree.clock.setTimeout(runsOver, timeout)
     withdrawn.addEventListener('abort', onWithdrawn)
     const hook = async (): Promise<unknown> => plugin.hooks.pluginError?.({ ...event, error, answer })

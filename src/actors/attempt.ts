@@ -1,7 +1,9 @@
 import { parseDuration, type Duration } from '../duration.ts'
-import { CancelledError, InvalidOptionError, PluginTriggerError } from '../errors.ts'
+import { CancelledError, InvalidOptionError } from '../errors.ts'
 import type { TaskContext } from '../task-context.ts'
+import { AttemptContext, type Underway } from './attempt-context.ts'
 import { runAs, type Origin } from './floating.ts'
+import { isGenerator, type AnyGenerator } from './generator.ts'
 import type { Tree } from './tree.ts'
 
 /** How a call of a user's function ended. */
@@ -27,10 +29,11 @@ export interface Caller {
  * One call of a body or a fallback, under its timeout. It is judged once: by its end, by the time, or from outside. What
  * it says afterwards is late.
  */
-export class Attempt {
+export class Attempt implements Underway {
   readonly #caller: Caller
   readonly #onEnd: (end: CallEnd) => void
   #isJudged = false
+  #isLate = false
   #timer: unknown
   #controller: AbortController | undefined
   /** Why it was given up; null unless it was. */
@@ -52,6 +55,7 @@ export class Attempt {
   }
 
   run(body: (ctx: TaskContext) => unknown, timeout: number | undefined): void {
+    if (this.#isJudged) return // given up by somebody who heard that it begins
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
     let result: unknown
     try {
@@ -135,19 +139,23 @@ export class Attempt {
     try {
       for (;;) {
         const step = await runAs(this.#caller.origin, () => generator.next())
-        if (this.#isJudged && step.done !== true) return // `#unwind` has asked it to return
-        if (step.done === true) return this.#settle({ value: await step.value })
-        this.progress(step.value)
+        const value = await step.value // a generator that is not async may yield promises
+        if (step.done === true) return this.#settle({ value })
+        this.progress(value)
+        if (this.#isJudged) return this.#unwind(generator)
       }
     } catch (error) {
       this.#settle({ error })
     }
   }
 
-  /** Lets the `finally` of a generator run that was given up; an error there is late. */
+  /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
   #unwind(generator: AnyGenerator): void {
     const returned = runAs(this.#caller.origin, async () => generator.return(undefined))
-    returned.catch((error: unknown) => this.#caller.late({ error }))
+    returned.then(
+      ({ value }) => this.#settle({ value }),
+      (error: unknown) => this.#settle({ error }),
+    )
   }
 
   #timeOut(ms: number): void {
@@ -158,87 +166,21 @@ export class Attempt {
   }
 
   #settle(end: CallEnd): void {
-    if (this.#isJudged) return this.#caller.late(end)
+    if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
     this.#onEnd(end)
+  }
+
+  /** Once: a generator that was given up ends twice, by its own way and by `return()`. */
+  #tellLate(end: CallEnd): void {
+    if (this.#isLate) return
+    this.#isLate = true
+    this.#caller.late(end)
   }
 
   #judge(): void {
     this.#isJudged = true
     if (this.#timer !== undefined) this.#caller.tree.clock.clearTimeout(this.#timer)
     this.#timer = undefined
-  }
-}
-
-/** Getters give functions that need no `this`, so that a body may take the context apart. */
-class AttemptContext implements TaskContext {
-  readonly #attempt: Attempt
-  readonly #caller: Caller
-
-  constructor(attempt: Attempt, caller: Caller) {
-    this.#attempt = attempt
-    this.#caller = caller
-  }
-
-  get id(): string {
-    return this.#caller.id
-  }
-
-  get path(): string {
-    return this.#caller.path
-  }
-
-  get attempt(): number {
-    return this.#caller.attempt
-  }
-
-  get idempotencyKey(): string {
-    return this.#caller.idempotencyKey
-  }
-
-  get signal(): AbortSignal {
-    return this.#attempt.signal
-  }
-
-  get log(): TaskContext['log'] {
-    const { tree, id, path, attempt } = this.#caller
-    const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
-      tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
-      tree.write(level, { path, id, attempt, ...data }, message)
-    }
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
-  }
-
-  get progress(): TaskContext['progress'] {
-    return (value) => this.#attempt.progress(value)
-  }
-
-  get sleep(): TaskContext['sleep'] {
-    return (duration) => this.#attempt.sleep(duration)
-  }
-
-  get cancel(): TaskContext['cancel'] {
-    return (reason) => this.#attempt.cancel(reason)
-  }
-
-  get pluginError(): TaskContext['pluginError'] {
-    return (details, options) => {
-      throw new PluginTriggerError(details, options)
-    }
-  }
-}
-
-interface AnyGenerator {
-  next(): IteratorResult<unknown> | Promise<IteratorResult<unknown>>
-  return(value: undefined): IteratorResult<unknown> | Promise<IteratorResult<unknown>>
-}
-
-function isGenerator(value: unknown): value is AnyGenerator {
-  if (typeof value !== 'object' || value === null) return false
-  try {
-    const tag = (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag]
-    return tag === 'AsyncGenerator' || tag === 'Generator'
-  } catch {
-    return false // a proxy that throws on everything is a value; what is wrong with it shows when it is kept
   }
 }

@@ -54,9 +54,16 @@ export class Boundary {
     self.send({ type: DECIDED, decision })
   }
 
-  /** The children an actor that is over has left behind, newest first. */
-  stopChildren(snapshot: AnySnapshot): void {
-    for (const child of newestFirst(snapshot.children)) this.#stopChild(child)
+  /** What an actor that failed has left behind: its children, newest first, and whatever a callback is to dispose of. */
+  cleanUp(snapshot: AnySnapshot): void {
+    this.#freeSystemIds()
+    this.#stopChildren(snapshot)
+    if (this.#inner.start === undefined || snapshot.children !== undefined || this.#scope === undefined) return
+    try {
+      this.#inner.transition(snapshot, { type: 'xstate.stop' }, this.#scope as never)
+    } catch (error) {
+      this.#owner.cleanupThrew(error)
+    }
   }
 
   #step(snapshot: AnySnapshot, event: AnyEventObject, scope: AnyActorScope): AnySnapshot {
@@ -67,6 +74,7 @@ export class Boundary {
     }
     this.#owner.took(event)
     if (this.#isOfCleanup(event)) return snapshot
+    if (event.type.startsWith('xstate.error.actor.')) this.#stopOrphans(snapshot.children?.[event['actorId'] as string])
     const effects: (() => void)[] = []
     this.#effects = effects
     let thrown: { readonly error: unknown } | undefined
@@ -78,10 +86,13 @@ export class Boundary {
     }
     this.#effects = null
     if (thrown === undefined) {
+      // XState stops the children of a machine that fails oldest first; those that are stopped by then it leaves alone.
+      if (next.status === 'error') this.#stopChildren(snapshot)
       for (const effect of effects) scope.defer(effect)
       return next
     }
-    this.#freeSystemIds(snapshot, scope)
+    this.#freeSystemIds()
+    for (const child of Object.values(snapshot.children ?? {})) this.#giveBackSystemId(child)
     const answer = this.#owner.threw(thrown.error)
     if (answer === 'over') return asFailed(snapshot, thrown.error)
     if (answer === 'later') this.#held = { error: thrown.error, events: [] }
@@ -99,7 +110,7 @@ export class Boundary {
 
   #stop(snapshot: AnySnapshot, event: AnyEventObject): AnySnapshot {
     this.#isStopping = true
-    this.stopChildren(snapshot)
+    this.#stopChildren(snapshot)
     try {
       return this.#inner.transition(snapshot, event, this.#scope as never) as AnySnapshot
     } catch (error) {
@@ -117,15 +128,31 @@ export class Boundary {
     return this.#scope
   }
 
+  #stopChildren(snapshot: AnySnapshot): void {
+    for (const child of newestFirst(snapshot.children)) this.#stopChild(child)
+  }
+
   #stopChild(child: AnyActorRef): void {
     const scope = this.#scope && (Object.getPrototypeOf(this.#scope) as AnyActorScope)
     const wasActive = child.getSnapshot().status === 'active'
     scope?.stopChild(child)
     const after = child.getSnapshot() as { status: string; error?: unknown }
-    if (!wasActive || after.status !== 'error') return
+    if (after.status !== 'error') return
+    this.#stopOrphans(child)
+    if (!wasActive) return
     // The child's error is on its way to this actor as an event and would kill it; it is only a cleanup that threw.
     if (!this.#isStopping) this.#cleanupErrors.set(`xstate.error.actor.${child.id}`, after.error)
     this.#owner.cleanupThrew(after.error)
+  }
+
+  /** A machine inside this one that failed leaves its children running, timers included (facts of XState 5.33). */
+  #stopOrphans(failed: AnyActorRef | undefined): void {
+    const snapshot = failed?.getSnapshot() as AnySnapshot | undefined
+    if (snapshot?.status !== 'error') return
+    for (const orphan of newestFirst(snapshot.children)) {
+      this.#stopOrphans(orphan)
+      ;(orphan as { _stop?: () => void })._stop?.() // only its parent may stop it by the front door, and that one is over
+    }
   }
 
   #isOfCleanup(event: AnyEventObject): boolean {
@@ -136,14 +163,38 @@ export class Boundary {
   }
 
   /** A child that a failed step created was never started, but has already taken its `systemId`. */
-  #freeSystemIds(snapshot: AnySnapshot, scope: AnyActorScope): void {
-    const known = new Set(Object.values(snapshot.children ?? {}))
-    for (const ref of Object.values(scope.system.getAll() as Record<string, AnyActorRef | undefined>)) {
-      if (ref === undefined || known.has(ref) || ref._parent !== (scope.self as unknown)) continue
-      const { _unregister: unregister } = scope.system as { _unregister?: (ref: AnyActorRef) => void }
-      unregister?.(ref)
+  #freeSystemIds(): void {
+    if (this.#scope === undefined) return
+    const { self, system } = this.#scope as unknown as { self: AnyActorRef; system: Registry }
+    for (const ref of Object.values(system.getAll())) {
+      if (ref !== undefined && ref._processingStatus === NOT_STARTED && isUnder(ref, self)) system._unregister(ref)
     }
   }
+
+  /** A stop takes away the `systemId` of a child at once, also if the step throws later and the child lives on. */
+  #giveBackSystemId(child: AnyActorRef | undefined): void {
+    if (child === undefined || child.getSnapshot().status !== 'active') return
+    const { systemId } = child as { systemId?: string }
+    const { system } = this.#scope as unknown as { system: Registry }
+    if (systemId !== undefined && system.get(systemId) === undefined) system._set(systemId, child)
+    const { children } = child.getSnapshot() as AnySnapshot
+    for (const grandchild of Object.values(children ?? {})) this.#giveBackSystemId(grandchild)
+  }
+}
+
+/** What XState keeps its `systemId`s in; these four are not part of its types. */
+interface Registry {
+  getAll(): Readonly<Record<string, (AnyActorRef & { readonly _processingStatus?: number }) | undefined>>
+  get(systemId: string): unknown
+  _set(systemId: string, ref: AnyActorRef): void
+  _unregister(ref: AnyActorRef): void
+}
+
+const NOT_STARTED = 0
+
+function isUnder(ref: AnyActorRef, ancestor: AnyActorRef): boolean {
+  for (let above = ref._parent; above !== undefined; above = above._parent) if (above === ancestor) return true
+  return false
 }
 
 function asFailed(snapshot: AnySnapshot, error: unknown): AnySnapshot {

@@ -39,6 +39,8 @@ export interface ChartActor<Event> {
 /** The actor of a node of the tree. Its children are detached, so that thousands of them cost the same as ten. */
 export class Host<Event extends AnyEventObject = AnyEventObject> {
   readonly ref: AnyActorRef
+  /** Events that the node itself sent: nobody else can make its chart tell what is not so. */
+  readonly #own = new WeakSet<AnyEventObject>()
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
   readonly #onOutput = new Map<string, (output: unknown) => void>()
@@ -69,7 +71,13 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   }
 
   send(event: Event): void {
+    this.#own.add(event)
     this.ref.send(event)
+  }
+
+  /** Hands on what somebody else sent. */
+  deliver(event: AnyEventObject): void {
+    this.ref.send({ ...event })
   }
 
   /** Creates a child of any logic; it counts for the inspector as this actor's, but stands in no snapshot. */

@@ -15,6 +15,11 @@ export interface Waiter {
   reject(error: unknown): void
 }
 
+/** An end or a failure that waits for its decision. */
+export interface Undecided {
+  readonly failure: Failure | undefined
+}
+
 /** What a child asks of the supervisor it stands under. */
 export interface Home {
   drop(child: Child, event: unknown, reason: DropReason): void
@@ -35,14 +40,14 @@ export class Child {
   tries = 0
   /** When it became ready, undefined once it failed. */
   upAt: number | undefined
-  /** When its next start is due, while it waits for one. */
-  nextTryAt: number | undefined
-  /** The round that will start it, or has. */
+  /** The round it is a member of, until all of that round is ready. */
   round: Round<Child> | undefined
-  /** The round that waits for it to be down. */
-  stopper: Round<Child> | undefined
   /** What was decided for a failure whose end is still on its way. */
   verdict: { readonly failure: Failure; readonly verdict: Verdict } | undefined
+  /** It ended or failed before its supervisor was up, and nothing was decided yet. Held: it threw, and waits as it is. */
+  undecided: Undecided | undefined
+  /** Somebody added it, and it has not been up yet: if it does not start, nothing is kept. */
+  isNew = false
   startWaiter: Waiter | undefined
   stopWaiters: Waiter[] | undefined
   before: Child | undefined
@@ -86,13 +91,18 @@ export class Child {
     return this.definition.child
   }
 
+  /** Whether there is an actor of it; one that waits for its turn to start has none. */
   get isAlive(): boolean {
-    return this.status === 'running' || this.status === 'starting' || this.status === 'stopping'
+    return this.#incarnation !== undefined
   }
 
   send(event: unknown): void {
-    const taken = this.incarnation?.send(event) ?? (this.status === 'restarting' ? 'restarting' : 'stopped')
+    const taken = isEvent(event) ? (this.#incarnation?.send(event) ?? this.#whyDown()) : 'invalid'
     if (taken !== true) this.drop(event, taken)
+  }
+
+  #whyDown(): DropReason {
+    return this.status === 'starting' || this.status === 'restarting' ? this.status : 'stopped'
   }
 
   drop(event: unknown, reason: DropReason): void {
@@ -128,43 +138,11 @@ export class ChildRef<Snapshot = unknown> {
   }
 }
 
-/** Children in start order, with constant cost for each operation. */
-export class ChildList {
-  first: Child | undefined
-  last: Child | undefined
-  readonly #byName = new Map<string, Child>()
-
-  get size(): number {
-    return this.#byName.size
-  }
-
-  get(name: string): Child | undefined {
-    return this.#byName.get(name)
-  }
-
-  names(): readonly string[] {
-    return [...this.#byName.keys()]
-  }
-
-  add(child: Child): void {
-    this.#byName.set(child.name, child)
-    child.before = this.last
-    if (this.last === undefined) this.first = child
-    else this.last.after = child
-    this.last = child
-  }
-
-  /** The child keeps its neighbours, so that a walk that stands on it can go on. */
-  remove(child: Child): void {
-    if (!this.#byName.delete(child.name)) return
-    if (child.before === undefined) this.first = child.after
-    else child.before.after = child.after
-    if (child.after === undefined) this.last = child.before
-    else child.after.before = child.before
-  }
-
-  *[Symbol.iterator](): Generator<Child, undefined> {
-    for (let child = this.first; child !== undefined; child = child.after) yield child
-    return undefined
+/** Anything else makes XState throw, at the sender or in the middle of the actor that gets it. */
+function isEvent(value: unknown): boolean {
+  try {
+    return typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string'
+  } catch {
+    return false // a proxy that throws on everything
   }
 }

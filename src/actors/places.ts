@@ -1,5 +1,6 @@
 import { DuplicateNameError, InvalidOptionError } from '../errors.ts'
 import type { Definition } from '../supervisor.ts'
+import type { AnyTask } from '../task.ts'
 
 /** The path of a child; the implicit root of a system that is not a supervisor has the empty path. */
 export const pathOf = (parent: string, name: string): string => (parent === '' ? name : `${parent}/${name}`)
@@ -31,9 +32,9 @@ export function placesOf(root: Definition, path: string): ReadonlyMap<Definition
 }
 
 /** Refuses a subtree with a task that already stands somewhere else: `system.run` could not tell the two apart. */
-export function checkTasks(root: Definition, path: string, tasks: ReadonlyMap<Definition, string>): void {
+export function checkTasks(root: Definition, path: string, taskAt: (task: AnyTask) => string | undefined): void {
   for (const [definition, at] of placesOf(root, path)) {
-    const standsAt = tasks.get(definition)
+    const standsAt = definition.kind === 'task' ? taskAt(definition) : undefined
     if (standsAt !== undefined && standsAt !== at) throw DuplicateNameError.ofPlaces(nameOf(definition), standsAt, at)
   }
 }

@@ -1,6 +1,6 @@
 import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
 import { escalate, resume, stop, type RootDecision } from '../decision.ts'
-import { InvalidDecisionError, RestartLimitError } from '../errors.ts'
+import { InvalidDecisionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
 import { addToTrail, noteOnFailure, type Failure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
 import { allows, charge, createRestartWindow } from '../restart-window.ts'
@@ -87,15 +87,18 @@ export class Root implements RootLevel {
   /** Starts under an actor that is there. Rejects with the failure, once all that had started is stopped again. */
   async start(host: Host): Promise<void> {
     this.#host = host
-    await this.#tree.broker.open(this.#tree.clock)
-    this.#unwatch = watchFloating()
-    await new Promise<void>((resolve, reject) => {
-      this.#start = { resolve, reject }
-      this.#incarnate()
-    }).catch(async (failure: unknown) => {
-      await this.#close()
+    try {
+      await this.#tree.broker.open(this.#tree.clock)
+      if (this.#isStopping) throw this.#stoppedTooSoon()
+      this.#unwatch = watchFloating()
+      await new Promise<void>((resolve, reject) => {
+        this.#start = { resolve, reject }
+        this.#incarnate()
+      })
+    } catch (failure) {
+      await (this.#stopped ?? this.#close())
       throw failure
-    })
+    }
     this.#tree.events.emit('system.started', { path: this.path })
   }
 
@@ -161,10 +164,10 @@ export class Root implements RootLevel {
     const reports: Reports = {
       path: '',
       ready: () => {},
-      ended: () => isCurrent() && this.#ended(),
+      ended: () => isCurrent() && this.#ended(generation),
       failed: (failure) => isCurrent() && this.#failed(failure),
       didNotStart: (failure) => isCurrent() && this.#didNotStart(failure),
-      down: () => isCurrent() && this.#isDown(),
+      down: () => isCurrent() && this.#wentDown(),
       threw: () => 'over',
     }
     const place = { tree: this.#tree, path: this.path, generation, host: this.#host as Host, parent: this }
@@ -180,11 +183,12 @@ export class Root implements RootLevel {
   }
 
   /** The root ended by itself, as by auto-shutdown: the system is over, and nothing failed. */
-  #ended(): void {
-    this.#start?.resolve()
-    this.#start = undefined
+  #ended(generation: number): void {
+    this.#tree.counters.actors.ended += 1
+    this.#tree.events.emit('actor.ended', { path: this.path, generation, output: undefined })
     this.#incarnation = undefined
     void this.stop()
+    this.#isDown()
   }
 
   #didNotStart(failure: Failure): void {
@@ -193,6 +197,18 @@ export class Root implements RootLevel {
     if (waiting === undefined) return this.#failed(failure)
     this.#incarnation = undefined
     waiting.reject(failure)
+    this.#isDown()
+  }
+
+  /** Stopped, as asked. */
+  #wentDown(): void {
+    this.#start?.reject(this.#stoppedTooSoon())
+    this.#start = undefined
+    this.#isDown()
+  }
+
+  #stoppedTooSoon(): SystemStoppedError {
+    return new SystemStoppedError(this.#tree.name, { method: 'start' })
   }
 
   #failed(failure: Failure): void {
@@ -272,7 +288,11 @@ export class Root implements RootLevel {
   async #close(): Promise<void> {
     const tree = this.#tree
     for (const queue of new Set(tree.tasks.values())) queue.close()
-    await tree.broker.close()
+    try {
+      await tree.broker.close()
+    } catch (error) {
+      tree.callbackFailed('', 'broker.close', error) // what is down stays down, and a stop never rejects
+    }
     this.#unwatch?.()
     tree.close()
     this.#ownActor?.stop()

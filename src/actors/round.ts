@@ -4,15 +4,22 @@ export class Round<Member> {
   /** In start order, dynamic ones last. */
   readonly members: readonly Member[]
   readonly delay: number
+  /** Members it still has: one that is down for good, or was taken over by another round, has left. */
+  size: number
   /** Where in `members` it stands: from the end while stopping, from the start while starting. */
   at: number
-  /** Dynamic members that are on their way down. */
-  pending = 0
+  /** The member whose end or start it waits for before the next one's. */
+  awaited: Member | undefined
+  /** Dynamic members on their way down. */
+  readonly pending: Set<Member> = new Set()
+  /** When its wait will be over. */
+  dueAt: number | undefined
   cancelWait: (() => void) | undefined
 
   constructor(members: readonly Member[], delay: number) {
     this.members = members
     this.delay = delay
+    this.size = members.length
     this.at = members.length
   }
 }

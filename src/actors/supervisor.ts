@@ -1,4 +1,4 @@
-import type { AnyActorRef } from 'xstate'
+import type { AnyActorRef, AnyEventObject } from 'xstate'
 import { supervisorMachine } from '../../machines/supervisor.ts'
 import { restart, stop, type Decision } from '../decision.ts'
 import { TimeoutError } from '../errors.ts'
@@ -35,7 +35,10 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
       this.#tree.counters.droppedMessages += 1
       this.#tree.events.emit('message.dropped', { path, generation, event, reason })
     },
-    current: (child) => this.#tree.supervisors.get(this.path)?.core.statics.get(child.name) ?? child,
+    current: (child) => {
+      if (child.isDynamic) return child // the next supervisor knows nothing of it, also if a name is the same
+      return this.#tree.supervisors.get(this.path)?.core.statics.get(child.name) ?? child
+    },
   }
   #isAsked = false
   #how: 'stopped' | 'killed' = 'stopped'
@@ -60,14 +63,25 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
   }
 
   start(): void {
+    const earlier = this.#tree.supervisors.get(this.path)?.core
     this.#tree.supervisors.set(this.path, this)
     this.#host.start()
     for (const child of this.definition.children) this.core.add(this.#newChild(child, child.name, false))
+    if (earlier !== undefined) this.#succeed(earlier)
     const { startTimeout } = this.definition.child
     if (startTimeout !== Infinity) {
       this.#timer = this.#tree.clock.setTimeout(() => this.#failStart(startTimeout), startTimeout)
     }
     this.core.begin()
+  }
+
+  /** Children of the definition go on counting; those that were added to an earlier incarnation are gone. */
+  #succeed(earlier: Supervision): void {
+    for (const { name, definition, path, generation } of earlier.statics) {
+      const child = this.core.statics.get(name)
+      if (child?.definition === definition) child.generation = generation
+      else this.#tree.forget(definition, path)
+    }
   }
 
   stop(): void {
@@ -86,7 +100,8 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
   }
 
   send(event: unknown): true | DropReason {
-    this.#host.send(event as never)
+    if (this.core.isStopped) return 'stopped'
+    this.#host.deliver(event as AnyEventObject)
     return true
   }
 
@@ -139,6 +154,7 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
   }
 
   #adopt(child: Child): Promise<Child> {
+    child.isNew = true
     this.core.add(child)
     return this.startAgain(child)
   }
@@ -167,6 +183,10 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
       wait: (ms, callback) => this.#tree.wait(ms, callback),
       judge: (failure, child) => this.#judge(failure, child),
       report: (failure, decision) => this.#tree.report(failure, decision),
+      started: ({ path, generation }) => {
+        this.#tree.counters.actors.started += 1
+        this.#tree.events.emit('actor.started', { path, generation })
+      },
       ended: ({ path, generation }, output) => {
         this.#tree.counters.actors.ended += 1
         this.#tree.events.emit('actor.ended', { path, generation, output })
@@ -192,11 +212,7 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
     const { generation, definition } = child
     const reports: Reports = {
       path: this.path,
-      ready: () => {
-        this.#tree.counters.actors.started += 1
-        this.#tree.events.emit('actor.started', { path: child.path, generation })
-        this.core.ready(child, generation)
-      },
+      ready: () => this.core.ready(child, generation),
       ended: (output) => this.core.ended(child, generation, output),
       failed: (failure) => this.core.failed(child, generation, failure),
       didNotStart: (failure) => this.core.didNotStart(child, generation, failure),

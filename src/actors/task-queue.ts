@@ -1,24 +1,27 @@
-import type { Awaitable, Enqueued, JobRecord, NewJob } from '../brokers/broker.ts'
-import { parseDuration } from '../duration.ts'
-import { InputError, InvalidOptionError, PayloadError, SystemStoppedError } from '../errors.ts'
+import type { Enqueued, NewJob } from '../brokers/broker.ts'
+import { InputError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
-import { checkKeys, readDuration } from '../options.ts'
-import { copyPayload, type Json } from '../payload.ts'
+import type { Json } from '../payload.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
-import { readDedupe, readKey, readPriority, type AnyTask, type FromInput, type RunOptions } from '../task.ts'
-import { describeThrown } from '../thrown.ts'
+import type { AnyTask, RunOptions } from '../task.ts'
+import { whenever } from './answer.ts'
+import { askedJob, checkRunOptions, keepInput } from './asked-job.ts'
 import { climb, type Level } from './climb.ts'
 import type { Origin } from './floating.ts'
+import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, validate, type Checked } from './schema.ts'
 import type { TaskNode, Tree } from './tree.ts'
 
 /** A job that a worker holds. */
 export interface LiveJob {
-  readonly isParked: boolean
   cancel(reason: unknown): void
 }
 
-const RUN_OPTIONS = ['priority', 'delay', 'lane', 'dedupe', 'signal']
+/** How many jobs a worker holds. */
+export interface Holding {
+  readonly running: number
+  readonly retrying: number
+}
 
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
 export class TaskQueue implements RunHost, TaskNode {
@@ -29,12 +32,14 @@ export class TaskQueue implements RunHost, TaskNode {
   level: Level
   /** Jobs that a worker of this process holds, waiting for a retry or not. */
   readonly live: Map<string, LiveJob> = new Map()
+  /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
+  readonly unwanted: Map<string, { readonly reason: unknown }> = new Map()
   /** Whether the worker takes no jobs, the one there is or the next. */
   isPaused = false
   /** Tells the worker there is. */
   onPause: (() => void) | undefined
-  /** Runs that wait for a job another run had asked for. */
-  readonly #followers = new Map<string, AnyRun[]>()
+  /** The worker there is. */
+  holding: Holding | undefined
 
   constructor(tree: Tree, definition: AnyTask, path: string, level: Level) {
     this.tree = tree
@@ -43,37 +48,52 @@ export class TaskQueue implements RunHost, TaskNode {
     this.level = level
   }
 
+  get jobs(): Holding {
+    return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
+  }
+
   run(input: unknown, options: RunOptions = {}): AnyRun {
-    const { name } = this.definition
-    checkKeys(`run of task "${name}"`, options, RUN_OPTIONS)
-    const chosen = this.#readOptions(options)
+    checkRunOptions(this.definition, options)
     const id = this.tree.broker.newId()
     const run: AnyRun = new Run(this, id, this.#pathOf(id))
-    this.tree.runs.set(id, run)
+    this.tree.runs.add(id, run)
     this.#linkSignal(run, options.signal)
-    const { schema } = this.definition
-    if (schema === undefined) {
-      this.#enqueue(run, input, input, chosen)
-      return run
-    }
-    const accept = (checked: Checked): void => {
-      if (checked.issues === undefined) return this.#enqueue(run, input, checked.value, chosen)
-      this.#refuse(run, new InputError(name, issuesOf(checked)))
-    }
-    try {
-      const checked = validate(schema, input)
-      if (checked instanceof Promise) checked.then(accept).catch((error: unknown) => this.#refuse(run, error))
-      else accept(checked)
-    } catch (error) {
-      this.#refuse(run, error)
-    }
+    this.#check(
+      input,
+      (parsed) => this.#enqueue(run, input, parsed, options),
+      (error) => this.#refuse(run, error),
+    )
     return run
   }
 
-  get jobs(): { readonly running: number; readonly retrying: number } {
-    let retrying = 0
-    for (const job of this.live.values()) if (job.isParked) retrying += 1
-    return { running: this.live.size - retrying, retrying }
+  /** Queues a dead letter again; rejects if it is not there, or its new input does not fit. */
+  async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {
+    const input = given && (await this.#newInput(given.input))
+    const answer = await this.tree.broker.replay(id, input)
+    if (answer === undefined) throw new UnknownJobError(id)
+    const { tree } = this
+    const path = this.#pathOf(id)
+    const run: AnyRun = new Run(this, id, path)
+    Run.tell.queued(run, { id, duplicate: false }, path)
+    tree.counters.jobs.added += 1
+    tree.events.emit('job.added', { path, id, attempt: 0, duplicate: false })
+    this.#follow(run, id)
+    return { run } // boxed: a run that an async function returns is awaited
+  }
+
+  cancel(run: AnyRun, reason: unknown): void {
+    const { id } = run
+    const job = this.live.get(id)
+    if (job !== undefined) return job.cancel(reason)
+    this.#withdraw(id, reason, (isKnown) =>
+      isKnown
+        ? whenever(
+            () => this.tree.broker.job(id),
+            (record) => this.settle(id, { status: 'cancelled', reason, attempts: record?.attempts ?? 0 }),
+            () => this.settle(id, { status: 'cancelled', reason, attempts: 0 }),
+          )
+        : this.settle(id, { status: 'cancelled', reason, attempts: 0 }),
+    )
   }
 
   pause(isPaused: boolean): void {
@@ -83,48 +103,38 @@ export class TaskQueue implements RunHost, TaskNode {
     this.onPause?.()
   }
 
-  /** A run for a job that is in the broker already, such as a dead letter that is replayed. */
-  follow(id: string): AnyRun {
-    const run: AnyRun = new Run(this, id, this.#pathOf(id))
-    this.tree.runs.set(id, run)
-    return run
-  }
-
-  cancel(run: AnyRun, reason: unknown): void {
-    const { id } = run
-    const job = this.live.get(id)
-    if (job !== undefined) return job.cancel(reason)
-    const answer = this.tree.broker.cancel(id, reason)
-    const done = (is: Awaited<typeof answer>): void => {
-      if (is === 'cancelled' || is === 'unknown') this.settle(id, { status: 'cancelled', reason, attempts: 0 })
-    }
-    whenever(answer, done)
-  }
-
   /** Tells everybody that a job is over: first the event, then who waits. */
-  settle(id: string, outcome: RunOutcome, { isOver }: { readonly isOver: boolean } = { isOver: true }): void {
-    if (isOver) this.#count(id, outcome)
-    const run = this.tree.runs.get(id)
-    if (run !== undefined) {
-      this.tree.runs.delete(id)
-      Run.tell.over(run, outcome)
-    }
-    const followers = this.#followers.get(id)
-    if (followers === undefined) return
-    this.#followers.delete(id)
-    for (const follower of followers) Run.tell.over(follower, outcome)
+  settle(id: string, outcome: RunOutcome): void {
+    if (this.unwanted.size > 0) this.unwanted.delete(id)
+    announce(this.tree, this.#pathOf(id), id, outcome)
+    this.tree.runs.settle(id, outcome)
   }
 
-  /** The system stops: whoever still waits is told. What a durable broker keeps is not over by that. */
+  /** What a job came to that ended without this process. */
+  settleFromRecord(id: string): void {
+    whenever(
+      () => this.tree.broker.job(id),
+      (record) => {
+        const outcome = record && outcomeOf(record)
+        if (outcome !== undefined) this.tree.runs.settle(id, outcome)
+      },
+      (error) => this.tree.callbackFailed(this.path, 'broker.job', error),
+    )
+  }
+
+  /** The system stops. What a durable broker keeps is not over by that: nobody is told but who waits. */
+  abandon(id: string): void {
+    const { broker, name, runs } = this.tree
+    const path = this.#pathOf(id)
+    const reason = new SystemStoppedError(name, { job: path })
+    if (broker.durable) return runs.settle(id, { status: 'cancelled', reason, attempts: 0 })
+    const record = broker.job(id)
+    const attempts = record !== undefined && 'attempts' in record ? record.attempts : 0
+    this.settle(id, { status: 'cancelled', reason, attempts })
+  }
+
   close(): void {
-    const { tree } = this
-    for (const [id, run] of tree.runs) {
-      if (run.path !== this.#pathOf(id)) continue
-      const reason = new SystemStoppedError(tree.name, { job: run.path })
-      const record = tree.broker.job(id)
-      const attempts = record !== undefined && 'attempts' in record ? record.attempts : 0
-      this.settle(id, { status: 'cancelled', reason, attempts }, { isOver: !tree.broker.durable })
-    }
+    this.tree.runs.abandonAll()
   }
 
   /** A rejection that nobody handled, of a promise that one of the jobs began. */
@@ -132,132 +142,108 @@ export class TaskQueue implements RunHost, TaskNode {
     const { tree, definition } = this
     const job = { id, task: this.path, attempts: definition.retry.attempts }
     const failure = new Failure({ error, path, kind: 'floating', at: tree.clock.now(), attempt, job })
-    const decision = climb(failure, { restarts: {} }, this.level, 'the job itself was not touched')
-    tree.report(
-      failure,
-      decision.decision === 'stay' ? decision.name : decision.decision === 'value' ? 'resume' : 'restart',
-    )
-    if (decision.decision === 'stay' && decision.stopsSystem) tree.stopBecause(failure)
+    const decided = climb(failure, { restarts: {} }, this.level, 'the job itself was not touched')
+    const name = decided.decision === 'stay' ? decided.name : decided.decision === 'value' ? 'resume' : 'restart'
+    tree.report(failure, name)
+    if (decided.decision === 'stay' && decided.stopsSystem) tree.stopBecause(failure)
   }
 
   #pathOf(id: string): string {
     return `${this.path}/job:${id}`
   }
 
-  #enqueue(run: AnyRun, input: unknown, parsed: unknown, chosen: ChosenOptions): void {
+  #check(input: unknown, accept: (parsed: unknown) => void, refuse: (error: unknown) => void): void {
+    const { schema, name } = this.definition
+    if (schema === undefined) return accept(input)
+    const judge = (checked: Checked): void =>
+      checked.issues === undefined ? accept(checked.value) : refuse(new InputError(name, issuesOf(checked)))
+    whenever(() => validate(schema, input), judge, refuse)
+  }
+
+  async #newInput(input: unknown): Promise<Json> {
+    await new Promise<unknown>((accept, refuse) => this.#check(input, accept, refuse))
+    return keepInput(this.definition, input)
+  }
+
+  #enqueue(run: AnyRun, input: unknown, parsed: unknown, options: RunOptions): void {
     if (Run.tell.isOver(run)) return // cancelled while a schema took its time
+    const { id, path } = run
     let job: NewJob
     try {
-      job = this.#newJob(run.id, input, parsed, chosen)
+      job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options })
     } catch (error) {
       return this.#refuse(run, error)
     }
     whenever(
-      this.tree.broker.enqueue([job]),
+      () => this.tree.broker.enqueue([job]),
       ([enqueued]) => this.#added(run, enqueued as Enqueued),
       (error) => this.#refuse(run, error),
     )
   }
 
-  #newJob(id: string, input: unknown, parsed: unknown, chosen: ChosenOptions): NewJob {
-    const { definition } = this
-    const what = `input of task "${definition.name}"`
-    const priority = fromInput(chosen.priority ?? definition.priority, parsed)
-    const delay = fromInput(chosen.delay ?? definition.delay, parsed)
-    const dedupe = readDedupe(`task "${definition.name}"`, fromInput(chosen.dedupe ?? definition.dedupe, parsed))
-    return {
-      id,
-      queue: this.path,
-      input: keep(what, input, definition.maxPayload),
-      idempotencyKey: this.#pathOf(id),
-      priority: readPriority(`task "${definition.name}"`, priority) as number,
-      delay: readDuration(`task "${definition.name}"`, 'delay', delay) ?? 0,
-      lane: readKey(`task "${definition.name}"`, 'lane', fromInput(chosen.lane ?? definition.lane, parsed)),
-      dedupe:
-        typeof dedupe === 'object'
-          ? { key: dedupe.key, for: parseDuration(dedupe.for) }
-          : dedupe === undefined
-            ? undefined
-            : { key: dedupe as string, for: undefined },
-    }
-  }
-
   #added(run: AnyRun, { id, duplicate }: Enqueued): void {
     const { tree } = this
-    const path = this.#pathOf(id)
     const own = run.id
-    if (duplicate) {
-      tree.runs.delete(own)
-      this.#followJob(run, id)
-    } else {
-      tree.counters.jobs.added += 1
-    }
-    if (tree.events.hears('job.added')) tree.events.emit('job.added', { path, id, attempt: 0, duplicate })
-    Run.tell.queued(run, { id, duplicate }, path)
-  }
-
-  #followJob(run: AnyRun, id: string): void {
-    if (this.tree.runs.has(id) || this.live.has(id)) {
-      const followers = this.#followers.get(id)
-      if (followers === undefined) this.#followers.set(id, [run])
-      else followers.push(run)
+    const outcome = Run.tell.outcome(run)
+    if (outcome !== undefined) {
+      // Given up while the broker took it: whoever waited has been told.
+      if (!duplicate) this.#withdraw(id, outcome.status === 'cancelled' ? outcome.reason : undefined, () => {})
       return
     }
-    whenever(this.tree.broker.job(id), (record) => {
-      if (record === undefined || record.finishedAt === undefined) return void this.tree.runs.set(id, run)
-      Run.tell.over(run, outcomeOf(record))
-    })
+    const path = this.#pathOf(id)
+    if (!duplicate) tree.counters.jobs.added += 1
+    Run.tell.queued(run, { id, duplicate }, path)
+    if (tree.events.hears('job.added')) tree.events.emit('job.added', { path, id, attempt: 0, duplicate })
+    if (!duplicate) return
+    tree.runs.remove(own, run)
+    if (!Run.tell.isOver(run)) this.#follow(run, id)
+  }
+
+  /** Lets a run wait for a job that is in the broker already, or tells it what became of that one. */
+  #follow(run: AnyRun, id: string): void {
+    const { broker, runs } = this.tree
+    runs.add(id, run)
+    if (this.live.has(id)) return
+    whenever(
+      () => broker.job(id),
+      (record) => {
+        const outcome = record === undefined ? this.#gone(id) : outcomeOf(record)
+        if (outcome === undefined) return
+        runs.remove(id, run)
+        Run.tell.over(run, outcome)
+      },
+      (error) => this.#refuse(run, error),
+    )
+  }
+
+  #gone(id: string): RunOutcome {
+    const path = this.#pathOf(id)
+    const error = UnknownJobError.ofResult(path)
+    const failure = new Failure({ error, path, kind: 'lost', at: this.tree.clock.now(), attempt: 0 })
+    return { status: 'failed', failure, attempts: 0 }
+  }
+
+  /** Takes a job out of the broker; what is out of its reach is cancelled when it comes to a worker of this process. */
+  #withdraw(id: string, reason: unknown, isOut: (isKnown: boolean) => void): void {
+    whenever(
+      () => this.tree.broker.cancel(id, reason),
+      (answer) => {
+        if (answer === 'cancelled' || answer === 'unknown') return isOut(answer === 'cancelled')
+        if (answer === 'finished') return this.settleFromRecord(id)
+        const job = this.live.get(id)
+        if (job === undefined) this.unwanted.set(id, { reason })
+        else job.cancel(reason)
+      },
+      (error) => this.tree.callbackFailed(this.#pathOf(id), 'broker.cancel', error),
+    )
   }
 
   #refuse(run: AnyRun, error: unknown): void {
     const { id, path } = run
     if (Run.tell.isOver(run)) return
-    this.tree.runs.delete(id)
+    this.tree.runs.remove(id, run)
     this.tree.events.emit('job.refused', { path, error })
     Run.tell.refused(run, error, new Failure({ error, path, kind: 'input', at: this.tree.clock.now(), attempt: 0 }))
-  }
-
-  #count(id: string, outcome: RunOutcome): void {
-    const { counters, events } = this.tree
-    const { attempts } = outcome
-    const path = this.#pathOf(id)
-    switch (outcome.status) {
-      case 'done':
-        counters.jobs.done += 1
-        if (outcome.answeredBy !== undefined) {
-          events.emit('job.answered', { path, id, attempt: attempts, plugin: outcome.answeredBy })
-        }
-        if (events.hears('job.done')) events.emit('job.done', { path, id, attempt: attempts, value: outcome.value })
-        return
-      case 'fallback':
-        counters.jobs.fellBack += 1
-        return events.emit('job.fellBack', {
-          path,
-          id,
-          attempt: attempts,
-          value: outcome.value,
-          failure: outcome.failure,
-        })
-      case 'failed':
-        counters.jobs.failed += 1
-        return events.emit('job.failed', { path, id, attempt: attempts, failure: outcome.failure })
-      case 'cancelled':
-        counters.jobs.cancelled += 1
-        return events.emit('job.cancelled', { path, id, attempt: attempts, reason: outcome.reason })
-    }
-  }
-
-  #readOptions(options: RunOptions): ChosenOptions {
-    const subject = `run of task "${this.definition.name}"`
-    if (options.priority !== undefined) readPriority(subject, options.priority)
-    readDuration(subject, 'delay', options.delay)
-    readKey(subject, 'lane', options.lane)
-    readDedupe(subject, options.dedupe)
-    const { signal } = options
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new InvalidOptionError(subject, 'signal', signal, 'Pass the signal of an AbortController.')
-    }
-    return options
   }
 
   #linkSignal(run: AnyRun, signal: AbortSignal | undefined): void {
@@ -267,48 +253,4 @@ export class TaskQueue implements RunHost, TaskNode {
     signal.addEventListener('abort', cancel, { once: true })
     void run.settled().then(() => signal.removeEventListener('abort', cancel))
   }
-}
-
-type ChosenOptions = Pick<RunOptions, 'priority' | 'delay' | 'lane' | 'dedupe'>
-
-function fromInput<Value>(option: FromInput<never, Value>, input: unknown): Value {
-  return typeof option === 'function' ? (option as (input: unknown) => Value)(input) : option
-}
-
-/** Reading a hostile value may throw anything; what is wrong with it is that it cannot be kept. */
-function keep(what: string, value: unknown, maxBytes: number): Json {
-  try {
-    return copyPayload(what, value, maxBytes)
-  } catch (error) {
-    if (error instanceof PayloadError) throw error
-    throw new PayloadError(`${what} cannot be read: ${describeThrown(error)}. Pass a plain object.`)
-  }
-}
-
-/** Goes on at once if the broker answered at once. */
-export function whenever<Value>(
-  answer: Awaitable<Value>,
-  then: (value: Value) => void,
-  otherwise?: (error: unknown) => void,
-): void {
-  if (typeof answer === 'object' && answer !== null && 'then' in answer) void answer.then(then, otherwise)
-  else then(answer as Value)
-}
-
-/** What a record of a finished job says to somebody who asks late. */
-function outcomeOf(record: JobRecord): RunOutcome {
-  const { attempts, value, reason } = record
-  if (record.status === 'done') return { status: 'done', value, attempts }
-  if (record.status === 'cancelled') return { status: 'cancelled', reason, attempts }
-  const { failure: kept, path } = record
-  const failure = new Failure({
-    error: kept?.error,
-    path,
-    kind: kept?.kind ?? 'thrown',
-    at: kept?.at ?? 0,
-    attempt: attempts,
-  })
-  return record.status === 'fallback'
-    ? { status: 'fallback', value, failure, attempts }
-    : { status: 'failed', failure, attempts }
 }

@@ -28,21 +28,24 @@ export function systemLogic(definition: Definition, prepare: () => Prepared): An
   const lives = new WeakMap<AnyActorRef, Live>()
 
   const begin = async (live: Live, self: AnyActorRef, scope: AnyActorScope, input: unknown): Promise<void> => {
+    const tell = (event: AnyEventObject): void => {
+      if (self.getSnapshot().status === 'active') self.send(event) // its own end is told to nobody
+    }
     try {
       await live.run.start(Host.of(scope))
-      self.send({ type: READY })
+      tell({ type: READY })
       if (isTask) {
         live.job = live.system.run(definition, input as never)
         const output = await live.job
         await live.run.stop()
-        self.send({ type: OVER, output })
+        tell({ type: OVER, output })
       } else {
         await live.run.done
-        self.send({ type: OVER })
+        tell({ type: OVER })
       }
     } catch (error) {
       await live.run.stop()
-      self.send({ type: FAILED, error })
+      tell({ type: FAILED, error })
     }
   }
 

@@ -11,7 +11,9 @@ import type { AnyTask, RunOptions } from '../task.ts'
 import type { AnyActorRef } from 'xstate'
 import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
+import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
+import { Turn } from './turn.ts'
 
 /** A logger as pino and its like have it: the data first. */
 export type Logger = { readonly [Level in keyof TaskContext['log']]: (data: object, message: string) => void }
@@ -33,13 +35,12 @@ export interface TaskNode {
   readonly path: string
   readonly jobs: { readonly running: number; readonly retrying: number }
   run(input: unknown, options?: RunOptions): AnyRun
-  follow(id: string): AnyRun
+  replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
   close(): void
 }
 
 const KEPT_FAILURES = 200
-const JOBS_PER_TURN = 256
 
 export interface TreeOptions {
   readonly name: string
@@ -63,15 +64,13 @@ export class Tree {
   readonly supervisors: Map<string, SupervisorNode> = new Map()
   /** Where each task stands, also while its worker is down. */
   readonly tasks: Map<AnyTask, TaskNode> = new Map()
-  /** Runs that are not over, by the id of their job. */
-  readonly runs: Map<string, AnyRun> = new Map()
+  readonly runs: Runs = new Runs()
+  readonly turn: Turn = new Turn()
   isStopped = false
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
   stopBecause: (failure: Failure) => void = () => {}
   readonly #failures: Failure[] = []
   readonly #sleeps = new Set<unknown>()
-  #jobsThisTurn = 0
-  #turnEnd: NodeJS.Immediate | undefined
 
   constructor(options: TreeOptions) {
     this.name = options.name
@@ -145,25 +144,11 @@ export class Tree {
     }
   }
 
-  /** Leaves no timer behind. */
+  /** Leaves no timer and nobody waiting behind. */
   close(): void {
+    this.runs.abandonAll()
     for (const timer of this.#sleeps) this.clock.clearTimeout(timer)
     this.#sleeps.clear()
-    if (this.#turnEnd !== undefined) clearImmediate(this.#turnEnd)
-  }
-
-  /** Runs a step soon: in this turn while few jobs ran in it, else in the next, so that I/O is never starved. */
-  soon(step: () => void): void {
-    if (this.#jobsThisTurn < JOBS_PER_TURN) queueMicrotask(step)
-    else setImmediate(step)
-  }
-
-  /** Counts a job into this turn of the event loop. */
-  countJob(): void {
-    this.#jobsThisTurn += 1
-    this.#turnEnd ??= setImmediate(() => {
-      this.#turnEnd = undefined
-      this.#jobsThisTurn = 0
-    })
+    this.turn.close()
   }
 }

@@ -123,6 +123,8 @@ export interface QueueStats {
   readonly delayed: number
   readonly leased: number
   readonly dead: number
+  /** How long the oldest due job has waited, in ms; undefined if none waits. */
+  readonly oldest: number | undefined
 }
 
 /** A job that failed for good. */

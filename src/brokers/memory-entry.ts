@@ -1,10 +1,11 @@
 import type { Failure } from '../failure.ts'
-import type { Json } from '../payload.ts'
-import type { HistoryEntry, JobStatus, NewJob } from './broker.ts'
-import type { Timed } from './due-heap.ts'
+import { copyJson, type Json } from '../payload.ts'
+import { describeThrown } from '../thrown.ts'
+import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, LeasedJob, NewJob } from './broker.ts'
+import type { Waiting } from './memory-row.ts'
 
-/** A job in memory. Also its own lease and its own place in lists and heap, so that it costs one object. */
-export interface Entry extends Timed {
+/** A job in memory. Also its own place in rows and heap, so that it costs one object. */
+export interface Entry extends Waiting<Entry> {
   readonly id: string
   readonly queue: string
   input: Json
@@ -21,11 +22,123 @@ export interface Entry extends Timed {
   restarts: Readonly<Record<string, number>>
   token: number
   due: number
-  /** The one behind it in the list it stands in. */
-  behind: Entry | undefined
   finishedAt: number | undefined
   value: Json | undefined
   failure: Failure | undefined
   reason: unknown
   history: HistoryEntry[] | undefined
 }
+
+const KEPT_HISTORY = 100
+
+/** Without a prototype: a path may be called `constructor`. */
+const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(Object.create(null) as Record<string, number>)
+
+export function newEntry(job: NewJob, now: number, seq: number): Entry {
+  return {
+    id: job.id,
+    queue: job.queue,
+    input: job.input,
+    idempotencyKey: job.idempotencyKey,
+    priority: job.priority,
+    lane: job.lane,
+    dedupe: job.dedupe,
+    addedAt: now,
+    status: 'waiting',
+    attempts: 0,
+    charged: 0,
+    putOffs: 0,
+    generation: 1,
+    restarts: NO_RESTARTS,
+    token: 0,
+    due: now + job.delay,
+    seq,
+    place: -1,
+    row: undefined,
+    ahead: undefined,
+    behind: undefined,
+    finishedAt: undefined,
+    value: undefined,
+    failure: undefined,
+    reason: undefined,
+    history: undefined,
+  }
+}
+
+/** Makes a dead job a new one under the same id and key; its history stays. */
+export function revive(entry: Entry, input: Json | undefined, now: number): void {
+  if (input !== undefined) entry.input = input
+  entry.attempts = entry.charged = entry.putOffs = 0
+  entry.generation += 1
+  entry.restarts = NO_RESTARTS
+  entry.finishedAt = undefined
+  entry.failure = undefined
+  entry.due = now
+}
+
+/** Writes an attempt that failed into the history. */
+export function remember(entry: Entry, { kind, at, attempt, error }: Failure): void {
+  entry.history ??= []
+  if (entry.history.length === KEPT_HISTORY) entry.history.shift()
+  const { generation } = entry
+  entry.history.push({ generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) })
+}
+
+/** A copy, so that an old lease keeps its old token. */
+export function leaseOf(entry: Entry): LeasedJob {
+  return {
+    id: entry.id,
+    queue: entry.queue,
+    input: entry.input,
+    idempotencyKey: entry.idempotencyKey,
+    lane: entry.lane,
+    token: entry.token,
+    attempts: entry.attempts,
+    charged: entry.charged,
+    putOffs: entry.putOffs,
+    generation: entry.generation,
+    restarts: entry.restarts,
+  }
+}
+
+export function recordOf(entry: Entry): JobRecord {
+  return {
+    id: entry.id,
+    path: pathOf(entry),
+    status: entry.status,
+    input: copyJson(entry.input),
+    idempotencyKey: entry.idempotencyKey,
+    priority: entry.priority,
+    lane: entry.lane,
+    addedAt: entry.addedAt,
+    dueAt: entry.due,
+    finishedAt: entry.finishedAt,
+    attempts: entry.attempts + (entry.status === 'running' ? 1 : 0), // who holds it has begun the next one
+    charged: entry.charged,
+    putOffs: entry.putOffs,
+    generation: entry.generation,
+    restarts: { ...entry.restarts },
+    value: entry.value === undefined ? undefined : copyJson(entry.value),
+    failure: entry.failure?.toJSON(),
+    reason: entry.reason,
+    history: [...(entry.history ?? [])],
+  }
+}
+
+export function letterOf(entry: Entry): DeadLetter {
+  const failure = entry.failure as Failure // only failed jobs are kept as dead letters
+  return {
+    id: entry.id,
+    path: pathOf(entry),
+    task: entry.queue,
+    kind: failure.kind,
+    message: failure.message,
+    attempts: entry.attempts,
+    diedAt: entry.finishedAt ?? 0,
+    input: copyJson(entry.input),
+    failure: failure.toJSON(),
+    history: [...(entry.history ?? [])],
+  }
+}
+
+const pathOf = (entry: Entry): string => `${entry.queue}/job:${entry.id}`

@@ -1,74 +1,30 @@
-import type { NewJob } from './broker.ts'
-import { DueHeap, type Timed } from './due-heap.ts'
+import type { QueueStats } from './broker.ts'
+import { DueHeap } from './due-heap.ts'
 import type { Entry } from './memory-entry.ts'
-
-/** Entries of one priority in a row, linked through themselves. Rows stand in a heap, smaller priority first. */
-class Row implements Timed {
-  readonly due: number
-  readonly seq = 0
-  place = -1
-  #first: Entry | undefined
-  #last: Entry | undefined
-
-  constructor(priority: number) {
-    this.due = priority
-  }
-
-  push(entry: Entry): void {
-    entry.behind = undefined
-    if (this.#last === undefined) this.#first = entry
-    else this.#last.behind = entry
-    this.#last = entry
-  }
-
-  /** Puts in an entry that was first before, behind others that were put back as well. */
-  putBack(entry: Entry): void {
-    let ahead: Entry | undefined
-    let next = this.#first
-    while (next !== undefined && (next.due < entry.due || (next.due === entry.due && next.seq < entry.seq))) {
-      ahead = next
-      next = next.behind
-    }
-    entry.behind = next
-    if (ahead === undefined) this.#first = entry
-    else ahead.behind = entry
-    if (next === undefined) this.#last = entry
-  }
-
-  /** The first that still waits; what was cancelled meanwhile is passed over. */
-  shift(): Entry | undefined {
-    while (this.#first !== undefined) {
-      const entry = this.#first
-      this.#first = entry.behind
-      if (this.#first === undefined) this.#last = undefined
-      entry.behind = undefined
-      if (entry.status === 'waiting') return entry
-    }
-    return undefined
-  }
-}
+import { HeldKeys } from './memory-keys.ts'
+import { Row } from './memory-row.ts'
 
 /** The head of a lane, which alone may be taken, and those behind it. */
 interface Lane {
   head: Entry
-  readonly behind: Row
+  readonly behind: Row<Entry>
 }
 
-const SWEEP_EVERY = 1_024
+/** Empty rows are kept up to this many, so that a queue that runs dry after each job makes none. */
+const KEPT_ROWS = 16
 
 /** The due jobs of one task, in the order they are taken. */
 export class MemoryQueue {
   readonly name: string
+  readonly keys: HeldKeys = new HeldKeys()
   wake: (() => void) | undefined
-  waiting = 0
   delayed = 0
   leased = 0
   dead = 0
-  readonly #rows = new Map<number, Row>()
-  readonly #nonEmpty = new DueHeap<Row>()
+  #waiting = 0
+  readonly #rows = new Map<number, Row<Entry>>()
+  readonly #nonEmpty = new DueHeap<Row<Entry>>()
   readonly #lanes = new Map<string, Lane>()
-  readonly #keys = new Map<string, { readonly id: string; readonly until: number | undefined }>()
-  #timedKeys = 0
 
   constructor(name: string) {
     this.name = name
@@ -76,10 +32,10 @@ export class MemoryQueue {
 
   /** Adds a due job; behind the head of its lane, if that is another one. */
   put(entry: Entry): void {
-    this.waiting += 1
+    this.#waiting += 1
     if (entry.lane !== undefined) {
       const lane = this.#lanes.get(entry.lane)
-      if (lane === undefined) this.#lanes.set(entry.lane, { head: entry, behind: new Row(0) })
+      if (lane === undefined) this.#lanes.set(entry.lane, { head: entry, behind: new Row<Entry>(0) })
       else if (lane.head !== entry) return lane.behind.push(entry)
     }
     this.#row(entry.priority).push(entry)
@@ -87,22 +43,23 @@ export class MemoryQueue {
 
   /** Adds a job that was taken and let go again, where it had stood. */
   putBack(entry: Entry): void {
-    this.waiting += 1
+    this.#waiting += 1
     this.#row(entry.priority).putBack(entry)
   }
 
   take(): Entry | undefined {
-    for (let row = this.#nonEmpty.first; row !== undefined; row = this.#nonEmpty.first) {
-      const entry = row.shift()
-      if (entry !== undefined) {
-        this.waiting -= 1
-        this.leased += 1
-        return entry
-      }
-      this.#nonEmpty.remove(row)
-      this.#rows.delete(row.due)
-    }
-    return undefined
+    const entry = this.#nonEmpty.first?.first
+    if (entry === undefined) return undefined
+    this.#unlink(entry)
+    this.#waiting -= 1
+    this.leased += 1
+    return entry
+  }
+
+  /** Takes out a job that waits. */
+  remove(entry: Entry): void {
+    this.#unlink(entry)
+    this.#waiting -= 1
   }
 
   /** Opens the lane of a finished job for the next one; whether there is one. */
@@ -110,45 +67,49 @@ export class MemoryQueue {
     if (entry.lane === undefined) return false
     const lane = this.#lanes.get(entry.lane)
     if (lane?.head !== entry) return false
-    const next = lane.behind.shift()
+    const next = lane.behind.first
     if (next === undefined) {
       this.#lanes.delete(entry.lane)
       return false
     }
+    lane.behind.remove(next)
     lane.head = next
     this.#row(next.priority).push(next)
     return true
   }
 
-  /** The id of the job that holds a key. */
-  holderOf(key: string, now: number): string | undefined {
-    const held = this.#keys.get(key)
-    return held !== undefined && (held.until === undefined || held.until > now) ? held.id : undefined
-  }
-
-  holdKey(dedupe: NonNullable<NewJob['dedupe']>, id: string, now: number): void {
-    this.#keys.set(dedupe.key, { id, until: dedupe.for === undefined ? undefined : now + dedupe.for })
-    if (dedupe.for === undefined) return
-    this.#timedKeys += 1
-    if (this.#timedKeys % SWEEP_EVERY === 0) this.#sweepKeys(now)
-  }
-
-  freeKey(entry: Entry, now: number): void {
-    if (entry.dedupe === undefined) return
-    const held = this.#keys.get(entry.dedupe.key)
-    if (held?.id === entry.id && (held.until === undefined || held.until <= now)) this.#keys.delete(entry.dedupe.key)
-  }
-
-  #sweepKeys(now: number): void {
-    for (const [key, { until }] of this.#keys) if (until !== undefined && until <= now) this.#keys.delete(key)
-  }
-
-  #row(priority: number): Row {
-    let row = this.#rows.get(priority)
-    if (row === undefined) {
-      this.#rows.set(priority, (row = new Row(priority)))
-      this.#nonEmpty.add(row)
+  stats(now: number): QueueStats {
+    let oldest: number | undefined
+    for (const { first } of this.#rows.values()) {
+      if (first !== undefined) oldest = Math.max(oldest ?? 0, now - first.due)
     }
+    const { name: queue, delayed, leased, dead } = this
+    return { queue, waiting: this.#waiting, delayed, leased, dead, oldest }
+  }
+
+  /** Forgets its jobs; those that are dead are kept elsewhere. */
+  clear(): void {
+    this.#waiting = this.delayed = this.leased = 0
+    this.#rows.clear()
+    while (this.#nonEmpty.first !== undefined) this.#nonEmpty.remove(this.#nonEmpty.first)
+    this.#lanes.clear()
+    this.keys.clear()
+  }
+
+  /** The row to put an entry into, which is about to have one. */
+  #row(priority: number): Row<Entry> {
+    let row = this.#rows.get(priority)
+    if (row === undefined) this.#rows.set(priority, (row = new Row<Entry>(priority)))
+    if (row.place === -1) this.#nonEmpty.add(row)
     return row
+  }
+
+  #unlink(entry: Entry): void {
+    const { row } = entry
+    if (row === undefined) return
+    row.remove(entry)
+    if (row.first !== undefined || row.place === -1) return // the row of a lane stands in no heap
+    this.#nonEmpty.remove(row)
+    if (this.#rows.size > KEPT_ROWS) this.#rows.delete(row.due)
   }
 }

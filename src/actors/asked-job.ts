@@ -1,0 +1,74 @@
+import type { NewJob } from '../brokers/broker.ts'
+import { InvalidOptionError, PayloadError } from '../errors.ts'
+import { checkKeys, readDuration } from '../options.ts'
+import { copyPayload, type Json } from '../payload.ts'
+import { readDedupe, readKey, readPriority, type AnyTask, type FromInput, type RunOptions } from '../task.ts'
+import { describeThrown } from '../thrown.ts'
+
+const RUN_OPTIONS = ['priority', 'delay', 'lane', 'dedupe', 'signal']
+
+/** Refuses options of a run that no job could be queued with. */
+export function checkRunOptions(task: AnyTask, options: RunOptions): void {
+  const subject = `run of task "${task.name}"`
+  checkKeys(subject, options, RUN_OPTIONS)
+  const { priority, delay, lane, dedupe, signal } = options
+  if (priority !== undefined) readValue(subject, 'priority', readPriority(subject, priority))
+  readDuration(subject, 'delay', delay)
+  readValue(subject, 'lane', readKey(subject, 'lane', lane))
+  readValue(subject, 'dedupe', readDedupe(subject, dedupe))
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new InvalidOptionError(subject, 'signal', signal, 'Pass the signal of an AbortController.')
+  }
+}
+
+/** The job that was asked for, as the broker keeps it. `parsed` is what the schema made of the input. */
+export function askedJob(
+  task: AnyTask,
+  place: { readonly id: string; readonly queue: string; readonly path: string },
+  given: { readonly input: unknown; readonly parsed: unknown; readonly options: RunOptions },
+): NewJob {
+  const subject = `task "${task.name}"`
+  const { input, parsed, options } = given
+  const { id, queue, path } = place
+  const priority = readPriority(subject, fromInput(options.priority ?? task.priority, parsed))
+  const delay = readDuration(subject, 'delay', fromInput(options.delay ?? task.delay, parsed))
+  const lane = readKey(subject, 'lane', fromInput(options.lane ?? task.lane, parsed))
+  return {
+    id,
+    queue,
+    input: keepInput(task, input),
+    idempotencyKey: path,
+    priority: readValue(subject, 'priority', priority),
+    delay: delay ?? 0,
+    lane: readValue(subject, 'lane', lane),
+    dedupe: heldKey(subject, fromInput(options.dedupe ?? task.dedupe, parsed)),
+  }
+}
+
+/** A copy of an input that a broker can keep. */
+export function keepInput(task: AnyTask, input: unknown): Json {
+  const what = `input of task "${task.name}"`
+  try {
+    return copyPayload(what, input, task.maxPayload)
+  } catch (error) {
+    if (error instanceof PayloadError) throw error
+    // Reading a hostile value may throw anything; what is wrong with it is that it cannot be kept.
+    throw new PayloadError(`${what} cannot be read: ${describeThrown(error)}. Pass a plain object.`)
+  }
+}
+
+function heldKey(subject: string, given: unknown): NewJob['dedupe'] {
+  const dedupe = readValue(subject, 'dedupe', readDedupe(subject, given))
+  if (typeof dedupe !== 'object') return dedupe === undefined ? undefined : { key: dedupe, for: undefined }
+  return { key: dedupe.key, for: dedupe.for as number | undefined }
+}
+
+function fromInput<Value>(option: FromInput<never, Value>, input: unknown): Value {
+  return typeof option === 'function' ? (option as (input: unknown) => Value)(input) : option
+}
+
+/** Where a value is wanted, a function was given or came out of one. */
+function readValue<Value>(subject: string, key: string, value: FromInput<never, Value>): Value {
+  if (typeof value !== 'function') return value
+  throw new InvalidOptionError(subject, key, value, 'Give a value; only an option of task() may be a function of the input.')
+}

@@ -1,0 +1,77 @@
+import { PluginTriggerError } from '../errors.ts'
+import type { TaskContext } from '../task-context.ts'
+import type { Tree } from './tree.ts'
+
+/** The attempt as its context knows it. */
+export interface Underway {
+  readonly signal: AbortSignal
+  progress(value: unknown): void
+  sleep: TaskContext['sleep']
+  cancel(reason: unknown): never
+}
+
+interface Whose {
+  readonly tree: Tree
+  readonly id: string
+  readonly path: string
+  readonly attempt: number
+  readonly idempotencyKey: string
+}
+
+/** Getters give functions that need no `this`, so that a body may take the context apart. */
+export class AttemptContext implements TaskContext {
+  readonly #attempt: Underway
+  readonly #job: Whose
+
+  constructor(attempt: Underway, job: Whose) {
+    this.#attempt = attempt
+    this.#job = job
+  }
+
+  get id(): string {
+    return this.#job.id
+  }
+
+  get path(): string {
+    return this.#job.path
+  }
+
+  get attempt(): number {
+    return this.#job.attempt
+  }
+
+  get idempotencyKey(): string {
+    return this.#job.idempotencyKey
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.signal
+  }
+
+  get log(): TaskContext['log'] {
+    const { tree, id, path, attempt } = this.#job
+    const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
+      tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
+      tree.write(level, { path, id, attempt, ...data }, message)
+    }
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  }
+
+  get progress(): TaskContext['progress'] {
+    return (value) => this.#attempt.progress(value)
+  }
+
+  get sleep(): TaskContext['sleep'] {
+    return (duration) => this.#attempt.sleep(duration)
+  }
+
+  get cancel(): TaskContext['cancel'] {
+    return (reason) => this.#attempt.cancel(reason)
+  }
+
+  get pluginError(): TaskContext['pluginError'] {
+    return (details, options) => {
+      throw new PluginTriggerError(details, options)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { JobContext, JobEvent } from '../../machines/job.ts'
+import type { Failure, FailureKind } from '../failure.ts'
+import { copyPayload, type Json } from '../payload.ts'
+import type { AnyTask } from '../task.ts'
+import { isFatal, isPermanent, isPluginTrigger, retryAfterOf } from '../thrown.ts'
+import type { Answers } from './ask-plugins.ts'
+import type { CallEnd } from './attempt.ts'
+import type { Tree } from './tree.ts'
+
+/** What is known of the job whose attempt is judged. */
+export interface Judged {
+  readonly tree: Tree
+  readonly path: string
+  readonly task: AnyTask
+  failed(error: unknown, kind: FailureKind, more?: { readonly plugins?: readonly unknown[] }): Failure
+}
+
+/** An error that did not come from the body itself: `isFinal` if no further attempt can help. */
+export interface OwnError {
+  readonly error: unknown
+  readonly kind: 'timeout' | 'input'
+  readonly isFinal: boolean
+}
+
+export type Fit = { readonly value: Json } | { readonly failure: Failure }
+
+/** A value as a broker can keep it, or the failure of kind `result`. */
+export function fit(job: Judged, value: unknown): Fit {
+  const { name, maxPayload } = job.task
+  try {
+    return { value: copyPayload(`result of task "${name}"`, value, maxPayload) }
+  } catch (error) {
+    return { failure: job.failed(error, 'result') }
+  }
+}
+
+/** What an attempt that ended means to the chart. `own` is set where the end is not the body's. */
+export function judgeAttempt(job: Judged, context: JobContext, end: CallEnd, own: OwnError | undefined): JobEvent {
+  if ('value' in end) {
+    const fitting = fit(job, end.value)
+    return 'failure' in fitting ? error(fitting.failure, { permanent: true }) : { type: 'attempt.value', ...fitting }
+  }
+  const { error: thrown } = end
+  if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })
+  const failure = job.failed(thrown, own?.kind ?? 'thrown')
+  if (own?.isFinal === true || isPermanent(thrown) || isFatal(thrown)) return error(failure, { permanent: true })
+  const retryAfter = retryAfterOf(thrown) ?? null
+  return error(failure, { retryAfter, again: retryAfter !== null || wantsAgain(job, context, thrown) })
+}
+
+/** What the plugins' answers mean to the chart. */
+export function judgeAnswers(job: Judged, context: JobContext, { answer, errors }: Answers): JobEvent {
+  if (answer !== undefined) {
+    const { value, plugin } = answer
+    const fitting = fit(job, value)
+    if ('value' in fitting) return { type: 'plugins.answer', value: fitting.value, plugin }
+    return { type: 'plugins.silence', failure: fitting.failure, again: false }
+  }
+  const { error: thrown } = context.failure as Failure
+  const failure = job.failed(thrown, 'plugin', errors.length === 0 ? {} : { plugins: errors })
+  return { type: 'plugins.silence', failure, again: wantsAgain(job, context, thrown) }
+}
+
+/** `retry.when` is only asked where its answer matters; one that throws does not cost the job an attempt. */
+function wantsAgain({ task, tree, path }: Judged, context: JobContext, thrown: unknown): boolean {
+  const { when } = task.retry
+  if (context.charged + 1 >= context.attempts) return false
+  if (when === undefined) return true
+  try {
+    return when(thrown) !== false
+  } catch (problem) {
+    tree.callbackFailed(path, 'retry.when', problem)
+    return true
+  }
+}
+
+type AttemptError = Extract<JobEvent, { type: 'attempt.error' }>
+
+const plain = { type: 'attempt.error', asks: false, permanent: false, retryAfter: null, again: false } as const
+
+function error(failure: Failure, more: Partial<AttemptError>): AttemptError {
+  return { ...plain, failure, ...more }
+}

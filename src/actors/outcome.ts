@@ -1,0 +1,43 @@
+import type { JobRecord } from '../brokers/broker.ts'
+import { Failure } from '../failure.ts'
+import type { RunOutcome } from '../run.ts'
+import type { Tree } from './tree.ts'
+
+/** Counts an outcome and tells it, before anybody who awaits the run goes on. */
+export function announce(tree: Tree, path: string, id: string, outcome: RunOutcome): void {
+  const { counters, events } = tree
+  const attempt = outcome.attempts
+  switch (outcome.status) {
+    case 'done': {
+      counters.jobs.done += 1
+      const { value, answeredBy: plugin } = outcome
+      if (plugin !== undefined) events.emit('job.answered', { path, id, attempt, plugin })
+      if (events.hears('job.done')) events.emit('job.done', { path, id, attempt, value })
+      return
+    }
+    case 'fallback': {
+      counters.jobs.fellBack += 1
+      const { value, failure } = outcome
+      return events.emit('job.fellBack', { path, id, attempt, value, failure })
+    }
+    case 'failed':
+      counters.jobs.failed += 1
+      return events.emit('job.failed', { path, id, attempt, failure: outcome.failure })
+    case 'cancelled':
+      counters.jobs.cancelled += 1
+      return events.emit('job.cancelled', { path, id, attempt, reason: outcome.reason })
+  }
+}
+
+/** What a record of a finished job says to somebody who asks late; undefined while it is not finished. */
+export function outcomeOf(record: JobRecord): RunOutcome | undefined {
+  const { attempts, value, reason, failure: kept, path } = record
+  if (record.finishedAt === undefined) return undefined
+  if (record.status === 'done') return { status: 'done', value, attempts }
+  if (record.status === 'cancelled') return { status: 'cancelled', reason, attempts }
+  const { error, kind = 'thrown', at = record.finishedAt, job } = kept ?? {}
+  const failure = new Failure({ error, path, kind, at, attempt: attempts, ...(job && { job }) })
+  return record.status === 'fallback'
+    ? { status: 'fallback', value, failure, attempts }
+    : { status: 'failed', failure, attempts }
+}

@@ -1,0 +1,75 @@
+import { ChildRunningError, UnknownChildError } from '../errors.ts'
+import type { Child, ChildStatus } from './child.ts'
+import { ChildList } from './child-list.ts'
+
+/** How many children there are, and what they do. */
+export interface Counts {
+  readonly total: number
+  readonly running: number
+  readonly restarting: number
+  readonly stopped: number
+  readonly supervisors: number
+  readonly dynamic: number
+}
+
+/** The children of one supervisor, counted while their status changes so that asking is free. */
+export class Roster {
+  readonly statics: ChildList = new ChildList()
+  readonly dynamics: ChildList = new ChildList()
+  readonly #byStatus: Record<ChildStatus, number> = { starting: 0, running: 0, restarting: 0, stopping: 0, stopped: 0 }
+  #supervisors = 0
+  /** Significant children that are not down for good. */
+  significant = 0
+
+  get counts(): Counts {
+    return {
+      total: this.statics.size + this.dynamics.size,
+      running: this.#byStatus.running,
+      restarting: this.#byStatus.restarting,
+      stopped: this.#byStatus.stopped,
+      supervisors: this.#supervisors,
+      dynamic: this.dynamics.size,
+    }
+  }
+
+  /** In start order, dynamic ones last; a copy, so that they may leave meanwhile. */
+  all(): readonly Child[] {
+    return [...this.statics, ...this.dynamics]
+  }
+
+  add(child: Child): void {
+    this.#byStatus[child.status] += 1
+    if (child.definition.kind === 'supervisor') this.#supervisors += 1
+    this.#listOf(child).add(child)
+  }
+
+  /** Whether it was there. */
+  remove(child: Child): boolean {
+    if (!this.#listOf(child).remove(child)) return false
+    this.#byStatus[child.status] -= 1
+    if (child.definition.kind === 'supervisor') this.#supervisors -= 1
+    return true
+  }
+
+  /** Why it cannot be started: meanwhile somebody else has, or has deleted it. */
+  whyNoStart(child: Child, path: string): Error | undefined {
+    const list = this.#listOf(child)
+    if (list.get(child.name) !== child) return new UnknownChildError(path, child.name, list.names().slice(0, 100))
+    return child.status === 'stopped' ? undefined : new ChildRunningError(path, child.name)
+  }
+
+  set(child: Child, status: ChildStatus): void {
+    if (child.status === status) return
+    if (child.policy.significant) {
+      if (child.status === 'stopped') this.significant += 1
+      else if (status === 'stopped') this.significant -= 1
+    }
+    this.#byStatus[child.status] -= 1
+    this.#byStatus[status] += 1
+    child.status = status
+  }
+
+  #listOf(child: Child): ChildList {
+    return child.isDynamic ? this.dynamics : this.statics
+  }
+}

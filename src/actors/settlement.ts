@@ -1,0 +1,175 @@
+import type { JobContext, JobOutput } from '../../machines/job.ts'
+import type { LeasedJob, Outcome, Settled } from '../brokers/broker.ts'
+import type { Failure } from '../failure.ts'
+import { copyPayload } from '../payload.ts'
+import type { RunOutcome } from '../run.ts'
+import { whenever } from './answer.ts'
+import { climb, type JobDecision } from './climb.ts'
+import type { JobActor } from './job.ts'
+import type { TaskQueue } from './task-queue.ts'
+
+type Kept = Outcome extends infer Each ? (Each extends Outcome ? Omit<Each, 'id' | 'token'> : never) : never
+
+const FIRST_WAIT = 250
+const LONGEST_WAIT = 10_000
+
+/** What jobs come to: the broker is told, and once it took that, everybody else. */
+export class Settlement {
+  readonly #queue: TaskQueue
+  readonly #settled: () => void
+  readonly #lost: (job: JobActor) => void
+  #pending = 0
+
+  /** `settled` is called when one thing less is pending; `lost` when what a job came to was not written. */
+  constructor(queue: TaskQueue, settled: () => void, lost: (job: JobActor) => void) {
+    this.#queue = queue
+    this.#settled = settled
+    this.#lost = lost
+  }
+
+  /** Whether nothing is on its way to the broker, and nothing is being decided. */
+  get isIdle(): boolean {
+    return this.#pending === 0
+  }
+
+  over(job: JobActor, output: JobOutput, wasParked: boolean): void {
+    switch (output.status) {
+      case 'done': {
+        const { value, attempts, answeredBy } = output
+        const outcome = { status: 'done', value, attempts, ...(answeredBy !== undefined && { answeredBy }) } as const
+        return this.#settle(job, { kind: 'done', value: value as never, attempts }, outcome)
+      }
+      case 'fallback':
+        return this.#fellBack(job, output.value, output.failure as Failure, output.attempts)
+      case 'cancelled':
+        if (wasParked) return this.#takeOut(job, output)
+        return this.#settle(job, { kind: 'cancelled', reason: output.reason, attempts: output.attempts }, output)
+      case 'failed':
+        return this.#failed(job, output.failure as Failure, output.attempts)
+    }
+  }
+
+  retry(job: JobActor, delay: number): void {
+    const { attempt: attempts, charged, putOffs, failure } = job.context as JobContext
+    this.#settle(job, { kind: 'retry', delay, failure: failure as Failure, attempts, charged, putOffs })
+  }
+
+  /** Gives a job back as if it had not been taken. */
+  release(lease: LeasedJob): void {
+    this.#tell(lease, { kind: 'release' }, () => {})
+  }
+
+  /** Ends a job that was given up before this process was given it. */
+  refuse(lease: LeasedJob, reason: unknown): void {
+    const { id, attempts } = lease
+    this.#tell(lease, { kind: 'cancelled', reason, attempts }, (answer) => {
+      if (answer === 'settled') this.#queue.settle(id, { status: 'cancelled', reason, attempts })
+    })
+  }
+
+  #fellBack(job: JobActor, value: unknown, failure: Failure, attempts: number): void {
+    const outcome = { status: 'fallback', value, failure, attempts } as const
+    this.#settle(job, { kind: 'fallback', value: value as never, failure, attempts }, outcome)
+  }
+
+  /** A job that waits for its next attempt is the broker's: it is cancelled there. */
+  #takeOut({ id }: JobActor, { reason, attempts }: Extract<JobOutput, { status: 'cancelled' }>): void {
+    const { tree } = this.#queue
+    this.#pending += 1
+    whenever(
+      () => tree.broker.cancel(id, reason),
+      (answer) => {
+        if (answer === 'leased') this.#queue.unwanted.set(id, { reason })
+        else if (answer === 'finished') this.#queue.settleFromRecord(id)
+        else this.#queue.settle(id, { status: 'cancelled', reason, attempts })
+        this.#done()
+      },
+      (error) => {
+        tree.callbackFailed(this.#queue.path, 'broker.cancel', error)
+        this.#queue.unwanted.set(id, { reason })
+        this.#done()
+      },
+    )
+  }
+
+  /** The failure climbs; what is decided above makes the outcome. */
+  #failed(job: JobActor, failure: Failure, attempts: number): void {
+    const { tree, level } = this.#queue
+    this.#pending += 1 // a `catch` may stop the worker
+    const note = `the job stays failed; dead letter ${job.id}`
+    const decision = this.#checkValue(job, climb(failure, job.lease, level, note))
+    tree.report(failure, decision.decision === 'stay' ? decision.name : nameOf[decision.decision])
+    switch (decision.decision) {
+      case 'stay':
+        this.#settle(job, { kind: 'failed', failure, attempts }, { status: 'failed', failure, attempts })
+        if (decision.stopsSystem) tree.stopBecause(failure)
+        break
+      case 'value':
+        this.#fellBack(job, decision.value, failure, attempts)
+        break
+      case 'restart':
+        this.#restart(job, failure, decision)
+    }
+    this.#done()
+  }
+
+  #restart(job: JobActor, failure: Failure, decision: Extract<JobDecision, { decision: 'restart' }>): void {
+    const { tree } = this.#queue
+    const { path, id, lease } = job
+    const { delay, by, count } = decision
+    const generation = lease.generation + 1
+    // Without a prototype: a path may be called `constructor`.
+    const restarts = Object.assign(Object.create(null) as Record<string, number>, lease.restarts, { [by]: count })
+    this.#tell(lease, { kind: 'restart', delay, failure, generation, restarts }, (answer) => {
+      if (answer === 'lost') return this.#lost(job)
+      tree.counters.jobs.restarted += 1
+      tree.events.emit('job.restarted', { path, id, attempt: 0, generation })
+    })
+  }
+
+  /** A value that a `catch` gave must be one a broker can keep. */
+  #checkValue(job: JobActor, decision: JobDecision): JobDecision {
+    if (decision.decision !== 'value') return decision
+    try {
+      const what = `value of resume() for ${job.path}`
+      return { decision: 'value', value: copyPayload(what, decision.value, job.task.maxPayload) }
+    } catch (error) {
+      this.#queue.tree.callbackFailed(job.path, 'catch', error)
+      return { decision: 'stay', stopsSystem: false, name: 'resume' }
+    }
+  }
+
+  #settle(job: JobActor, outcome: Kept, then?: RunOutcome): void {
+    this.#tell(job.lease, outcome, (answer) => {
+      if (answer === 'lost') this.#lost(job)
+      else if (then !== undefined) this.#queue.settle(job.id, then)
+    })
+  }
+
+  /** A broker that is away is asked again until it has taken the outcome. */
+  #tell({ id, token }: LeasedJob, outcome: Kept, then: (answer: Settled) => void): void {
+    const { tree, path } = this.#queue
+    const outcomes = [{ ...outcome, id, token } as Outcome]
+    this.#pending += 1
+    const tell = (wait: number): void =>
+      whenever(
+        () => tree.broker.settle(outcomes),
+        ([answer]) => {
+          then(answer as Settled)
+          this.#done()
+        },
+        (error) => {
+          if (wait === FIRST_WAIT) tree.callbackFailed(`${path}/job:${id}`, 'broker.settle', error)
+          tree.sleep(wait, () => tell(Math.min(2 * wait, LONGEST_WAIT)))
+        },
+      )
+    tell(FIRST_WAIT)
+  }
+
+  #done(): void {
+    this.#pending -= 1
+    this.#settled()
+  }
+}
+
+const nameOf = { value: 'resume', restart: 'restart' } as const

@@ -1,0 +1,40 @@
+import type { Entry } from './memory-entry.ts'
+
+const SWEPT_AT_LEAST = 1_024
+
+/** Which job holds a key to deduplicate by, of one task. */
+export class HeldKeys {
+  readonly #held = new Map<string, { readonly id: string; readonly until: number | undefined }>()
+  /** Keys with a time, since the last sweep. */
+  #added = 0
+
+  /** The id of the job that holds a key. */
+  holderOf(key: string, now: number): string | undefined {
+    const held = this.#held.get(key)
+    return held !== undefined && (held.until === undefined || held.until > now) ? held.id : undefined
+  }
+
+  hold({ id, dedupe }: Entry, now: number): void {
+    if (dedupe === undefined) return
+    this.#held.set(dedupe.key, { id, until: dedupe.for === undefined ? undefined : now + dedupe.for })
+    if (dedupe.for === undefined) return
+    this.#added += 1
+    if (this.#added > Math.max(SWEPT_AT_LEAST, this.#held.size / 2)) this.#sweep(now)
+  }
+
+  /** The job is over: what it held without a time is free. */
+  free({ id, dedupe }: Entry, now: number): void {
+    if (dedupe === undefined) return
+    const held = this.#held.get(dedupe.key)
+    if (held?.id === id && (held.until === undefined || held.until <= now)) this.#held.delete(dedupe.key)
+  }
+
+  clear(): void {
+    this.#held.clear()
+  }
+
+  #sweep(now: number): void {
+    this.#added = 0
+    for (const [key, { until }] of this.#held) if (until !== undefined && until <= now) this.#held.delete(key)
+  }
+}
