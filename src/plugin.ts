@@ -49,6 +49,8 @@ const HOOKS: readonly string[] = ['pluginError']
 
 const brand: unique symbol = Symbol.for('rootcatch.plugin')
 
+const NONE: readonly Plugin[] = Object.freeze([])
+
 /**
  * Defines a plugin, to be listed in the `plugins` of a task, a supervisor or `start()`.
  *
@@ -67,7 +69,7 @@ export function plugin(name: string, hooks: Hooks): Plugin {
 
 /** Reads a list of plugins as an option. */
 export function readPlugins(subject: string, value: unknown): readonly Plugin[] {
-  if (value === undefined) return []
+  if (value === undefined) return NONE
   if (!Array.isArray(value)) throw new InvalidOptionError(subject, 'plugins', value, 'Pass a list: plugins: [rescue].')
   for (const entry of value) {
     if (typeof entry !== 'object' || entry === null || !(brand in entry)) {

@@ -3,7 +3,14 @@ import type { Failure } from './failure.ts'
 
 /** How a run ended. */
 export type RunOutcome<Value = unknown> =
-  | { readonly status: 'done'; readonly value: Value; readonly attempts: number; readonly answeredBy?: string }
+  | {
+      readonly status: 'done'
+      readonly value: Value
+      readonly attempts: number
+      /** The plugin whose answer it is. */
+      readonly answeredBy?: string
+      readonly failure?: undefined
+    }
   | { readonly status: 'fallback'; readonly value: Value; readonly failure: Failure; readonly attempts: number }
   | { readonly status: 'failed'; readonly failure: Failure; readonly attempts: number; readonly value?: undefined }
   | {
@@ -32,7 +39,7 @@ export type AnyRun = Run<unknown, unknown>
 /** A promise that is only made once somebody waits for it. */
 interface Wait<Value> {
   readonly promise: Promise<Value>
-  readonly resolve: (value: Value) => void
+  resolve(value: Value): void
 }
 
 /**

@@ -169,8 +169,8 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
     dedupe: readDedupe(subject, options.dedupe),
     maxPayload: readWholeNumber(subject, 'maxPayload', options.maxPayload, { min: 1 }) ?? 256 * 1024,
     plugins: readPlugins(subject, options.plugins),
-    description: options.description,
-    tags: Object.freeze([...(options.tags ?? [])]),
+    description: readText(subject, 'description', options.description),
+    tags: readTags(subject, options.tags),
     child: readChildPolicy(subject, options, { startTimeout: Infinity, shutdown: DEFAULT_SHUTDOWN }),
   })
 }
@@ -202,6 +202,18 @@ export function readKey<Value>(
     return value as Value & FromInput<never, string | undefined>
   }
   throw new InvalidOptionError(subject, option, value, 'Give a text, or a function of the input that gives one.')
+}
+
+function readText(subject: string, option: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw new InvalidOptionError(subject, option, value, 'Give a text.')
+}
+
+function readTags(subject: string, value: unknown): readonly string[] {
+  if (value !== undefined && !(Array.isArray(value) && value.every((tag) => typeof tag === 'string'))) {
+    throw new InvalidOptionError(subject, 'tags', value, `Give a list of texts: ['images', 'slow'].`)
+  }
+  return Object.freeze([...((value as readonly string[] | undefined) ?? [])])
 }
 
 function readSchema(subject: string, value: unknown): StandardSchemaV1 | undefined {

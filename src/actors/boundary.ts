@@ -134,15 +134,16 @@ export class Boundary {
 
   #stopChild(child: AnyActorRef): void {
     const scope = this.#scope && (Object.getPrototypeOf(this.#scope) as AnyActorScope)
-    const wasActive = child.getSnapshot().status === 'active'
+    const stopping = [...activeFrom(child)]
     scope?.stopChild(child)
-    const after = child.getSnapshot() as { status: string; error?: unknown }
-    if (after.status !== 'error') return
     this.#stopOrphans(child)
-    if (!wasActive) return
-    // The child's error is on its way to this actor as an event and would kill it; it is only a cleanup that threw.
-    if (!this.#isStopping) this.#cleanupErrors.set(`xstate.error.actor.${child.id}`, after.error)
-    this.#owner.cleanupThrew(after.error)
+    for (const ref of stopping) {
+      const { status, error } = ref.getSnapshot() as { status: string; error?: unknown }
+      if (status !== 'error') continue
+      // Its error is on its way to this actor as an event and would kill it; it is only a cleanup that threw.
+      if (ref === child && !this.#isStopping) this.#cleanupErrors.set(`xstate.error.actor.${child.id}`, error)
+      this.#owner.cleanupThrew(error)
+    }
   }
 
   /** A machine inside this one that failed leaves its children running, timers included (facts of XState 5.33). */
@@ -180,6 +181,14 @@ export class Boundary {
     const { children } = child.getSnapshot() as AnySnapshot
     for (const grandchild of Object.values(children ?? {})) this.#giveBackSystemId(grandchild)
   }
+}
+
+/** An actor and all below it, as far as they are live. */
+function* activeFrom(ref: AnyActorRef | undefined): Generator<AnyActorRef, undefined> {
+  const snapshot = ref?.getSnapshot() as AnySnapshot | undefined
+  if (ref === undefined || snapshot?.status !== 'active') return
+  yield ref
+  for (const child of Object.values(snapshot.children ?? {})) yield* activeFrom(child)
 }
 
 /** What XState keeps its `systemId`s in; these four are not part of its types. */

@@ -72,7 +72,8 @@ export class Root implements RootLevel {
       scope = given as unknown as AnyActorScope
       return logic.getInitialSnapshot(given, input)
     }
-    started.transition = (snapshot) => snapshot // ends of detached children are none of its business
+    // Ends of detached children are none of its business.
+    started.transition = (snapshot, { type }) => (type === 'xstate.stop' ? { ...snapshot, status: 'stopped' } : snapshot)
     const actor = createActor(started, {
       id: 'root catch',
       clock: tree.clock as never,
