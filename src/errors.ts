@@ -104,7 +104,10 @@ export class UnknownJobError extends RootcatchError<'unknown-job'> {
 
   /** A job is over, and what it came to is no longer kept. */
   static ofResult(path: string): UnknownJobError {
-    return new UnknownJobError(path, `the outcome of ${path} is no longer kept. Ask for it earlier, or give it a new key.`)
+    return new UnknownJobError(
+      path,
+      `the outcome of ${path} is no longer kept. Ask for it earlier, or give it a new key.`,
+    )
   }
 
   constructor(id: string, message?: string) {

@@ -76,9 +76,12 @@ export class Events {
   readonly #emitter = new EventEmitter<string>()
   readonly #guarded = new WeakMap<Listener<never>, Guarded>()
   readonly #now: () => number
+  readonly #threw: (path: string, callback: string, error: unknown) => void
 
-  constructor(now: () => number) {
+  /** `threw` is told of listeners that throw. */
+  constructor(now: () => number, threw: (path: string, callback: string, error: unknown) => void) {
     this.#now = now
+    this.#threw = threw
   }
 
   on<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
@@ -116,11 +119,7 @@ export class Events {
     const guarded: Guarded = (event) => {
       const report = (error: unknown): void => {
         if (event.type === 'callback.failed') return // a listener of reports that throws is not reported to itself
-        this.emit('callback.failed', {
-          path: 'path' in event ? event.path : '',
-          callback: `listener of ${event.type}`,
-          error,
-        })
+        this.#threw('path' in event ? event.path : '', `listener of ${event.type}`, error)
       }
       try {
         const result = (listener as (event: AnyEvent) => unknown)(event)

@@ -43,7 +43,7 @@ export class SupervisorHandle {
   async startChild(definition: Definition): Promise<ChildRef> {
     const supervisor = this.#running('startChild')
     this.#check(supervisor, definition)
-    const existing = supervisor.core.statics.get(definition.name)
+    const existing = supervisor.childNamed(definition.name)
     if (existing !== undefined) throw this.#standsInTheWay(existing)
     checkTasks(definition, pathOf(this.path, definition.name), this.#taskAt)
     return (await supervisor.startChild(definition)).ref
@@ -115,7 +115,7 @@ export class SupervisorHandle {
     const child = supervisor.childNamed(name)
     if (child !== undefined) return child
     const { statics, dynamics } = supervisor.core
-    throw new UnknownChildError(this.path, name, [...statics.names(), ...dynamics.names()].slice(0, 100))
+    throw new UnknownChildError(this.path, name, [...statics.names(100), ...dynamics.names(100)])
   }
 
   #standsInTheWay(child: Child): Error {

@@ -70,5 +70,10 @@ function fromInput<Value>(option: FromInput<never, Value>, input: unknown): Valu
 /** Where a value is wanted, a function was given or came out of one. */
 function readValue<Value>(subject: string, key: string, value: FromInput<never, Value>): Value {
   if (typeof value !== 'function') return value
-  throw new InvalidOptionError(subject, key, value, 'Give a value; only an option of task() may be a function of the input.')
+  throw new InvalidOptionError(
+    subject,
+    key,
+    value,
+    'Give a value; only an option of task() may be a function of the input.',
+  )
 }

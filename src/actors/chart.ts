@@ -121,14 +121,12 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       return machine.getInitialSnapshot(scope, input)
     }
     logic.transition = (snapshot, event: AnyEventObject, scope) => {
-      // A state node remembers every event type for ever (facts of XState 5.33), so ends of children stay away from it.
-      if (event.type.startsWith('xstate.done.actor.')) {
-        this.#tellOutput(event)
-        return snapshot
-      }
-      if (event.type.startsWith('xstate.error.actor.')) return snapshot
-      const next = machine.transition(snapshot, event, scope)
+      // A state node remembers every event type for ever (facts of XState 5.33), so what others send, and the ends of
+      // children, stay away from it.
+      const isOwn = this.#own.has(event) || event.type === 'xstate.stop'
+      const next = isOwn ? machine.transition(snapshot, event, scope) : snapshot
       if (event.type === 'shutdown') onShutdown()
+      else if (!isOwn && event.type.startsWith('xstate.done.actor.')) this.#tellOutput(event)
       return next
     }
     return logic

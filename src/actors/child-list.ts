@@ -14,8 +14,14 @@ export class ChildList {
     return this.#byName.get(name)
   }
 
-  names(): readonly string[] {
-    return [...this.#byName.keys()]
+  /** The first names, as many as an error can use. */
+  names(most: number): readonly string[] {
+    const names: string[] = []
+    for (const name of this.#byName.keys()) {
+      if (names.length === most) break
+      names.push(name)
+    }
+    return names
   }
 
   add(child: Child): void {

@@ -10,7 +10,7 @@ import { askPlugins } from './ask-plugins.ts'
 import { Attempt, type CallEnd, type Caller } from './attempt.ts'
 import type { ChartActor, Effect } from './chart.ts'
 import { levelsAbove } from './climb.ts'
-import type { Origin } from './floating.ts'
+import { runAsNobody, type Origin } from './floating.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
 import { readStored, type StoredInput } from './schema.ts'
 import type { TaskQueue } from './task-queue.ts'
@@ -34,6 +34,7 @@ export class JobActor implements Judged {
   lease: LeasedJob
   /** What the chart was last entered with. */
   context: JobContext | undefined
+  /** Set by the table it stands in. */
   isParked = false
   #chart: ChartActor<JobEvent> | undefined
   readonly #queue: TaskQueue
@@ -106,7 +107,6 @@ export class JobActor implements Judged {
   /** The broker gave it out again: the wait is over. */
   goOn(lease: LeasedJob): void {
     this.lease = lease
-    this.isParked = false
     this.#send({ type: 'wait.over' })
   }
 
@@ -245,8 +245,9 @@ export class JobActor implements Judged {
         this.#own = { error, kind: 'timeout', isFinal: false }
         return error
       },
-      cancel: (reason) => this.cancel(reason),
-      progress: (value) => this.#progress(value, attempt),
+      // Whoever hears of it is not the body, although the body calls.
+      cancel: (reason) => runAsNobody(() => this.cancel(reason)),
+      progress: (value) => runAsNobody(() => this.#progress(value, attempt)),
       late: (end) => this.#late(end, attempt),
     }
   }

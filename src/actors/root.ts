@@ -8,6 +8,7 @@ import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
 import { Host, type AnyActorScope } from './chart.ts'
 import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
+import { MachineTimers } from './machine-timers.ts'
 import { placesOf } from './places.ts'
 import type { Reports } from './reports.ts'
 import { SupervisorIncarnation } from './supervisor.ts'
@@ -73,12 +74,15 @@ export class Root implements RootLevel {
       return logic.getInitialSnapshot(given, input)
     }
     // Ends of detached children are none of its business.
-    started.transition = (snapshot, { type }) => (type === 'xstate.stop' ? { ...snapshot, status: 'stopped' } : snapshot)
+    started.transition = (snapshot, { type }) =>
+      type === 'xstate.stop' ? { ...snapshot, status: 'stopped' } : snapshot
+    const timers = new MachineTimers(tree.clock)
     const actor = createActor(started, {
       id: 'root catch',
-      clock: tree.clock as never,
+      clock: timers.clock as never,
       ...(inspect && { inspect: guardObserver(tree, inspect) as never }),
     })
+    timers.attach(actor.system)
     actor.subscribe({ error: () => {} })
     actor.start()
     this.#ownActor = actor
@@ -132,7 +136,7 @@ export class Root implements RootLevel {
     const decision = this.#jobDecision(failure, climber, verdict)
     if (verdict.by === 'default') {
       noteOnFailure(failure, note)
-      console.error(failure.report())
+      print(failure)
     }
     return decision
   }
@@ -237,7 +241,7 @@ export class Root implements RootLevel {
     } else {
       this.#enter(failure, verdict, 'stop')
     }
-    if (verdict.by === 'default') console.error(failure.report())
+    if (verdict.by === 'default') print(failure)
     this.#tree.report(failure, 'stop')
     void this.#stopBecause(failure)
   }
@@ -304,6 +308,12 @@ export class Root implements RootLevel {
 function asSupervisor(definition: Definition): Supervisor {
   if (definition.kind === 'supervisor') return definition
   return Object.freeze({ ...supervisor('root', [definition]), name: '' })
+}
+
+/** Where nobody else listens: the library prints this, and nothing else. */
+function print(failure: Failure): void {
+  // oxlint-disable-next-line no-console -- a failure that nobody below has decided must not pass in silence
+  console.error(failure.report())
 }
 
 const PATIENCE = 3

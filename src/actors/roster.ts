@@ -54,7 +54,7 @@ export class Roster {
   /** Why it cannot be started: meanwhile somebody else has, or has deleted it. */
   whyNoStart(child: Child, path: string): Error | undefined {
     const list = this.#listOf(child)
-    if (list.get(child.name) !== child) return new UnknownChildError(path, child.name, list.names().slice(0, 100))
+    if (list.get(child.name) !== child) return new UnknownChildError(path, child.name, list.names(100))
     return child.status === 'stopped' ? undefined : new ChildRunningError(path, child.name)
   }
 

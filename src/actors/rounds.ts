@@ -32,16 +32,14 @@ export class Rounds {
     this.#hands = hands
   }
 
-  get areUnderWay(): boolean {
-    return this.#live.size > 0
-  }
-
   /** Begins a round for a child that is down. */
   begin(child: Child): void {
     const isWide = !child.isDynamic && this.#definition.strategy !== 'one-for-one'
-    const delay = this.#backoff(child)
-    if (isWide && this.#wide !== undefined) this.#drop(this.#wide)
-    const round = new Round(isWide ? this.#reach(child) : [child], delay)
+    const backoff = this.#backoff(child)
+    const earlier = isWide ? this.#wide : undefined
+    const members = isWide ? this.#reach(child, earlier && firstOpen(earlier)) : [child]
+    const round = new Round(members, Math.max(backoff, (earlier?.dueAt ?? 0) - this.#hands.now()))
+    if (earlier !== undefined) this.#drop(earlier)
     if (isWide) this.#wide = round
     this.#live.add(round)
     for (const member of round.members) this.#takeIn(member, round)
@@ -88,13 +86,17 @@ export class Rounds {
     for (const round of this.#live) this.#drop(round)
   }
 
-  /** Whom a round for a static child takes along; what is down on purpose, or started by somebody, is left alone. */
-  #reach(child: Child): readonly Child[] {
+  /**
+   * Whom a round for a static child takes along; what is down on purpose, or started by somebody, is left alone. `open`
+   * is where the round that was under way stood: this one does the rest of it, too.
+   */
+  #reach(child: Child, open: Child | undefined): readonly Child[] {
     const { statics, dynamics } = this.#roster
     const members: Child[] = []
-    const first = this.#definition.strategy === 'one-for-all' ? statics.first : child
-    for (let next = first; next !== undefined; next = next.after) {
-      if (next === child || isReached(next)) members.push(next)
+    let isIn = this.#definition.strategy === 'one-for-all'
+    for (const next of statics) {
+      isIn ||= next === child || next === open
+      if (isIn && (next === child || isReached(next))) members.push(next)
     }
     for (const dynamic of dynamics) if (isReached(dynamic)) members.push(dynamic)
     return members
@@ -142,7 +144,7 @@ export class Rounds {
     while (round.at < round.members.length) {
       const member = round.members[round.at] as Child
       round.at += 1
-      if (member.round !== round || member.status !== 'restarting') continue
+      if (member.round !== round) continue
       round.awaited = member
       return this.#hands.start(member)
     }
@@ -160,6 +162,12 @@ export class Rounds {
     if (this.#wide === round) this.#wide = undefined
     for (const member of round.members) if (member.round === round) member.round = undefined
   }
+}
+
+/** The first member of a round that it has not brought up. */
+function firstOpen(round: Round<Child>): Child | undefined {
+  const at = round.stage === 'starting' ? round.at - 1 : 0
+  return round.members.slice(at).find((member) => member.round === round)
 }
 
 function isReached(child: Child): boolean {

@@ -50,7 +50,7 @@ export class Runs {
 
   /** The system stops: nobody is left waiting. */
   abandonAll(): void {
-    for (const id of [...this.#byJob.keys()]) {
+    for (const id of this.#byJob.keys()) {
       const [first] = this.#of(id)
       if (first !== undefined) Run.tell.abandoned(first, id)
     }

@@ -55,6 +55,8 @@ export class Supervision {
   #cursor: Child | undefined
   /** Dynamic children on their way down, while stopping. */
   #pending = 0
+  /** A significant child ended for good before all were up. */
+  #isShutdownDue = false
   /** What waits until all of the definition are up: undecided ends, and starts that were asked for meanwhile. */
   readonly #later: Child[] = []
 
@@ -164,7 +166,9 @@ export class Supervision {
         this.#hands.mirror('shutdown')
         return this.#stopAll()
       }
-      for (const child of this.#roster.all()) if (child.status === 'stopping') this.#hands.kill(child)
+      // The others' turn comes, and then they are killed as well.
+      const turns = this.#pending > 0 ? this.dynamics : this.#cursor === undefined ? [] : [this.#cursor]
+      for (const child of turns) if (child.status === 'stopping') this.#hands.kill(child)
     })
   }
 
@@ -172,7 +176,7 @@ export class Supervision {
 
   ready(child: Child, generation: number): void {
     this.#do(() => {
-      if (child.generation !== generation || child.status !== 'starting') return
+      if (!isCurrent(child, generation) || child.status !== 'starting') return
       this.#isUp(child)
       if (this.#cursor === child && this.#phase === 'starting') return this.#startAfter(child)
       this.#rounds.cameUp(child)
@@ -186,7 +190,7 @@ export class Supervision {
       if (child.status === 'starting') this.#isUp(child) // it has started, and ended
       this.#hands.ended(child, output)
       if (this.isStopped || child.status === 'stopping') return this.#isDown(child)
-      if (this.#phase === 'starting') return this.#decideLater(child, undefined)
+      if (this.#phase === 'starting') return this.#endedTooSoon(child)
       if (this.#rounds.isAwaitingStop(child)) return this.#endedBeforeItsStop(child)
       this.#applyEnd(child)
     })
@@ -250,6 +254,7 @@ export class Supervision {
     this.#hands.mirror('children.ready')
     this.#hands.ready()
     for (const child of this.#later.splice(0)) this.#do(() => this.#dealWith(child))
+    if (this.#isShutdownDue) this.#do(() => this.#shutDownIfDue())
   }
 
   #startAfter(child: Child): void {
@@ -296,9 +301,17 @@ export class Supervision {
 
   // What waits until all are up
 
+  #endedTooSoon(child: Child): void {
+    const { after } = child // it may be forgotten
+    if (child.policy.restart === 'permanent') return this.#decideLater(child, undefined)
+    this.#isOverForGood(child)
+    if (this.#cursor !== child) return
+    this.#cursor = after
+    this.#startNext()
+  }
+
   #decideLater(child: Child, failure: Failure | undefined): void {
-    const comesBack = child.policy.restart === 'permanent' || (failure && child.policy.restart === 'transient')
-    this.#roster.set(child, comesBack ? 'restarting' : 'stopped')
+    this.#roster.set(child, 'restarting')
     child.undecided = { failure }
     this.#later.push(child)
     if (this.#cursor === child) this.#startAfter(child)
@@ -313,9 +326,15 @@ export class Supervision {
     if (this.isStopped) return // it was told by then
     child.undecided = undefined
     const { failure } = undecided
-    if (failure === undefined) return this.#applyEnd(child)
-    if (!child.isAlive) return this.#apply(child, failure, this.#hands.judge(failure, child))
-    this.#hands.release(child, this.#judgeThrow(child, failure))
+    if (child.isAlive && failure !== undefined) return this.#hands.release(child, this.#judgeHeld(child, failure))
+    const isTaken = child.round !== undefined // by the round of a sibling that was dealt with before
+    if (failure === undefined) return isTaken ? this.#endedBeforeItsStop(child) : this.#applyEnd(child)
+    if (isTaken) return this.#failedBeforeItsStop(child, failure)
+    this.#apply(child, failure, this.#hands.judge(failure, child))
+  }
+
+  #judgeHeld(child: Child, failure: Failure): 'resume' | 'over' {
+    return child.round === undefined ? this.#judgeThrow(child, failure) : 'over'
   }
 
   /** A stop came before a decision. What is held then fails, and is reported when it says so. */
@@ -479,6 +498,11 @@ export class Supervision {
   #isOverForGood(child: Child): void {
     this.#settleDown(child)
     if (!child.policy.significant || this.isStopped) return
+    if (this.#phase === 'starting') this.#isShutdownDue = true
+    else this.#shutDownIfDue()
+  }
+
+  #shutDownIfDue(): void {
     const { autoShutdown } = this.#definition
     if (autoShutdown === 'any' || (autoShutdown === 'all' && this.#roster.significant === 0)) this.stop()
   }
@@ -502,6 +526,7 @@ export class Supervision {
     }
     this.#cursor = this.statics.last
     for (const child of this.dynamics) {
+      if (!child.isAlive) continue // just added, and its start comes too late
       this.#pending += 1
       if (child.status !== 'stopping') this.#stop(child)
       else if (this.#isKilling) this.#hands.kill(child)

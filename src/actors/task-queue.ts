@@ -69,16 +69,14 @@ export class TaskQueue implements RunHost, TaskNode {
   /** Queues a dead letter again; rejects if it is not there, or its new input does not fit. */
   async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {
     const input = given && (await this.#newInput(given.input))
-    const answer = await this.tree.broker.replay(id, input)
-    if (answer === undefined) throw new UnknownJobError(id)
-    const { tree } = this
-    const path = this.#pathOf(id)
-    const run: AnyRun = new Run(this, id, path)
-    Run.tell.queued(run, { id, duplicate: false }, path)
-    tree.counters.jobs.added += 1
-    tree.events.emit('job.added', { path, id, attempt: 0, duplicate: false })
-    this.#follow(run, id)
-    return { run } // boxed: a run that an async function returns is awaited
+    return new Promise((resolve, reject) =>
+      whenever(
+        () => this.tree.broker.replay(id, input),
+        // Boxed: a run that a promise resolves with is awaited.
+        (answer) => (answer === undefined ? reject(new UnknownJobError(id)) : resolve({ run: this.#replayed(id) })),
+        reject,
+      ),
+    )
   }
 
   cancel(run: AnyRun, reason: unknown): void {
@@ -197,6 +195,17 @@ export class TaskQueue implements RunHost, TaskNode {
     if (!duplicate) return
     tree.runs.remove(own, run)
     if (!Run.tell.isOver(run)) this.#follow(run, id)
+  }
+
+  #replayed(id: string): AnyRun {
+    const { tree } = this
+    const path = this.#pathOf(id)
+    const run: AnyRun = new Run(this, id, path)
+    Run.tell.queued(run, { id, duplicate: false }, path)
+    tree.counters.jobs.added += 1
+    tree.events.emit('job.added', { path, id, attempt: 0, duplicate: false })
+    this.#follow(run, id)
+    return run
   }
 
   /** Lets a run wait for a job that is in the broker already, or tells it what became of that one. */

@@ -1,4 +1,5 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
+import { SystemStoppedError } from '../errors.ts'
 import type { AnyRun } from '../run.ts'
 import type { Definition } from '../supervisor.ts'
 import type { AnyTask } from '../task.ts'
@@ -20,7 +21,7 @@ const READY = 'rootcatch.ready'
 const OVER = 'rootcatch.over'
 const FAILED = 'rootcatch.failed'
 
-type Live = Prepared & { job?: AnyRun }
+type Live = Prepared & { job?: AnyRun; isAsked?: true }
 
 /** Logic of a system that lives under somebody else's actor. `prepare` is called once for each such actor. */
 export function systemLogic(definition: Definition, prepare: () => Prepared): AnyActorLogic {
@@ -45,7 +46,8 @@ export function systemLogic(definition: Definition, prepare: () => Prepared): An
       }
     } catch (error) {
       await live.run.stop()
-      tell({ type: FAILED, error })
+      const isUnwound = live.isAsked === true && error instanceof SystemStoppedError // asked to stop while it started
+      tell(isUnwound && !isTask ? { type: OVER } : { type: FAILED, error })
     }
   }
 
@@ -72,6 +74,7 @@ export function systemLogic(definition: Definition, prepare: () => Prepared): An
           live?.run.kill()
           return { ...snapshot, status: 'stopped' }
         case 'shutdown':
+          if (live !== undefined) live.isAsked = true
           void live?.run.stop()
           return snapshot
         default:

@@ -79,7 +79,10 @@ export class Tree {
     this.broker = options.broker
     this.log = options.log
     this.plugins = options.plugins
-    this.events = new Events(() => this.clock.now())
+    this.events = new Events(
+      () => this.clock.now(),
+      (path, callback, error) => this.callbackFailed(path, callback, error),
+    )
   }
 
   /** The latest failures, oldest first. */

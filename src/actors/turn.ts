@@ -2,7 +2,7 @@
 export const JOBS_PER_STEP = 32
 
 /** How long the steps of all workers may hold the event loop before timers and I/O get their turn, in ms. */
-const LONGEST = 8
+const LONGEST = 5
 
 /** The present turn of the event loop, which work that is ready at once must not hold for ever. */
 export class Turn {

@@ -151,6 +151,14 @@ export interface DeadLetterFilter {
   readonly limit?: number
 }
 
+/** What other processes do to the jobs of a store. Each may be told more than once. */
+export interface Elsewhere {
+  /** A job is over without this process; undefined: some are, and which is no longer known. */
+  settled(id: string | undefined): void
+  /** Somebody gave up a job that this process holds. */
+  cancelled(id: string, reason: unknown): void
+}
+
 /** Where jobs wait and are kept. Order: priority, then due time, then arrival. */
 export interface Broker {
   readonly name: string
@@ -167,6 +175,8 @@ export interface Broker {
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
   watch(queue: string, wake: () => void): () => void
+  /** Tells what happens in other processes; gives the way to end that. Absent where there are no others. */
+  listen?(elsewhere: Elsewhere): () => void
   /** Due jobs only, no job to two holders. */
   lease(queue: string, limit: number): Awaitable<readonly LeasedJob[]>
   extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>

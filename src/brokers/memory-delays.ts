@@ -51,11 +51,14 @@ export class Delays {
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer.handle)
     this.#timer = undefined
     if (first === undefined) return
-    const handle = this.#clock.setTimeout(() => {
-      this.#timer = undefined
-      this.promote(this.#clock.now())
-      this.#setTimer()
-    }, Math.max(0, first.due - this.#clock.now()))
+    const handle = this.#clock.setTimeout(
+      () => {
+        this.#timer = undefined
+        this.promote(this.#clock.now())
+        this.#setTimer()
+      },
+      Math.max(0, first.due - this.#clock.now()),
+    )
     this.#timer = { due: first.due, handle }
   }
 }

@@ -30,14 +30,17 @@ describe('attempts', () => {
     await system.stop()
   })
 
-  test.each([[-1], [Number.NaN], ['5s'], [Infinity], [null]])('J7 retryAfter %s: an ordinary error', async (retryAfter) => {
-    const when = vi.fn(() => true)
-    const root = task('root', { retry: { attempts: 2, when } }, () => putOff(retryAfter))
-    const system = await start(root, quiet)
-    expect(await system.run(root).settled()).toMatchObject({ status: 'failed', attempts: 2 })
-    expect(when).toHaveBeenCalledTimes(1) // not for the last attempt, where its answer changes nothing
-    await system.stop()
-  })
+  test.each([[-1], [Number.NaN], ['5s'], [Infinity], [null]])(
+    'J7 retryAfter %s: an ordinary error',
+    async (retryAfter) => {
+      const when = vi.fn<() => boolean>(() => true)
+      const root = task('root', { retry: { attempts: 2, when } }, () => putOff(retryAfter))
+      const system = await start(root, quiet)
+      expect(await system.run(root).settled()).toMatchObject({ status: 'failed', attempts: 2 })
+      expect(when).toHaveBeenCalledTimes(1) // not for the last attempt, where its answer changes nothing
+      await system.stop()
+    },
+  )
 
   test('J12 a PermanentError of a second copy of the package: permanent', async () => {
     vi.resetModules()
@@ -53,7 +56,7 @@ describe('attempts', () => {
 
   test('a put-off waits the longer of retryAfter and backoff, charges nothing and does not ask when', async () => {
     const clock = manualClock()
-    const when = vi.fn(() => true)
+    const when = vi.fn<() => boolean>(() => true)
     const backoff = exponential({ from: '1s', to: '10s', jitter: 0 })
     const waits = [5_000, 10, 700]
     const root = task('root', { retry: { attempts: 3, when, backoff } }, (_: unknown, ctx) => {
@@ -113,9 +116,10 @@ describe('attempts', () => {
       throw thrown
     })
     const system = await start(root, quiet)
-    const { failure } = await system.run(root).settled()
+    const { failure, attempts } = await system.run(root).settled()
     expect(asked).toEqual([thrown])
     expect(failure?.error).toBe(thrown)
+    expect(attempts).toBe(2)
     await system.stop()
   })
 

@@ -29,7 +29,13 @@ describe('J9 cancel, each row of §6', () => {
     events: readonly string[],
   ]
   const rows: readonly Row[] = [
-    ['waiting', () => ({ root: task('job', { concurrency: 1, shutdown: 'kill' }, () => never) }), 0, [], ['job.added', 'job.cancelled']],
+    [
+      'waiting',
+      () => ({ root: task('job', { concurrency: 1, shutdown: 'kill' }, () => never) }),
+      0,
+      [],
+      ['job.added', 'job.cancelled'],
+    ],
     ['delayed', () => ({ root: task('job', { delay: '1h' }, () => 1) }), 0, [], ['job.added', 'job.cancelled']],
     [
       'running',
@@ -41,7 +47,9 @@ describe('J9 cancel, each row of §6', () => {
     [
       'pluginError',
       () => ({
-        root: task('job', { plugins: [plugin('p', { pluginError: () => never })] }, (_: unknown, ctx) => ctx.pluginError()),
+        root: task('job', { plugins: [plugin('p', { pluginError: () => never })] }, (_: unknown, ctx) =>
+          ctx.pluginError(),
+        ),
       }),
       1,
       ['running', 'pluginError', 'cancelled'],
@@ -260,8 +268,35 @@ describe('cancel', () => {
     await system.stop()
   })
 
+  test('a generator that catches its own cancel is not driven on, its finally runs', async () => {
+    const lines: string[] = []
+    const root = task('job', function* (_: unknown, ctx) {
+      try {
+        try {
+          ctx.cancel('own')
+        } catch {
+          lines.push('caught')
+        }
+        yield 1
+        lines.push('driven on')
+      } finally {
+        lines.push('finally')
+      }
+    })
+    const system = await start(root)
+    const seen = jobRecorder()
+    seen.listen(system)
+    const run = system.run(root)
+    expect((await run.settled()).status).toBe('cancelled')
+    await settle()
+    expect(lines).toEqual(['caught', 'finally'])
+    expect(seen.all('job.late')).toHaveLength(1)
+    expect(seen.all('job.progress')).toEqual([])
+    await system.stop()
+  })
+
   test('a cancel by somebody who hears that the job starts: the body is not called', async () => {
-    const body = vi.fn()
+    const body = vi.fn<() => void>()
     const root = task('job', body)
     const system = await start(root)
     system.on('job.started', () => run.cancel('early'))
@@ -282,6 +317,19 @@ describe('cancel', () => {
     await clock.advance(10)
     expect(await run.settled()).toEqual({ status: 'cancelled', reason: 'instead', attempts: 1 })
     await system.stop()
+  })
+
+  test('of a retry that no worker holds has the attempts that were begun', async () => {
+    const clock = manualClock()
+    const job = task('job', { retry: { attempts: 3, backoff } }, boom)
+    const system = await start(supervisor('app', [job]), { clock })
+    const run = system.run(job)
+    await settle()
+    await system.supervisor('app').stopChild('job')
+    run.cancel('enough')
+    expect(await run.settled()).toEqual({ status: 'cancelled', reason: 'enough', attempts: 1 })
+    await system.stop()
+    expect(clock.pending).toBe(0)
   })
 
   test('a cancel between two attempts that need no wait', async () => {

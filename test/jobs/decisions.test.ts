@@ -126,9 +126,12 @@ describe('a restart', () => {
       return kind
     })
     const backoff = exponential({ from: 100, to: '1m', jitter: 0 })
-    const system = await start(supervisor('app', { catch: () => restart, backoff, restarts: { limit: 5, within: 1 } }, [job]), {
-      clock,
-    })
+    const system = await start(
+      supervisor('app', { catch: () => restart, backoff, restarts: { limit: 5, within: 1 } }, [job]),
+      {
+        clock,
+      },
+    )
     const bad = system.run(job, 'bad')
     const good = system.run(job, 'good')
     await settle()
@@ -167,9 +170,12 @@ describe('a restart', () => {
       boom()
     })
     const inner = supervisor('__proto__', { catch: () => restart, restarts: { limit: 1, within: 1 } }, [job])
-    const system = await start(supervisor('constructor', { catch: () => restart, restarts: { limit: 1, within: 1 } }, [inner]), {
-      catch: () => resume,
-    })
+    const system = await start(
+      supervisor('constructor', { catch: () => restart, restarts: { limit: 1, within: 1 } }, [inner]),
+      {
+        catch: () => resume,
+      },
+    )
     await system.run(job).settled()
     expect(tries).toBe(3)
     await system.stop()

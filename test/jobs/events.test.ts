@@ -124,8 +124,10 @@ describe('events of a job', () => {
 
   test('stats count what the events tell', async () => {
     const clock = manualClock()
-    const job = task('job', { retry: { attempts: 2 }, fallback: (kind: string) => (kind === 'fallback' ? 1 : boom()) }, (kind: string) =>
-      kind === 'done' ? 1 : boom(),
+    const job = task(
+      'job',
+      { retry: { attempts: 2 }, fallback: (kind: string) => (kind === 'fallback' ? 1 : boom()) },
+      (kind: string) => (kind === 'done' ? 1 : boom()),
     )
     const system = await start(supervisor('app', { catch: () => resume }, [job]), { clock })
     for (const kind of ['done', 'fallback', 'failed']) await system.run(job, kind).settled()

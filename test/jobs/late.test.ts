@@ -1,15 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { plugin, resume, start, task, type EventOf } from 'rootcatch'
 import { manualClock, type ManualClock } from 'rootcatch/testing'
 import { jobRecorder } from '../support/job-recorder.ts'
+import { failOnUnhandled } from '../support/unhandled.ts'
 
-const unhandled: unknown[] = []
-const note = (error: unknown): void => void unhandled.push(error)
-beforeEach(() => void process.on('unhandledRejection', note))
-afterEach(() => {
-  process.off('unhandledRejection', note)
-  expect(unhandled.splice(0)).toEqual([])
-})
+failOnUnhandled()
 
 const boom = (): never => {
   throw new Error('boom')

@@ -1,15 +1,10 @@
-import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
 import { CancelledError, Failure, resume, start, supervisor, SystemStoppedError, task, type Run } from 'rootcatch'
 import { manualClock, settle } from 'rootcatch/testing'
 import { jobRecorder } from '../support/job-recorder.ts'
+import { failOnUnhandled } from '../support/unhandled.ts'
 
-const unhandled: unknown[] = []
-const note = (error: unknown): void => void unhandled.push(error)
-beforeEach(() => void process.on('unhandledRejection', note))
-afterEach(() => {
-  process.off('unhandledRejection', note)
-  expect(unhandled.splice(0)).toEqual([])
-})
+failOnUnhandled()
 
 const boom = (): never => {
   throw new Error('boom')
@@ -91,11 +86,7 @@ describe('a run', () => {
       }
       return taken
     }
-    expect(await Promise.all([take(), take(1), take()])).toEqual([
-      [1, 2, 3, 'by call'],
-      [1],
-      [1, 2, 3, 'by call'],
-    ])
+    expect(await Promise.all([take(), take(1), take()])).toEqual([[1, 2, 3, 'by call'], [1], [1, 2, 3, 'by call']])
     expect(await run).toBe('over')
     expect(await take()).toEqual([]) // it is over
     await system.stop()
@@ -160,7 +151,9 @@ describe('a run', () => {
 describe('options of run', () => {
   test('priority: smaller first, by option of the task, function of the input, or of the run', async () => {
     const order: unknown[] = []
-    const root = task('root', { concurrency: 1, priority: (input: number) => input }, (input: number) => order.push(input))
+    const root = task('root', { concurrency: 1, priority: (input: number) => input }, (input: number) =>
+      order.push(input),
+    )
     const system = await start(root)
     system.pause(root)
     const runs = [
@@ -224,12 +217,16 @@ describe('options of run', () => {
   test('dedupe: while a job of the key is unfinished another one follows it', async () => {
     const clock = manualClock()
     let calls = 0
-    const root = task('root', { dedupe: (input: { key: string }) => input.key }, async function* (_: { key: string }, ctx) {
-      calls += 1
-      await ctx.sleep(10)
-      yield 'progress'
-      return { calls }
-    })
+    const root = task(
+      'root',
+      { dedupe: (input: { key: string }) => input.key },
+      async function* (_: { key: string }, ctx) {
+        calls += 1
+        await ctx.sleep(10)
+        yield 'progress'
+        return { calls }
+      },
+    )
     const system = await start(root, { clock })
     const seen = jobRecorder()
     seen.listen(system)
@@ -295,9 +292,9 @@ describe('options of run', () => {
     const run = system.run(root, 0, { dedupe: 'k' })
     const { status, failure } = await run.settled()
     expect([status, failure?.kind]).toEqual(['failed', 'lost'])
-    expect((failure?.error as Error).message).toBe(
-      'the outcome of root/job:1 is no longer kept. Ask for it earlier, or give it a new key.',
-    )
+    expect(failure).toMatchObject({
+      error: { message: 'the outcome of root/job:1 is no longer kept. Ask for it earlier, or give it a new key.' },
+    })
     await system.stop()
   })
 
@@ -425,8 +422,12 @@ describe('a stop', () => {
       return 'sync'
     })
     const system = await start(root)
+    const seen = jobRecorder()
+    seen.listen(system)
     const run = system.run(root)
     expect((await run.settled()).status).toBe('cancelled')
     await system.done
+    expect(seen.events(run.path)).toEqual(['job.added', 'job.started', 'job.late', 'job.cancelled'])
+    expect(system.stats()).toMatchObject({ attempts: 0, openRuns: 0 })
   })
 })

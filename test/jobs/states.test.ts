@@ -6,7 +6,10 @@ import { jobRecorder, type JobRecorder } from '../support/job-recorder.ts'
 type Options = NonNullable<Parameters<typeof start>[1]>
 
 /** A system of one task, with all that can be seen of its jobs. */
-async function watched(root: Task<never, unknown>, options: Options = {}): Promise<{ system: System; seen: JobRecorder }> {
+async function watched(
+  root: Task<never, unknown>,
+  options: Options = {},
+): Promise<{ system: System; seen: JobRecorder }> {
   const seen = jobRecorder()
   const system = await start(root, { clock: manualClock(), catch: () => resume, inspect: seen.inspect, ...options })
   seen.listen(system)
@@ -128,6 +131,7 @@ describe('the first transition whose guard holds', () => {
     ['a thenable whose then throws', () => ({ then: boom }), { fallback }, [r, 'fallback', 'fellBack']],
     [
       'a thenable whose then cannot be read',
+      // oxlint-disable-next-line unicorn/no-thenable -- the row is about one
       () => Object.defineProperty({}, 'then', { get: boom }),
       { fallback },
       [r, 'fallback', 'fellBack'],

@@ -1,15 +1,10 @@
 import { inspect } from 'node:util'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Failure, PermanentError, restart, resume, start, task } from 'rootcatch'
 import { hostileValues } from '../support/hostile.ts'
+import { failOnUnhandled } from '../support/unhandled.ts'
 
-const unhandled: unknown[] = []
-const note = (error: unknown): void => void unhandled.push(error)
-beforeEach(() => void process.on('unhandledRejection', note))
-afterEach(() => {
-  process.off('unhandledRejection', note)
-  expect(unhandled.splice(0)).toEqual([])
-})
+failOnUnhandled()
 
 describe('anything may be thrown', () => {
   test.each(hostileValues)('%s, from a body', async (_, make) => {
@@ -38,7 +33,6 @@ describe('anything may be thrown', () => {
 
   test.each(hostileValues)('%s, as the rejection of a body', async (_, make) => {
     const thrown = make()
-    // oxlint-disable-next-line prefer-promise-reject-errors -- the row says what is rejected with
     const root = task('root', () => Promise.reject(thrown))
     const system = await start(root, { catch: () => resume })
     const { failure } = await system.run(root).settled()
@@ -64,7 +58,7 @@ describe('anything may be thrown', () => {
     const { status, failure } = await system.run(root).settled()
     expect(status).toBe('failed')
     expect(Object.is(failure?.error, thrown)).toBe(true)
-    expect((failure?.cause as Failure).error).toMatchObject({ message: 'first' })
+    expect(failure?.cause).toMatchObject({ error: { message: 'first' } })
     expect(failure?.report()).toMatch(/first|further causes are left out/)
     await system.stop()
   })

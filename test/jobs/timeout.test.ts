@@ -12,11 +12,15 @@ describe('a timeout', () => {
     const signals: AbortSignal[] = []
     const ends: string[] = []
     const backoff = exponential({ from: '1s', to: '1s', jitter: 0 })
-    const root = task('root', { timeout: 50, retry: { attempts: 2, backoff }, concurrency: 1 }, async (name: string, ctx) => {
-      if (name === 'other') return ends.push(`other at ${clock.now()}`)
-      signals.push(ctx.signal)
-      return ctx.sleep('1h')
-    })
+    const root = task(
+      'root',
+      { timeout: 50, retry: { attempts: 2, backoff }, concurrency: 1 },
+      async (name: string, ctx) => {
+        if (name === 'other') return ends.push(`other at ${clock.now()}`)
+        signals.push(ctx.signal)
+        return ctx.sleep('1h')
+      },
+    )
     const system = await start(root, { ...quiet, clock })
     const seen = jobRecorder()
     seen.listen(system)
@@ -30,9 +34,12 @@ describe('a timeout', () => {
     expect(signals.map(({ reason }) => reason as unknown)).toEqual([expect.any(TimeoutError), expect.any(TimeoutError)])
     expect(await run.settled()).toMatchObject({ status: 'failed', attempts: 2, failure: { kind: 'timeout' } })
     const { failure } = await run.settled()
-    expect((failure?.error as Error).message).toBe(
-      'task "root" was not over after 50ms, attempt 2 of 2. Pass ctx.signal to what it awaits, or raise timeout.',
-    )
+    expect(failure).toMatchObject({
+      error: {
+        message:
+          'task "root" was not over after 50ms, attempt 2 of 2. Pass ctx.signal to what it awaits, or raise timeout.',
+      },
+    })
     expect(seen.all('job.late').map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
       [1, 'error'],
       [2, 'error'],
@@ -147,7 +154,9 @@ describe('a timeout', () => {
     const root = task('root', (_: unknown, ctx) => ctx.sleep('soon' as never))
     const system = await start(root, quiet)
     const { failure } = await system.run(root).settled()
-    expect((failure?.error as Error).message).toMatch(/^ctx\.sleep\(\) got duration "soon" \(string\)/)
+    expect(failure).toMatchObject({
+      error: { message: expect.stringMatching(/^ctx\.sleep\(\) got duration "soon" \(string\)/) as string },
+    })
     await system.stop()
   })
 

@@ -1,5 +1,17 @@
-import { describe, expect, test } from 'vitest'
-import { actor, exponential, resume, start, supervisor, task, UnknownTaskError, type AnyEvent, type Run, type Task } from 'rootcatch'
+import { describe, expect, test, vi } from 'vitest'
+import {
+  actor,
+  exponential,
+  memory,
+  resume,
+  start,
+  supervisor,
+  task,
+  UnknownTaskError,
+  type AnyEvent,
+  type Run,
+  type Task,
+} from 'rootcatch'
 import { manualClock, settle } from 'rootcatch/testing'
 import { fromPromise, type InspectionEvent } from 'xstate'
 import { jobRecorder } from '../support/job-recorder.ts'
@@ -110,7 +122,9 @@ describe('a worker', () => {
   test('pause: a retry that is due waits too', async () => {
     const clock = manualClock()
     const backoff = exponential({ from: 10, to: 10, jitter: 0 })
-    const root = task('root', { retry: { attempts: 2, backoff } }, (_: unknown, ctx) => (ctx.attempt === 1 ? boom() : 'second'))
+    const root = task('root', { retry: { attempts: 2, backoff } }, (_: unknown, ctx) =>
+      ctx.attempt === 1 ? boom() : 'second',
+    )
     const system = await start(root, { clock })
     const run = system.run(root)
     await settle()
@@ -119,6 +133,22 @@ describe('a worker', () => {
     expect(await system.job(run.id)).toMatchObject({ status: 'waiting', attempts: 1 })
     system.unpause(root)
     expect(await run).toBe('second')
+    await system.stop()
+  })
+
+  test('that is paused does not ask the broker', async () => {
+    const broker = memory()
+    const lease = vi.spyOn(broker, 'lease')
+    const root = task('root', () => 1)
+    const system = await start(root, { broker })
+    await settle()
+    const before = lease.mock.calls.length
+    system.pause(root)
+    const run = system.run(root)
+    await settle()
+    expect(lease.mock.calls.length).toBe(before)
+    system.unpause(root)
+    expect(await run).toBe(1)
     await system.stop()
   })
 
@@ -221,6 +251,21 @@ describe('a worker', () => {
     await admin.deleteChild('job')
     await system.stop()
     expect(await hanging.settled()).toMatchObject({ status: 'cancelled', reason: { code: 'system-stopped' } })
+  })
+
+  test('that is sent the event shutdown drains and has ended; a permanent one comes back', async () => {
+    const clock = manualClock()
+    const job = task('job', { concurrency: 1 }, (n: number, ctx) => ctx.sleep(10).then(() => n))
+    const system = await start(supervisor('app', [job]), { clock })
+    const seen = jobRecorder()
+    seen.listen(system)
+    const runs = [system.run(job, 1), system.run(job, 2)]
+    await settle()
+    system.supervisor('app').children()[0]?.ref.send({ type: 'shutdown' })
+    await clock.advance('1m')
+    expect(await Promise.all(runs)).toEqual([1, 2])
+    expect(seen.events('app/job')).toEqual(['actor.ended', 'actor.started'])
+    await system.stop()
   })
 
   test('takes jobs a task asks for from inside its own body', async () => {

@@ -126,6 +126,23 @@ describe('backoff', () => {
     await system.stop()
   })
 
+  test('begins anew for a child that was stopped and started by hand', async () => {
+    const { life } = lives()
+    const clock = manualClock()
+    const backoff = exponential({ from: '1s', to: '1m', jitter: 0 })
+    const system = await start(supervisor('app', { ...unlimited, backoff }, [life('a')]), { clock })
+    const delays = delaysOf(system)
+    for (let n = 0; n < 2; n += 1) {
+      fail(system, 'app/a')
+      await clock.advance('2s')
+    }
+    await system.supervisor('app').stopChild('a')
+    await system.supervisor('app').restartChild('a')
+    fail(system, 'app/a')
+    expect(delays).toEqual([1_000, 2_000, 1_000])
+    await system.stop()
+  })
+
   test('a start that fails, and an end that is restarted, count as well', async () => {
     const { life } = lives()
     const clock = manualClock()

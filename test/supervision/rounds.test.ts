@@ -187,7 +187,7 @@ describe('the restart limit', () => {
 
   test('R8: worker in sup in root, limits spent: root catch once, the original error, three entries', async () => {
     const { life } = lives()
-    const asked = vi.fn((_failure: Failure): RootDecision => stop)
+    const asked = vi.fn<() => RootDecision>(() => stop)
     const limit = { restarts: { limit: 0 } } as const
     const system = await start(supervisor('app', limit, [supervisor('sup', limit, [life('a')])]), { catch: asked })
     const decisions = decisionsOf(system)
@@ -304,6 +304,39 @@ describe('a round', () => {
     expect(take()).toEqual(['-b', '-d', '-c', '-a', '+a', '+b', '-b', '-a', '+a', '+b', '+c', '+d'])
     expect(listOf(system, 'app')).toBe('a running 3, b running 3, c running 3, d running 2')
     await system.stop()
+  })
+
+  test('does the rest of the round that it takes the place of, and waits no less than that', async () => {
+    const { life, take } = lives()
+    const clock = manualClock()
+    const options = {
+      strategy: 'rest-for-one',
+      backoff: exponential({ from: '1s', to: '1m', jitter: 0 }),
+      restarts: { limit: 9 },
+    } as const
+    const system = await start(supervisor('app', options, [life('a'), life('b'), life('c')]), { clock })
+    const rounds: unknown[] = []
+    system.on('supervisor.restarting', ({ children, delay }) => rounds.push([children.join(), delay]))
+    const admin = system.supervisor('app')
+    for (const wait of [1_000, 2_000, 4_000]) {
+      fail(system, 'app/a')
+      await clock.advance(wait)
+    }
+    await admin.stopChild('c')
+    take()
+    fail(system, 'app/a')
+    await clock.advance('2s')
+    await admin.restartChild('c') // beside the round, which waits
+    fail(system, 'app/c')
+    expect(rounds.slice(3)).toEqual([
+      ['a,b', 8_000],
+      ['a,b,c', 6_000],
+    ])
+    await clock.advance('6s')
+    expect(take()).toEqual(['-a', '-b', '+c', '-c', '+a', '+b', '+c'])
+    expect(system.tree().state).toBe('running')
+    await system.stop()
+    expect(clock.pending).toBe(0)
   })
 
   test('is told by an event: who, and after which wait', async () => {

@@ -87,7 +87,7 @@ describe('start', () => {
 
   test('S4: the same three levels deep: all levels unwind, the root catch is not asked', async () => {
     const { lines, life } = lives()
-    const asked = vi.fn(() => resume)
+    const asked = vi.fn<() => typeof resume>(() => resume)
     const error = new Error('no d')
     const inner = supervisor('inner', { catch: asked }, [life('c'), life('d', { onStart: () => raise(error) })])
     const middle = supervisor('middle', { catch: asked }, [life('b'), inner])
@@ -100,7 +100,7 @@ describe('start', () => {
   })
 
   test('S5: with limit and backoff set, a first start that fails is tried once', async () => {
-    const starts = vi.fn((): never => raise(new Error('no')))
+    const starts = vi.fn<() => never>(() => raise(new Error('no')))
     const clock = manualClock()
     const backoff = exponential({ from: '1s', to: '1m' })
     const root = supervisor('app', { restarts: { limit: 9, within: '1m' }, backoff }, [
@@ -153,7 +153,7 @@ describe('start', () => {
       { name: 'a', path: 'app/a', status: 'running', restart: 'permanent', generation: 1 },
       { name: 'sup', path: 'app/sup', status: 'running', restart: 'permanent', generation: 1 },
     ])
-    const stopped = vi.fn()
+    const stopped = vi.fn<() => void>()
     void system.stop().then(stopped)
     await clock.advance(12_999) // b has 8s, its supervisor all the time in the world, then a has 5s
     expect(stopped).not.toHaveBeenCalled()
@@ -278,7 +278,7 @@ describe('start', () => {
   test('what failed while a sibling started is reported if that start fails', async () => {
     const { life } = lives()
     const clock = manualClock()
-    const asked = vi.fn(() => resume)
+    const asked = vi.fn<() => typeof resume>(() => resume)
     const system = await start(supervisor('app', []), { clock })
     const decisions = decisionsOf(system)
     const starting = system
@@ -300,7 +300,7 @@ describe('start', () => {
 describe('ready', () => {
   test('is asked for each snapshot until it says true', async () => {
     const { life } = lives()
-    const ready = vi.fn(isOpen)
+    const ready = vi.fn<typeof isOpen>(isOpen)
     const clock = manualClock()
     const system = await start(supervisor('app', []), { clock })
     const starting = system.spawn(life('a', { ready }))

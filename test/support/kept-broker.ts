@@ -10,6 +10,8 @@ export interface KeptStore {
   expire(id: string): void
   /** Lets calls to settle reject until it is told otherwise. */
   isAway: boolean
+  /** Holds the beginning of `enqueue`, or the answer of `lease`, until it resolves. */
+  gates: { enqueue?: Promise<void>; lease?: Promise<void> }
 }
 
 interface Lease {
@@ -39,7 +41,7 @@ export function keptStore({ leaseTime = 30_000 }: { readonly leaseTime?: number 
     clock.setTimeout(() => leases.get(id) === lease && lease.until === until && expire(id), leaseTime)
   }
 
-  const store: KeptStore = { isAway: false, expire, broker: () => makeBroker() }
+  const store: KeptStore = { isAway: false, gates: {}, expire, broker: () => makeBroker() }
 
   const makeBroker = (): Broker => {
     const owner = {}
@@ -62,7 +64,10 @@ export function keptStore({ leaseTime = 30_000 }: { readonly leaseTime?: number 
         kept.watch(queue, () => all.forEach((each) => each()))
         return () => void all.delete(wake)
       },
-      enqueue: (jobs) => later(() => kept.enqueue(jobs)),
+      enqueue: async (jobs) => {
+        await store.gates.enqueue
+        return kept.enqueue(jobs)
+      },
       lease: (queue, limit) =>
         later(async () => {
           const taken = await kept.lease(queue, limit)
@@ -71,6 +76,7 @@ export function keptStore({ leaseTime = 30_000 }: { readonly leaseTime?: number 
             leases.set(id, lease)
             expireLater(id, lease)
           }
+          await store.gates.lease
           return taken
         }),
       extend: (asked) =>

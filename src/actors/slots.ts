@@ -1,0 +1,74 @@
+import type { JobActor } from './job.ts'
+import type { Holding, LiveJob } from './task-queue.ts'
+
+/** The jobs a worker holds, those that wait for a retry included; ids of actors come from here, so that they are few. */
+export class Slots implements Holding {
+  readonly #live: Map<string, LiveJob>
+  readonly #jobs: (JobActor | undefined)[] = []
+  readonly #free: number[] = []
+  #running = 0
+  #retrying = 0
+
+  /** `live` is kept in step, for others to find a job by its id. */
+  constructor(live: Map<string, LiveJob>) {
+    this.#live = live
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  get retrying(): number {
+    return this.#retrying
+  }
+
+  /** The slot of the next job. */
+  take(): number {
+    return this.#free.pop() ?? this.#jobs.length
+  }
+
+  at(slot: number): JobActor {
+    return this.#jobs[slot] as JobActor
+  }
+
+  /** The job of that id, of this worker: there is only one for a task at a time. */
+  find(id: string): JobActor | undefined {
+    return this.#live.get(id) as JobActor | undefined
+  }
+
+  holds(job: JobActor): boolean {
+    return this.#jobs[job.slot] === job
+  }
+
+  put(job: JobActor): void {
+    this.#jobs[job.slot] = job
+    this.#live.set(job.id, job)
+    this.#running += 1
+  }
+
+  /** It waits for its retry: its slot keeps its place in the table, but no longer counts as taken. */
+  park(job: JobActor): void {
+    job.isParked = true
+    this.#running -= 1
+    this.#retrying += 1
+  }
+
+  unpark(job: JobActor): void {
+    job.isParked = false
+    this.#running += 1
+    this.#retrying -= 1
+  }
+
+  remove(job: JobActor): void {
+    if (job.isParked) this.#retrying -= 1
+    else this.#running -= 1
+    this.#jobs[job.slot] = undefined
+    this.#free.push(job.slot)
+    if (this.#live.get(job.id) === job) this.#live.delete(job.id)
+  }
+
+  /** Those that run; those that wait for a retry if `parked`. */
+  all({ parked }: { readonly parked: boolean }): readonly JobActor[] {
+    return this.#jobs.filter((job) => job?.isParked === parked) as JobActor[]
+  }
+}
