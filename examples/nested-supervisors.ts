@@ -42,7 +42,7 @@ system.on('failure.decided', ({ failure }) => {
 const [shelf] = system.supervisor('app/storefront').children()
 shelf?.ref.send({ type: 'sell' }) // storefront restarts it
 await restarted(1)
-shelf?.ref.send({ type: 'reload', config: '' } as { type: string }) // storefront hands it up, and app restarts both
+shelf?.ref.send({ type: 'reload', config: '' }) // storefront hands it up, and app restarts both
 await restarted(4)
 await system.run(resize, 'cat.png').settled() // nobody decides below the root catch
 await system.stop()

@@ -27,7 +27,7 @@ export { start, toLogic, type StartOptions, type SystemLogic, type SystemOptions
 export type { System } from './system.ts'
 export type { TreeNode } from './tree-node.ts'
 export type { ChildInfo, SupervisorHandle } from './supervisor-handle.ts'
-export type { ChildRef, ChildStatus } from './actors/child.ts'
+export type { AnyMessage, ChildRef, ChildStatus } from './actors/child.ts'
 export type { Run, RunOutcome, Queued } from './run.ts'
 export type { DeadLetters } from './dead-letters.ts'
 export type { Stats } from './stats.ts'

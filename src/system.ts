@@ -15,7 +15,7 @@ import { treeOf, type TreeNode } from './tree-node.ts'
 import { SupervisorHandle } from './supervisor-handle.ts'
 import type { Definition } from './supervisor.ts'
 import type { AnyTask, RunOptions, Task } from './task.ts'
-import type { AnyActorLogic, SnapshotFrom } from 'xstate'
+import type { AnyActorLogic, EventFromLogic, SnapshotFrom } from 'xstate'
 
 /** The input of a task as `run` takes it: left out where the body has none. */
 type RunArguments<Input> = unknown extends Input
@@ -79,7 +79,7 @@ export class System implements AsyncDisposable {
   spawn<Logic extends AnyActorLogic>(
     definition: Actor<Logic>,
     options?: { readonly under?: string },
-  ): Promise<ChildRef<SnapshotFrom<Logic>>>
+  ): Promise<ChildRef<SnapshotFrom<Logic>, EventFromLogic<Logic>>>
   spawn(definition: Definition, options?: { readonly under?: string }): Promise<ChildRef>
   async spawn(definition: Definition, options: { readonly under?: string } = {}): Promise<ChildRef> {
     checkKeys('spawn', options, ['under'])

@@ -110,8 +110,14 @@ export class Child {
   }
 }
 
+/** Any event, where nothing is known of the logic that takes it. */
+export interface AnyMessage {
+  readonly type: string
+  readonly [key: string]: unknown
+}
+
 /** What a user holds of a child. It belongs to the child, not to one of its incarnations. */
-export class ChildRef<Snapshot = unknown> {
+export class ChildRef<Snapshot = unknown, Event extends { readonly type: string } = AnyMessage> {
   readonly #child: Child
 
   constructor(child: Child) {
@@ -133,7 +139,7 @@ export class ChildRef<Snapshot = unknown> {
   }
 
   /** Never throws. What cannot be delivered is counted, and is a `message.dropped` event. */
-  send(event: { readonly type: string }): void {
+  send(event: Event): void {
     this.#child.current.send(event)
   }
 }

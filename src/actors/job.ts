@@ -185,7 +185,7 @@ export class JobActor implements Judged {
       const { error } = failure as Failure
       tree.events.emit('job.retrying', { path, id, attempt, delay, charged: putOffs === 0, error })
     }
-    this.#holder.park(this, delay)
+    if (!this.#isCutOff) this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
     return undefined
   }
 

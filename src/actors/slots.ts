@@ -64,7 +64,7 @@ export class Slots implements Holding {
     else this.#running -= 1
     this.#jobs[job.slot] = undefined
     this.#free.push(job.slot)
-    if (this.#live.get(job.id) === job) this.#live.delete(job.id)
+    this.#live.delete(job.id)
   }
 
   /** Those that run; those that wait for a retry if `parked`. */

@@ -107,7 +107,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   }
 
   send(event: unknown): true | DropReason {
-    this.#host.send(event as never)
+    this.#host.deliver(event as never)
     return true
   }
 

@@ -416,6 +416,23 @@ describe('a stop', () => {
     expect(await runs[1]).toBe('patient')
   })
 
+  test.each(['job.started', 'job.retrying', 'failure.decided', 'job.failed'] as const)(
+    'a stop called by who hears %s: the run settles, and nothing is counted twice',
+    async (name) => {
+      const root = task('root', { shutdown: 'kill', retry: { attempts: 2 } }, boom)
+      const system = await start(root, { catch: () => resume })
+      const seen = jobRecorder()
+      seen.listen(system)
+      system.on(name, () => void system.stop())
+      const run = system.run(root)
+      const { status } = await run.settled()
+      await system.done
+      expect(status).toBe(name.startsWith('job.f') || name.startsWith('f') ? 'failed' : 'cancelled')
+      expect(seen.all('job.lost')).toEqual([])
+      expect(system.stats()).toMatchObject({ attempts: 0, openRuns: 0 })
+    },
+  )
+
   test('a stop called by a job that its own stop cuts off', async () => {
     const root = task('root', { shutdown: 'kill' }, () => {
       void system.stop()

@@ -94,6 +94,22 @@ describe('a worker', () => {
     expect(states).toEqual(['idle', 'working', 'idle', 'paused', 'idle', 'working', 'idle', 'draining', 'stopped'])
   })
 
+  test('shows working again when it goes on while something runs', async () => {
+    const clock = manualClock()
+    const { inspect, states } = workerStates('app/job')
+    const job = task('job', (_: unknown, ctx) => ctx.sleep(10))
+    const system = await start(supervisor('app', [job]), { inspect, clock })
+    const run = system.run(job)
+    await settle()
+    system.pause(job)
+    system.unpause(job)
+    await clock.advance(10)
+    await run
+    await settle()
+    await system.stop()
+    expect(states).toEqual(['idle', 'working', 'paused', 'idle', 'working', 'idle', 'draining', 'stopped'])
+  })
+
   test('pause: takes no further jobs, what runs runs on; unpause goes on', async () => {
     const clock = manualClock()
     const order: number[] = []

@@ -134,8 +134,10 @@ class Story {
   readonly ended: string[] = []
   /** Each error that was thrown, and how often it was reported. */
   readonly reports = new Map<unknown, number>()
-  readonly rounds: { readonly path: string; readonly generation: number; readonly at: number }[] = []
+  readonly rounds: { readonly path: string; readonly life: number; readonly at: number }[] = []
   readonly limits = new Map<string, number>()
+  /** How often each child has started: a window of restarts belongs to one life of its supervisor. */
+  readonly #starts = new Map<string, number>()
   #lives = 0
 
   throwing(what: string): Error {
@@ -165,7 +167,15 @@ class Story {
 
   hear(event: AnyEvent): void {
     if (event.type === 'failure.decided') this.reported(event.failure.error)
-    if (event.type === 'supervisor.restarting') this.rounds.push(event)
+    if (event.type === 'actor.started') this.#starts.set(event.path, this.#startsOf(event.path) + 1)
+    if (event.type === 'supervisor.restarting') {
+      const { path, at } = event
+      this.rounds.push({ path, life: this.#startsOf(path), at })
+    }
+  }
+
+  #startsOf(path: string): number {
+    return this.#starts.get(path) ?? 0
   }
 }
 
@@ -331,7 +341,7 @@ function checkTree(story: Story, system: System): void {
 }
 
 function checkLimits(story: Story): void {
-  const byLife = Map.groupBy(story.rounds, ({ path, generation }) => `${path}#${generation}`)
+  const byLife = Map.groupBy(story.rounds, ({ path, life }) => `${path}#${life}`)
   for (const rounds of byLife.values()) {
     const limit = story.limits.get(rounds[0]?.path ?? '') ?? 0
     for (const { at } of rounds) {

@@ -136,7 +136,15 @@ actor(
   fromPromise(async () => 1),
 )
 const spawned = system.spawn(actor('inventory', inventory, { input: { shelf: 1 } }), { under: 'media' })
-expectType<Promise<ChildRef<SnapshotFrom<typeof inventory>>>, typeof spawned>(true)
+expectType<SnapshotFrom<typeof inventory>, ReturnType<Awaited<typeof spawned>['getSnapshot']>>(true)
+const lamp = setup({ types: { events: {} as { type: 'dim'; level: number } } }).createMachine({})
+void system.spawn(actor('lamp', lamp)).then((ref) => {
+  ref.send({ type: 'dim', level: 3 })
+  // @ts-expect-error the machine takes no such event
+  ref.send({ type: 'dimm', level: 3 })
+})
+declare const anyRef: ChildRef
+anyRef.send({ type: 'whatever', more: 1 })
 
 // Events know their data.
 system.on('job.done', (event) => expectType<number, typeof event.attempt>(true))
