@@ -20,7 +20,7 @@ import {
   type Task,
   type TreeNode,
 } from 'rootcatch'
-import { manualClock, settle } from 'rootcatch/testing'
+import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { fromCallback, setup } from 'xstate'
 
 const RUNS = 2_000
@@ -329,6 +329,11 @@ async function carryOut(
   }
 }
 
+function checkNothingIsLeft(story: Story, clock: ManualClock): void {
+  expect([...story.live.keys()], 'nothing lives after a stop or a failed start').toEqual([])
+  expect(clock.pending, 'no timer is left').toBe(0)
+}
+
 function checkTree(story: Story, system: System): void {
   const nodes = new Map(nodesOf(system.tree()).map((node) => [node.path, node]))
   for (const [path, lives] of story.live) {
@@ -397,9 +402,7 @@ async function play(plan: SupervisorPlan, rootAnswer: string, commands: readonly
   } catch (error) {
     if (error instanceof Failure) story.reported(error.error)
     else throw error
-    expect(story.live.size, 'a failed start leaves nothing').toBe(0)
-    expect(clock.pending).toBe(0)
-    return
+    return checkNothingIsLeft(story, clock)
   }
   checkFirstStart(story, plan, 'app')
   system.on('*', (event) => story.hear(event))
@@ -422,8 +425,7 @@ async function play(plan: SupervisorPlan, rootAnswer: string, commands: readonly
   await system.done.catch(() => {})
   await settle()
 
-  expect([...story.live.keys()], 'nothing lives after stop()').toEqual([])
-  expect(clock.pending, 'no timer is left').toBe(0)
+  checkNothingIsLeft(story, clock)
   checkLimits(story)
   if (isCalm) checkStopOrder(living, story, from)
   for (const [error, count] of story.reports) expect(count, `reports of "${String(error)}"`).toBe(1)

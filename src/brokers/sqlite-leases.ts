@@ -1,0 +1,162 @@
+import { LeaseLostError } from '../errors.ts'
+import { Failure } from '../failure.ts'
+import type { Outcome, Settled } from './broker.ts'
+import type { Changes } from './sqlite-changes.ts'
+import type { Database, Statement } from './sqlite-driver.ts'
+import type { End, Jobs, Store } from './sqlite-jobs.ts'
+import { isGone, thisProcess, type Owner } from './sqlite-owner.ts'
+import { addToHistory, JOB_COLUMNS, writeJson, writeReason, type JobRow, type PastRow } from './sqlite-row.ts'
+import { State } from './sqlite-schema.ts'
+
+type LosableRow = JobRow & { readonly lost: number }
+
+interface OfLease {
+  readonly id: string
+  readonly token: number
+}
+
+const GIVEN_BACK_AT_ONCE = 256
+
+/** Who holds which job, and what becomes of those whose holder is gone. Everything is called inside a transaction. */
+export class Leases {
+  readonly #store: Store
+  readonly #jobs: Jobs
+  readonly #lease: number
+  readonly #lostLimit: number
+  readonly #held: Statement
+  readonly #extend: Statement
+  readonly #expired: Statement
+  readonly #ofOwner: Statement
+  readonly #past: Statement
+  readonly #retry: Statement
+  readonly #restart: Statement
+  readonly #setLost: Statement
+  readonly #setKind: Statement
+  readonly #owners: Statement
+  readonly #deleteOwner: Statement
+
+  constructor(store: Store, jobs: Jobs, options: { readonly lease: number; readonly lostLimit: number }) {
+    this.#store = store
+    this.#jobs = jobs
+    this.#lease = options.lease
+    this.#lostLimit = options.lostLimit
+    const { db } = store
+    const leased = `SELECT ${JOB_COLUMNS}, lost FROM jobs WHERE state = ${State.leased}`
+    this.#held = db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = ? AND token = ? AND state = ${State.leased}`)
+    this.#extend = db.prepare(`UPDATE jobs SET until = ? WHERE id = ? AND token = ? AND state = ${State.leased}`)
+    this.#expired = db.prepare(`${leased} AND until <= ? ORDER BY until LIMIT ${GIVEN_BACK_AT_ONCE}`)
+    this.#ofOwner = db.prepare(`${leased} AND owner = ?`)
+    this.#past = db.prepare('SELECT generation, history FROM jobs WHERE seq = ?')
+    this.#retry = db.prepare('UPDATE jobs SET attempts = ?, charged = ?, put_offs = ?, history = ? WHERE seq = ?')
+    this.#restart = db.prepare(`
+      UPDATE jobs SET attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = ?, restarts = ?, history = ?
+      WHERE seq = ?`)
+    this.#setLost = db.prepare('UPDATE jobs SET lost = ? WHERE seq = ?')
+    this.#setKind = db.prepare('UPDATE jobs SET kind = ?, history = ? WHERE seq = ?')
+    this.#owners = db.prepare('SELECT id, place, pid, born FROM owners WHERE id <> ?')
+    this.#deleteOwner = db.prepare('DELETE FROM owners WHERE id = ?')
+  }
+
+  extend({ id, token }: OfLease, now: number): Settled {
+    return Number(this.#extend.run(now + this.#lease, id, token).changes) === 1 ? 'settled' : 'lost'
+  }
+
+  settle(outcome: Outcome, texts: OutcomeTexts, now: number, changes: Changes): Settled {
+    const row = this.#held.get(outcome.id, outcome.token) as JobRow | undefined
+    if (row === undefined) return 'lost'
+    this.#apply(row, outcome, texts, now, changes)
+    return 'settled'
+  }
+
+  /** Gives again what nobody extended. */
+  expire(now: number, changes: Changes): void {
+    for (const row of this.#expired.all(now) as LosableRow[]) this.#lose(row, now, changes)
+  }
+
+  /** At open: processes of this machine that were killed extend nothing any more. */
+  freeDeadOwners(now: number, changes: Changes): void {
+    for (const owner of this.#owners.all(this.#store.owner) as (Owner & { readonly id: number })[]) {
+      if (!isGone(owner)) continue
+      for (const row of this.#ofOwner.all(owner.id) as LosableRow[]) this.#lose(row, now, changes)
+      this.#deleteOwner.run(owner.id)
+    }
+  }
+
+  /** At close: what this process holds was not lost. */
+  giveBackAll(now: number, changes: Changes): void {
+    const { owner } = this.#store
+    for (const row of this.#ofOwner.all(owner) as LosableRow[]) this.#jobs.putBack(row, now, changes)
+    this.#deleteOwner.run(owner)
+  }
+
+  /** A job that ends its process each time must not do so for ever. */
+  #lose(row: LosableRow, now: number, changes: Changes): void {
+    const lost = row.lost + 1
+    this.#setLost.run(lost, row.seq)
+    if (lost < this.#lostLimit || row.unwanted !== null) return this.#jobs.putBack(row, now, changes)
+    const path = `${this.#store.queues.nameOf(row.queue)}/job:${row.id}`
+    const attempt = row.attempts + 1 // the one that was lost
+    const failure = new Failure({ error: new LeaseLostError(path, this.#lease), path, kind: 'lost', at: now, attempt })
+    this.#fail(row, failure, { attempts: attempt, failure: JSON.stringify(failure) }, now, changes)
+    changes.ended.push(row.id)
+  }
+
+  #apply(row: JobRow, outcome: Outcome, texts: OutcomeTexts, now: number, changes: Changes): void {
+    const { value, failure, reason } = texts
+    switch (outcome.kind) {
+      case 'done':
+        return this.#jobs.finish(row, State.done, { attempts: outcome.attempts, value }, now, changes)
+      case 'fallback': {
+        const { attempts } = outcome
+        return this.#jobs.finish(row, State.fallback, { attempts, value, failure }, now, changes)
+      }
+      case 'failed':
+        return this.#fail(row, outcome.failure, { attempts: outcome.attempts, failure }, now, changes)
+      case 'cancelled':
+        return this.#jobs.finish(row, State.cancelled, { attempts: outcome.attempts, reason }, now, changes)
+      case 'retry': {
+        const { delay, attempts, charged, putOffs } = outcome
+        this.#retry.run(attempts, charged, putOffs, this.#historyWith(row, outcome.failure), row.seq)
+        return this.#jobs.comeAgain(row, delay, attempts, now, changes)
+      }
+      case 'restart': {
+        const { delay, generation, restarts } = outcome
+        this.#restart.run(generation, JSON.stringify(restarts), this.#historyWith(row, outcome.failure), row.seq)
+        return this.#jobs.comeAgain(row, delay, 0, now, changes)
+      }
+      case 'release':
+        return this.#jobs.putBack(row, now, changes)
+    }
+  }
+
+  #fail(row: JobRow, failure: Failure, end: End, now: number, changes: Changes): void {
+    this.#setKind.run(failure.kind, this.#historyWith(row, failure), row.seq)
+    this.#jobs.finish(row, State.failed, end, now, changes)
+  }
+
+  #historyWith({ seq }: JobRow, failure: Failure): string {
+    return addToHistory(this.#past.get(seq) as PastRow, failure)
+  }
+}
+
+/** What an outcome carries, as text: made before the transaction begins, for it may throw. */
+export interface OutcomeTexts {
+  readonly value: string | null
+  readonly failure: string
+  readonly reason: string | null
+}
+
+export function textsOf(outcome: Outcome): OutcomeTexts {
+  return {
+    value: 'value' in outcome ? writeJson(outcome.value) : null,
+    failure: outcome.kind === 'failed' || outcome.kind === 'fallback' ? JSON.stringify(outcome.failure) : '',
+    reason: 'reason' in outcome ? writeReason(outcome.reason) : null,
+  }
+}
+
+/** Gives this process its number among those that opened the file. */
+export function registerProcess(db: Database): number {
+  const { place, pid, born } = thisProcess()
+  const insert = db.prepare('INSERT INTO owners (place, pid, born) VALUES (?, ?, ?)')
+  return Number(insert.run(place, pid, born).lastInsertRowid)
+}

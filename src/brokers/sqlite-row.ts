@@ -1,0 +1,171 @@
+import { thrownJson } from '../causes.ts'
+import type { Failure, FailureJson } from '../failure.ts'
+import { copyJson, copyPayload, type Json } from '../payload.ts'
+import { describeThrown } from '../thrown.ts'
+import type { DeadLetter, HistoryEntry, JobProgress, JobRecord, JobStatus, LeasedJob } from './broker.ts'
+import { State, type StateNumber } from './sqlite-schema.ts'
+
+/** What every change of a job has to look at: few columns, for each one costs. */
+export interface JobRow {
+  readonly seq: number
+  readonly id: string
+  readonly queue: number
+  readonly state: StateNumber
+  readonly due: number
+  readonly lane: string | null
+  readonly dedupe_key: string | null
+  readonly attempts: number
+  readonly unwanted: string | null
+}
+
+export const JOB_COLUMNS = 'seq, id, queue, state, due, lane, dedupe_key, attempts, unwanted'
+
+export interface LeaseRow {
+  readonly seq: number
+  readonly id: string
+  readonly lane: string | null
+  readonly priority: number
+  readonly due: number
+  readonly idempotency_key: string
+  readonly input: string | null
+  readonly token: number
+  readonly attempts: number
+  readonly charged: number
+  readonly put_offs: number
+  readonly generation: number
+  readonly restarts: string | null
+}
+
+export const LEASE_COLUMNS =
+  'seq, id, lane, priority, due, idempotency_key, input, token, attempts, charged, put_offs, generation, restarts'
+
+/** What came before in the life of a job. */
+export interface PastRow {
+  readonly generation: number
+  readonly history: string | null
+}
+
+/** All of a job, under its queue's name. */
+export interface FullRow extends JobRow, LeaseRow, PastRow {
+  readonly name: string
+  readonly added_at: number
+  readonly finished_at: number | null
+  readonly value: string | null
+  readonly failure: string | null
+  readonly reason: string | null
+}
+
+export const FULL_COLUMNS = 'jobs.*, queues.name'
+
+const STATUS: Readonly<Record<StateNumber, JobStatus>> = {
+  [State.ready]: 'waiting',
+  [State.delayed]: 'delayed',
+  [State.behind]: 'waiting',
+  [State.leased]: 'running',
+  [State.done]: 'done',
+  [State.fallback]: 'fallback',
+  [State.cancelled]: 'cancelled',
+  [State.failed]: 'failed',
+}
+
+const KEPT_HISTORY = 100
+
+export function leaseOf(row: LeaseRow, queue: string): LeasedJob {
+  return {
+    id: row.id,
+    queue,
+    input: readJson(row.input) as Json,
+    idempotencyKey: row.idempotency_key,
+    lane: row.lane ?? undefined,
+    token: row.token,
+    ...progressOf(row),
+  }
+}
+
+export function recordOf(row: FullRow, now: number): JobRecord {
+  const isDue = row.state === State.delayed && row.due <= now
+  return {
+    id: row.id,
+    path: pathOf(row),
+    status: isDue ? 'waiting' : STATUS[row.state],
+    input: readJson(row.input) as Json,
+    idempotencyKey: row.idempotency_key,
+    priority: row.priority,
+    lane: row.lane ?? undefined,
+    addedAt: row.added_at,
+    dueAt: row.due,
+    finishedAt: row.finished_at ?? undefined,
+    ...progressOf(row),
+    attempts: row.attempts + (row.state === State.leased ? 1 : 0), // who holds it has begun the next one
+    value: readJson(row.value),
+    failure: readJson(row.failure) as FailureJson | undefined,
+    reason: readJson(row.reason),
+    history: historyOf(row),
+  }
+}
+
+export function letterOf(row: FullRow): DeadLetter {
+  const failure = readJson(row.failure) as unknown as FailureJson // only failed jobs are dead letters
+  return {
+    id: row.id,
+    path: pathOf(row),
+    task: row.name,
+    kind: failure.kind,
+    message: failure.message,
+    attempts: row.attempts,
+    diedAt: row.finished_at ?? 0,
+    input: readJson(row.input) as Json,
+    failure,
+    history: historyOf(row),
+  }
+}
+
+/** The history with one more attempt that failed. */
+export function addToHistory(row: PastRow, { kind, at, attempt, error }: Failure): string {
+  const { generation } = row
+  const entry = { generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) }
+  return JSON.stringify([...historyOf(row), entry].slice(-KEPT_HISTORY))
+}
+
+/** A payload as text; undefined, which a task may take or give, is nothing. */
+export function writeJson(value: unknown): string | null {
+  return JSON.stringify(value) ?? null
+}
+
+/** The reason of a cancel may be anything: what JSON cannot keep is kept as its description. */
+export function writeReason(reason: unknown): string | null {
+  try {
+    return writeJson(copyPayload('reason', reason, 64 * 1024))
+  } catch {
+    return writeJson(thrownJson(reason))
+  }
+}
+
+/** A key `__proto__` at any depth is dropped. It may also be written with escapes. */
+export function readJson(text: string | null): Json | undefined {
+  if (text === null) return undefined
+  const value = JSON.parse(text) as Json
+  return text.includes('__proto__') || text.includes('\\u') ? copyJson(value) : value
+}
+
+function progressOf(row: LeaseRow): JobProgress {
+  return {
+    attempts: row.attempts,
+    charged: row.charged,
+    putOffs: row.put_offs,
+    generation: row.generation,
+    restarts: row.restarts === null ? NO_RESTARTS : withoutPrototype(row.restarts),
+  }
+}
+
+/** A path may be called `constructor`. */
+function withoutPrototype(text: string | null): Readonly<Record<string, number>> {
+  return Object.assign(Object.create(null) as Record<string, number>, readJson(text))
+}
+
+const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(withoutPrototype(null))
+
+const historyOf = (row: { readonly history: string | null }): readonly HistoryEntry[] =>
+  (readJson(row.history) ?? []) as unknown as readonly HistoryEntry[]
+
+const pathOf = (row: FullRow): string => `${row.name}/job:${row.id}`

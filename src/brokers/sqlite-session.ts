@@ -1,0 +1,164 @@
+import { BrokerError } from '../errors.ts'
+import { guarded } from '../evidence.ts'
+import type { BrokerClock, LeasedJob } from './broker.ts'
+import { Archive, type Retention } from './sqlite-archive.ts'
+import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
+import { GroupCommit } from './sqlite-commit.ts'
+import type { Database } from './sqlite-driver.ts'
+import { fileWatch } from './sqlite-file.ts'
+import { Jobs, type Store } from './sqlite-jobs.ts'
+import { Keys } from './sqlite-keys.ts'
+import { Lanes } from './sqlite-lanes.ts'
+import { Leases, registerProcess } from './sqlite-leases.ts'
+import { Ledger } from './sqlite-ledger.ts'
+import { Queues } from './sqlite-queues.ts'
+import { Watch, type Watchers } from './sqlite-watch.ts'
+
+export interface SessionOptions {
+  readonly lease: number
+  readonly lostLimit: number
+  readonly retention: Retention
+}
+
+const TRIMMED_AT_OPEN = 512
+const TRIMMED_PER_RESULT = 2
+
+/** A store between its opening and its close, and the transactions on it. */
+export class Session {
+  readonly queues: Queues
+  readonly ledger: Ledger
+  readonly archive: Archive
+  readonly jobs: Jobs
+  readonly leases: Leases
+  readonly commits: GroupCommit
+  readonly watch: Watch
+  readonly #db: Database
+  readonly #path: string
+  readonly #clock: BrokerClock
+  readonly #leaseTime: number
+  readonly #isSameFile: () => boolean
+
+  constructor(db: Database, path: string, options: SessionOptions, watchers: Watchers, clock: BrokerClock) {
+    this.#db = db
+    this.#path = path
+    this.#clock = clock
+    this.#leaseTime = options.lease
+    this.#isSameFile = fileWatch(path)
+    const queues = new Queues(db)
+    const ledger = new Ledger(db)
+    const archive = new Archive(db, ledger, options.retention)
+    const lanes = new Lanes(db, queues)
+    const store: Store = { db, queues, ledger, archive, lanes, keys: new Keys(db), owner: registerProcess(db) }
+    this.queues = queues
+    this.ledger = ledger
+    this.archive = archive
+    this.jobs = new Jobs(store)
+    this.leases = new Leases(store, this.jobs, options)
+    this.commits = new GroupCommit(
+      {
+        begin: () => this.#begin(),
+        commit: () => this.#commit(),
+        rollback: () => this.#rollback(),
+        committed: (changes) => this.watch.committed(changes),
+        isBusy: (calls) => this.#warnOfBusy(calls),
+      },
+      clock,
+    )
+    this.watch = new Watch(store, watchers, clock, () => void this.#expire())
+    this.#recover()
+    this.watch.start()
+  }
+
+  get now(): number {
+    return Math.floor(this.#clock.now())
+  }
+
+  /** Inside a transaction. `isMore`: it has no room for all there may be, so ask again. */
+  take(
+    queue: string,
+    limit: number,
+    changes: Changes,
+  ): { readonly jobs: readonly LeasedJob[]; readonly isMore: boolean } {
+    const { now } = this
+    this.leases.expire(now, changes)
+    const id = this.queues.find(queue)
+    if (id === undefined) return { jobs: [], isMore: false }
+    if (this.jobs.promote(id, now, changes)) return { jobs: [], isMore: true }
+    const room = Math.max(1, ROWS_AT_ONCE - changes.rows)
+    const until = now + this.#leaseTime
+    const jobs = this.jobs.take(id, Math.min(limit, room), until)
+    changes.rows += jobs.length
+    if (jobs.length > 0) changes.until = until
+    return { jobs, isMore: jobs.length === room }
+  }
+
+  /** Finishes what was called, gives back what is held, and leaves one file without a WAL behind. */
+  async close(isClosed: () => void): Promise<void> {
+    this.watch.stop()
+    await this.commits.drained()
+    isClosed()
+    guarded(() => this.#transact((changes) => this.leases.giveBackAll(this.now, changes)), undefined)
+    guarded(() => this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)'), undefined)
+    this.#db.close()
+  }
+
+  /** Frees what processes held that are gone. */
+  #recover(): void {
+    this.#transact((changes) => {
+      const { now } = this
+      this.leases.freeDeadOwners(now, changes)
+      this.leases.expire(now, changes)
+      this.archive.trim(TRIMMED_AT_OPEN, now)
+    })
+  }
+
+  async #expire(): Promise<void> {
+    try {
+      await this.commits.run(1, (changes) => this.leases.expire(this.now, changes))
+      this.watch.look()
+    } catch {
+      // It cannot be written at present; the next lease looks for expired ones too.
+    }
+  }
+
+  #transact(work: (changes: Changes) => void): void {
+    this.#begin()
+    try {
+      work(new Changes())
+      this.#commit()
+    } catch (error) {
+      this.#rollback()
+      throw error
+    }
+  }
+
+  #begin(): void {
+    if (!this.#isSameFile()) {
+      const what = `${this.#path} was deleted or replaced while it was open`
+      throw new BrokerError('away', `${what}. Stop the system and start it again.`)
+    }
+    this.#db.exec('BEGIN IMMEDIATE')
+  }
+
+  #commit(): void {
+    const { added } = this.ledger
+    if (added > 0) this.archive.trim(added * TRIMMED_PER_RESULT, this.now)
+    this.queues.write()
+    this.ledger.write()
+    this.#db.exec('COMMIT')
+  }
+
+  #rollback(): void {
+    guarded(() => this.#db.exec('ROLLBACK'), undefined) // after a full disk SQLite has done it already
+    this.queues.forget()
+    this.ledger.clear()
+  }
+
+  #warnOfBusy(calls: number): void {
+    const waiting = calls === 1 ? '1 call waits and is' : `${calls} calls wait and are`
+    process.emitWarning(
+      `${this.#path} has been locked by another process for longer than the busy timeout; ${waiting} tried again.`,
+      'RootcatchWarning',
+    )
+  }
+}

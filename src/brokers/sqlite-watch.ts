@@ -1,0 +1,156 @@
+import { guarded } from '../evidence.ts'
+import type { BrokerClock, Elsewhere } from './broker.ts'
+import { Alarm } from './sqlite-alarm.ts'
+import type { Changes } from './sqlite-changes.ts'
+import type { Statement } from './sqlite-driver.ts'
+import type { Store } from './sqlite-jobs.ts'
+import { readJson } from './sqlite-row.ts'
+import { State } from './sqlite-schema.ts'
+
+/** Those who wait for jobs of a queue, and those who wait for what happens elsewhere; they outlast a reopening. */
+export class Watchers {
+  readonly byQueue: Map<string, Set<() => void>> = new Map()
+  readonly listeners: Set<Elsewhere> = new Set()
+
+  get isEmpty(): boolean {
+    return this.byQueue.size === 0 && this.listeners.size === 0
+  }
+
+  add(queue: string, wake: () => void): () => void {
+    const known = this.byQueue.get(queue)
+    if (known === undefined) this.byQueue.set(queue, new Set([wake]))
+    else known.add(wake)
+    return () => {
+      const left = this.byQueue.get(queue)
+      left?.delete(wake)
+      if (left?.size === 0) this.byQueue.delete(queue)
+    }
+  }
+
+  wake(queue: string): void {
+    for (const wake of this.byQueue.get(queue) ?? []) wake()
+  }
+}
+
+/** How often the file is looked at for what other processes wrote. */
+const POLL = 150
+
+/** Notices what becomes due and what other processes did, while somebody waits for it. */
+export class Watch {
+  readonly #store: Store
+  readonly #watchers: Watchers
+  readonly #clock: BrokerClock
+  /** Keeps the process alive, as waiting for a retry does in memory. */
+  readonly #dueAlarm: Alarm
+  readonly #leaseAlarm: Alarm
+  readonly #pollAlarm: Alarm
+  readonly #version: Statement
+  readonly #ready: Statement
+  readonly #due: Statement
+  readonly #nextDue: Statement
+  readonly #nextUntil: Statement
+  readonly #unwanted: Statement
+  #seenVersion: number
+  #seenFinish: number
+
+  constructor(store: Store, watchers: Watchers, clock: BrokerClock, onLeaseOver: () => void) {
+    this.#store = store
+    this.#watchers = watchers
+    this.#clock = clock
+    this.#dueAlarm = new Alarm(clock, () => guarded(() => this.look(), undefined), true) // the next poll looks again
+    this.#leaseAlarm = new Alarm(clock, onLeaseOver, false)
+    this.#pollAlarm = new Alarm(clock, () => this.#poll(), false)
+    const { db } = store
+    this.#version = db.prepare('PRAGMA data_version')
+    this.#ready = db.prepare(`SELECT 1 FROM jobs WHERE queue = ? AND state = ${State.ready} LIMIT 1`)
+    this.#due = db.prepare(`SELECT 1 FROM jobs WHERE queue = ? AND state = ${State.delayed} AND due <= ? LIMIT 1`)
+    this.#nextDue = db.prepare(
+      `SELECT min(due) AS due FROM jobs WHERE queue = ? AND state = ${State.delayed} AND due > ?`,
+    )
+    this.#nextUntil = db.prepare(`SELECT min(until) AS due FROM jobs WHERE state = ${State.leased}`)
+    this.#unwanted = db.prepare('SELECT id, unwanted FROM jobs WHERE unwanted IS NOT NULL AND owner = ?')
+    this.#seenVersion = this.#readVersion()
+    this.#seenFinish = store.ledger.read().finish
+  }
+
+  /** Somebody waits, from now on. */
+  start(): void {
+    if (this.#watchers.isEmpty) return
+    this.#pollAlarm.atLatest(this.#clock.now() + POLL)
+    this.#setAlarms()
+  }
+
+  stop(): void {
+    for (const alarm of [this.#dueAlarm, this.#leaseAlarm, this.#pollAlarm]) alarm.clear()
+  }
+
+  committed({ woken, ended, due, until }: Changes): void {
+    if (this.#watchers.isEmpty) return
+    this.#dueAlarm.atLatest(due)
+    this.#leaseAlarm.atLatest(until)
+    for (const queue of woken) this.#watchers.wake(this.#store.queues.nameOf(queue))
+    for (const id of ended) for (const listener of this.#watchers.listeners) listener.settled(id)
+  }
+
+  /** Wakes whoever has something to take. */
+  look(): void {
+    const now = this.#now()
+    for (const name of this.#watchers.byQueue.keys()) {
+      const queue = this.#store.queues.find(name)
+      if (queue === undefined) continue
+      if (this.#ready.get(queue) !== undefined || this.#due.get(queue, now) !== undefined) this.#watchers.wake(name)
+    }
+    this.#setAlarms()
+  }
+
+  #poll(): void {
+    if (this.#watchers.isEmpty) return this.stop()
+    this.#pollAlarm.atLatest(this.#clock.now() + POLL)
+    try {
+      const version = this.#readVersion()
+      if (version === this.#seenVersion) return
+      this.look()
+      this.#listen()
+      this.#seenVersion = version
+    } catch {
+      // The file cannot be read at present; those who call the broker are told, and the next look may find more.
+    }
+  }
+
+  #listen(): void {
+    const { ledger, archive, owner } = this.#store
+    const { finish, forgotten } = ledger.read()
+    const isSomeGone = forgotten > this.#seenFinish
+    const ids = archive.finishedSince(this.#seenFinish, finish, owner)
+    this.#seenFinish = finish
+    for (const listener of this.#watchers.listeners) {
+      for (const id of ids) listener.settled(id)
+      if (isSomeGone) listener.settled(undefined)
+    }
+    for (const { id, unwanted } of this.#unwanted.all(owner) as { id: string; unwanted: string }[]) {
+      const { reason } = JSON.parse(unwanted) as { readonly reason: string | null }
+      for (const listener of this.#watchers.listeners) listener.cancelled(id, readJson(reason))
+    }
+  }
+
+  /** What is due already is not waited for: whoever was woken for it takes it when there is a slot. */
+  #setAlarms(): void {
+    const now = this.#now()
+    for (const name of this.#watchers.byQueue.keys()) {
+      const queue = this.#store.queues.find(name)
+      if (queue !== undefined) this.#dueAlarm.atLatest(timeIn(this.#nextDue.get(queue, now)))
+    }
+    this.#leaseAlarm.atLatest(timeIn(this.#nextUntil.get()))
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock.now())
+  }
+
+  #readVersion(): number {
+    const { data_version: version } = this.#version.get() as { readonly data_version: number }
+    return version
+  }
+}
+
+const timeIn = (row: unknown): number => (row as { readonly due: number | null }).due ?? Infinity

@@ -1,0 +1,210 @@
+import '../node-version.ts'
+import type { Duration } from '../duration.ts'
+import { BrokerError, InvalidOptionError } from '../errors.ts'
+import { checkKeys, readDuration, readWholeNumber } from '../options.ts'
+import type { Json } from '../payload.ts'
+import type {
+  Broker,
+  BrokerClock,
+  CancelAnswer,
+  DeadLetter,
+  DeadLetterFilter,
+  Elsewhere,
+  Enqueued,
+  JobRecord,
+  LeasedJob,
+  NewJob,
+  Outcome,
+  QueueStats,
+  Settled,
+} from './broker.ts'
+import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
+import type { Database } from './sqlite-driver.ts'
+import { openFile } from './sqlite-file.ts'
+import { textsOf } from './sqlite-leases.ts'
+import { writeJson } from './sqlite-row.ts'
+import { Session, type SessionOptions } from './sqlite-session.ts'
+import { Watchers } from './sqlite-watch.ts'
+
+export interface SqliteOptions {
+  /** How long a job is held without a sign of life, before it is given to somebody else. @default '30s' */
+  readonly lease?: Duration
+  /** A job whose holder was lost so often fails, kind `lost`. @default 3 */
+  readonly lostLimit?: number
+  /** Which results are kept: the latest, and no older ones. Dead letters are kept until they are discarded. */
+  readonly keepResults?: {
+    /** @default '24h' */
+    readonly for?: Duration
+    /** @default 10000 */
+    readonly last?: number
+  }
+}
+
+/**
+ * Keeps jobs in a file that survives `kill -9` and power loss. Several processes of one machine may share it; it must
+ * not lie on a network disk.
+ *
+ * @example
+ * const system = await start(resize, { broker: sqlite('./app.db') })
+ */
+export function sqlite(path: string, options: SqliteOptions = {}): Broker {
+  const subject = 'sqlite()'
+  if (typeof path !== 'string' || path === '') {
+    throw new InvalidOptionError(subject, 'path', path, `Give the path of a file, like './app.db'.`)
+  }
+  checkKeys(subject, options, ['lease', 'lostLimit', 'keepResults'])
+  const { keepResults = {} } = options
+  checkKeys(`keepResults of ${subject}`, keepResults, ['for', 'last'])
+  return new SqliteBroker(path, {
+    lease: readDuration(subject, 'lease', options.lease, { positive: true }) ?? 30_000,
+    lostLimit: readWholeNumber(subject, 'lostLimit', options.lostLimit, { min: 1 }) ?? 3,
+    retention: {
+      for: readDuration(subject, 'keepResults.for', keepResults.for) ?? 24 * 60 * 60 * 1_000,
+      last: readWholeNumber(subject, 'keepResults.last', keepResults.last, { min: 0 }) ?? 10_000,
+    },
+  })
+}
+
+class SqliteBroker implements Broker {
+  readonly name = 'sqlite'
+  readonly durable = true
+  readonly leaseTime: number
+  readonly #path: string
+  readonly #options: SessionOptions
+  readonly #watchers = new Watchers()
+  #opening: Promise<Session> | undefined
+  #session: Session | undefined
+
+  constructor(path: string, options: SessionOptions) {
+    this.#path = path
+    this.#options = options
+    this.leaseTime = options.lease
+  }
+
+  async open(clock: BrokerClock): Promise<void> {
+    this.#opening ??= this.#open(clock)
+    await this.#opening
+  }
+
+  async close(): Promise<void> {
+    const session = await this.#opening?.catch(() => undefined)
+    this.#opening = undefined
+    await session?.close(() => (this.#session = undefined))
+  }
+
+  newId(): string {
+    return this.#opened.ledger.newId()
+  }
+
+  async enqueue(jobs: readonly NewJob[]): Promise<readonly Enqueued[]> {
+    const inputs = jobs.map(({ input }) => writeJson(input))
+    return this.#write(jobs.length, ({ jobs: store, now }, changes) =>
+      jobs.map((job, index) => store.add(job, inputs[index] ?? null, now, changes)),
+    )
+  }
+
+  watch(queue: string, wake: () => void): () => void {
+    const end = this.#watchers.add(queue, wake)
+    this.#session?.watch.start()
+    return end
+  }
+
+  listen(elsewhere: Elsewhere): () => void {
+    this.#watchers.listeners.add(elsewhere)
+    this.#session?.watch.start()
+    return () => this.#watchers.listeners.delete(elsewhere)
+  }
+
+  async lease(queue: string, limit: number): Promise<readonly LeasedJob[]> {
+    const taken: LeasedJob[] = []
+    for (;;) {
+      const part = await this.#write(1, (session, changes) => session.take(queue, limit - taken.length, changes))
+      taken.push(...part.jobs)
+      if (!part.isMore || taken.length === limit) return taken
+    }
+  }
+
+  async extend(leases: readonly { readonly id: string; readonly token: number }[]): Promise<readonly Settled[]> {
+    return this.#inParts(leases, ({ leases: held, now }, part) => part.map((lease) => held.extend(lease, now)))
+  }
+
+  async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
+    const written = outcomes.map((outcome) => ({ outcome, texts: textsOf(outcome) }))
+    return this.#inParts(written, ({ leases, now }, part, changes) =>
+      part.map(({ outcome, texts }) => leases.settle(outcome, texts, now, changes)),
+    )
+  }
+
+  async cancel(id: string, reason: unknown): Promise<CancelAnswer> {
+    return this.#write(1, ({ jobs, now }, changes) => jobs.cancel(id, reason, now, changes))
+  }
+
+  async job(id: string): Promise<JobRecord | undefined> {
+    const { archive, now } = this.#opened
+    return archive.record(id, now)
+  }
+
+  async stats(): Promise<readonly QueueStats[]> {
+    const { queues, now } = this.#opened
+    return queues.stats(now)
+  }
+
+  async deadLetters(filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
+    return this.#opened.archive.letters(filter)
+  }
+
+  async deadLetter(id: string): Promise<DeadLetter | undefined> {
+    return this.#opened.archive.letter(id)
+  }
+
+  async replay(id: string, input: Json | undefined): Promise<{ readonly queue: string } | undefined> {
+    const text = input === undefined ? undefined : writeJson(input)
+    return this.#write(1, ({ jobs, queues, now }, changes) => {
+      const queue = jobs.revive(id, text, now, changes)
+      return queue === undefined ? undefined : { queue: queues.nameOf(queue) }
+    })
+  }
+
+  async discard(id: string): Promise<boolean> {
+    return this.#write(1, ({ jobs }) => jobs.discard(id))
+  }
+
+  async #open(clock: BrokerClock): Promise<Session> {
+    let db: Database | undefined
+    try {
+      db = await openFile(this.#path)
+      this.#session = new Session(db, this.#path, this.#options, this.#watchers, clock)
+      return this.#session
+    } catch (error) {
+      db?.close()
+      this.#opening = undefined // so that it can be tried again
+      throw error
+    }
+  }
+
+  get #opened(): Session {
+    if (this.#session !== undefined) return this.#session
+    throw new BrokerError('away', `${this.#path} is not open. Give the broker to start(), or call open() first.`)
+  }
+
+  #write<Value>(rows: number, work: (session: Session, changes: Changes) => Value): Promise<Value> {
+    const session = this.#opened
+    return session.commits.run(rows, (changes) => work(session, changes))
+  }
+
+  /** For calls that may be done in part: no transaction is longer than it should be. */
+  #inParts<Item, Value>(
+    items: readonly Item[],
+    work: (session: Session, part: readonly Item[], changes: Changes) => readonly Value[],
+  ): Promise<readonly Value[]> {
+    if (items.length <= ROWS_AT_ONCE) {
+      return this.#write(items.length, (session, changes) => work(session, items, changes))
+    }
+    const parts: Promise<readonly Value[]>[] = []
+    for (let start = 0; start < items.length; start += ROWS_AT_ONCE) {
+      const part = items.slice(start, start + ROWS_AT_ONCE)
+      parts.push(this.#write(part.length, (session, changes) => work(session, part, changes)))
+    }
+    return Promise.all(parts).then((answers) => answers.flat())
+  }
+}

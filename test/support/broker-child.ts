@@ -1,0 +1,62 @@
+// A process of its own on a store: `node broker-child.ts <kind> <where> <what>`. Says a line for each thing it has done.
+import { writeSync } from 'node:fs'
+import type { Broker } from '../../src/brokers/broker.ts'
+import { sqlite } from '../../src/brokers/sqlite.ts'
+import { systemClock } from '../../src/clock.ts'
+import { newJob, outcomes, queue } from './broker-job.ts'
+
+const [kind, where = '', what] = process.argv.slice(2)
+if (kind !== 'sqlite') throw new Error(`there is no broker ${kind}`)
+const broker = sqlite(where, { lostLimit: 100, keepResults: { last: 100_000 } })
+const say = (line: string): void => void writeSync(1, `${line}\n`)
+
+if (what === 'open') await tryToOpen()
+else if (what === 'hold') await holdOneOfEach()
+else if (what === 'work') await work()
+
+/** Says what the attempt to open came to. */
+async function tryToOpen(): Promise<void> {
+  try {
+    await broker.open(systemClock)
+    say('opened')
+    await broker.close()
+  } catch (error) {
+    say(String(error))
+  }
+}
+
+/** Leaves a job in each state and waits to be killed. */
+async function holdOneOfEach(): Promise<void> {
+  await broker.open(systemClock)
+  const all = ['done', 'dead', 'leased', 'waiting', 'delayed'].map((id) =>
+    newJob(broker, { id, delay: id === 'delayed' ? 3_600_000 : 0 }),
+  )
+  await broker.enqueue(all)
+  const [done, dead] = await broker.lease(queue, 3)
+  if (done === undefined || dead === undefined) throw new Error('nothing was leased')
+  await broker.settle([outcomes.done(done, 'kept'), outcomes.failed(dead)])
+  say('ready')
+  setInterval(() => {}, 60_000)
+}
+
+/** Works what there is, sixteen at a time, until all of it is done. */
+async function work(): Promise<void> {
+  await broker.open(systemClock)
+  while (await isLeft(broker)) {
+    const leases = await broker.lease(queue, 16)
+    for (const { id } of leases) say(`took ${id}`)
+    await Promise.all(
+      leases.map(async (lease) => {
+        const [answer] = await broker.settle([outcomes.done(lease)])
+        say(`${answer === 'settled' ? 'done' : 'lost'} ${lease.id}`)
+      }),
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await broker.close()
+}
+
+async function isLeft(store: Broker): Promise<boolean> {
+  const [stats] = await store.stats()
+  return stats !== undefined && stats.waiting + stats.leased > 0
+}
