@@ -32,6 +32,8 @@ export interface RunHost {
   cancel(run: AnyRun, reason: unknown): void
   /** The system stops while somebody still waits for that job. */
   abandon(id: string): void
+  /** The job may have ended without this process. */
+  lookAgain(id: string): void
 }
 
 export type AnyRun = Run<unknown, unknown>
@@ -135,6 +137,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     },
     over: (run: AnyRun, outcome: RunOutcome): void => run.#end(outcome),
     abandoned: (run: AnyRun, id: string): void => run.#host.abandon(id),
+    lookAgain: (run: AnyRun, id: string): void => run.#host.lookAgain(id),
     isOver: (run: AnyRun): boolean => run.#outcome !== undefined,
     outcome: (run: AnyRun): RunOutcome | undefined => run.#outcome,
   }

@@ -42,6 +42,7 @@ export class Root implements RootLevel {
   #failure: Failure | undefined
   #cancelWait: (() => void) | undefined
   #unwatch: (() => void) | undefined
+  #unlisten: (() => void) | undefined
   #settleDone: { resolve(): void; reject(failure: unknown): void } = { resolve: () => {}, reject: () => {} }
   #isDown: () => void = () => {}
 
@@ -96,6 +97,7 @@ export class Root implements RootLevel {
       await this.#tree.broker.open(this.#tree.clock)
       if (this.#isStopping) throw this.#stoppedTooSoon()
       this.#unwatch = watchFloating()
+      this.#unlisten = this.#listenElsewhere()
       await new Promise<void>((resolve, reject) => {
         this.#start = { resolve, reject }
         this.#incarnate()
@@ -290,9 +292,21 @@ export class Root implements RootLevel {
     else this.#settleDone.reject(failure)
   }
 
+  /** What other processes do to the jobs of a store that they share. */
+  #listenElsewhere(): (() => void) | undefined {
+    const { broker, runs, tasks } = this.#tree
+    return broker.listen?.({
+      settled: (id) => runs.lookAgain(id),
+      cancelled: (id, reason) => {
+        for (const queue of tasks.values()) queue.cancelLive(id, reason)
+      },
+    })
+  }
+
   async #close(): Promise<void> {
     const tree = this.#tree
     for (const queue of new Set(tree.tasks.values())) queue.close()
+    this.#unlisten?.()
     try {
       await tree.broker.close()
     } catch (error) {

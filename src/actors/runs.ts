@@ -48,6 +48,14 @@ export class Runs {
     for (const run of runs.slice(1)) Run.tell.over(run, copyOf(outcome))
   }
 
+  /** Asks what became of a job that ended somewhere else; of every job, if it is not known which. */
+  lookAgain(id: string | undefined): void {
+    for (const each of id === undefined ? [...this.#byJob.keys()] : [id]) {
+      const [first] = this.#of(each)
+      if (first !== undefined) Run.tell.lookAgain(first, each)
+    }
+  }
+
   /** The system stops: nobody is left waiting. */
   abandonAll(): void {
     for (const id of this.#byJob.keys()) {

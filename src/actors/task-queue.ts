@@ -120,6 +120,15 @@ export class TaskQueue implements RunHost, TaskNode {
     )
   }
 
+  lookAgain(id: string): void {
+    if (!this.live.has(id)) this.settleFromRecord(id)
+  }
+
+  /** Somebody in another process gave up a job that may be held here. */
+  cancelLive(id: string, reason: unknown): void {
+    this.live.get(id)?.cancel(reason)
+  }
+
   /** The system stops. What a durable broker keeps is not over by that: nobody is told but who waits. */
   abandon(id: string): void {
     const { broker, name, runs } = this.tree

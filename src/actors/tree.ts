@@ -37,6 +37,7 @@ export interface TaskNode {
   run(input: unknown, options?: RunOptions): AnyRun
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
+  cancelLive(id: string, reason: unknown): void
   close(): void
 }
 

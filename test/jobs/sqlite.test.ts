@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs'
+import { start, supervisor, task, type System } from 'rootcatch'
+import { sqlite } from 'rootcatch/sqlite'
+import { describe, expect, test, vi } from 'vitest'
+import { newFiles } from '../support/sqlite-store.ts'
+
+const newFile = newFiles()
+
+/** The real clock: another process, or another system, is heard of within a quarter of a second. */
+const until = (isSo: () => unknown): Promise<unknown> =>
+  vi.waitFor(() => expect(isSo()).toBeTruthy(), { timeout: 5_000 })
+
+describe('a system on sqlite', () => {
+  test('J14 system.stop() with running, waiting, retrying jobs: runs settle, records stay, the next process goes on', async () => {
+    const file = newFile()
+    const began: string[] = []
+    let isSecond = false
+    const work = task(
+      'work',
+      { concurrency: 2, shutdown: '10ms', retry: { attempts: 2 } },
+      async (what: string, ctx): Promise<string> => {
+        began.push(`${what} ${ctx.attempt}`)
+        if (isSecond) return `${what} at attempt ${ctx.attempt}`
+        if (what === 'retrying') throw Object.assign(new Error('not yet'), { retryAfter: 300 })
+        await ctx.sleep('1h')
+        return 'too late'
+      },
+    )
+    const first = await start(supervisor('app', [work]), { broker: sqlite(file) })
+    const retrying = first.run(work, 'retrying')
+    await retrying.queued()
+    await until(() => began.length === 1)
+    const running = [first.run(work, 'running'), first.run(work, 'running too')]
+    await until(() => began.length === 3)
+    const waiting = first.run(work, 'waiting')
+    await waiting.queued()
+    await first.stop()
+    for (const run of [retrying, ...running, waiting]) {
+      expect(await run.settled()).toMatchObject({ status: 'cancelled', reason: { code: 'system-stopped' } })
+    }
+
+    isSecond = true
+    const second = await start(supervisor('app', [work]), { broker: sqlite(file) })
+    const ids = [retrying, ...running, waiting].map(({ id }) => id)
+    const values = async (): Promise<readonly unknown[]> =>
+      Promise.all(ids.map(async (id) => (await second.job(id))?.value))
+    await vi.waitFor(
+      async () =>
+        expect(await values()).toEqual([
+          'retrying at attempt 2',
+          'running at attempt 1',
+          'running too at attempt 1',
+          'waiting at attempt 1',
+        ]),
+      { timeout: 5_000 },
+    )
+    await second.stop()
+    expect(existsSync(`${file}-wal`), 'the log is folded into the file').toBe(false)
+  })
+
+  test('a run is told when another system on the same file ended its job, or gave it up', async () => {
+    const file = newFile()
+    const double = task('double', async (n: number, ctx) => {
+      if (n === 0) await ctx.sleep('1h')
+      return n * 2
+    })
+    const open = (): Promise<System> => start(supervisor('app', [double]), { broker: sqlite(file) })
+    const asking = await open()
+    asking.pause(double)
+    const run = asking.run(double, 21)
+    await run.queued()
+    const working = await open()
+    expect(await run).toBe(42)
+
+    const endless = asking.run(double, 0)
+    await endless.queued()
+    await until(() => working.stats().attempts === 1)
+    endless.cancel('enough')
+    expect(await endless.settled()).toMatchObject({ status: 'cancelled', reason: 'enough' })
+    await until(() => working.stats().attempts === 0)
+    await working.stop()
+    await asking.stop()
+  })
+})
