@@ -205,8 +205,9 @@ export class JobActor implements Judged {
 
   #callBody(ctx: Parameters<AnyTask['body']>[1]): unknown {
     const { task } = this
+    const { body } = task // called without its task, so that a stack shows the user's own name for it
     const call = (stored: StoredInput): unknown => {
-      if ('parsed' in stored) return task.body(stored.parsed as never, ctx)
+      if ('parsed' in stored) return body(stored.parsed as never, ctx)
       const { error, isMisfit } = stored
       this.#own = { error, kind: 'input', isFinal: isMisfit }
       throw error
