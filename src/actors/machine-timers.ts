@@ -34,8 +34,10 @@ export class MachineTimers {
   }
 
   attach(system: object): void {
-    const { scheduler } = system as { scheduler: Scheduler }
-    const { schedule, cancel } = scheduler
+    const { scheduler } = system as { scheduler?: Partial<Scheduler> }
+    const { schedule, cancel, cancelAll } = scheduler ?? {}
+    // Another XState may keep them otherwise; its own way is slow with thousands of timers, and right.
+    if (!scheduler || !schedule || !cancel || !cancelAll) return
     scheduler.schedule = (source, target, event, delay, id = Math.random().toString(36).slice(2)) => {
       this.#remember(source, id)
       this.#setting = { source, id }
