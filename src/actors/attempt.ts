@@ -25,6 +25,8 @@ export interface Caller {
   late(end: CallEnd): void
 }
 
+const STEPS_PER_TURN = 256
+
 /**
  * One call of a body or a fallback, under its timeout. It is judged once: by its end, by the time, or from outside. What
  * it says afterwards is late.
@@ -137,7 +139,9 @@ export class Attempt implements Underway {
 
   async #drive(generator: AnyGenerator): Promise<void> {
     try {
-      for (;;) {
+      for (let steps = 1; ; steps += 1) {
+        // A generator that awaits nothing would hold the event loop, and its own timeout with it.
+        if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
         const step = await runAs(this.#caller.origin, () => generator.next())
         const value = await step.value // a generator that is not async may yield promises
         if (step.done === true) return this.#settle({ value })

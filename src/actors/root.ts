@@ -1,6 +1,7 @@
 import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
+import type { Broker } from '../brokers/broker.ts'
 import { escalate, resume, stop, type RootDecision } from '../decision.ts'
-import { InvalidDecisionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
+import { InvalidDecisionError, InvalidOptionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
 import { addToTrail, noteOnFailure, type Failure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
 import { allows, charge, createRestartWindow } from '../restart-window.ts'
@@ -51,6 +52,7 @@ export class Root implements RootLevel {
     this.#definition = asSupervisor(definition)
     this.#catch = rootCatch
     placesOf(this.#definition, this.#definition.name)
+    claimBroker(tree)
     tree.stopBecause = (failure) => void this.#stopBecause(failure)
     this.done = new Promise((resolve, reject) => (this.#settleDone = { resolve, reject }))
     this.done.catch(() => {}) // whoever does not ask how it ended is not told by a crash
@@ -123,13 +125,12 @@ export class Root implements RootLevel {
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#stopAll(false)
-    return this.#stopped
+    return this.#stopOnce(false)
   }
 
   /** Stops without asking anybody. */
   kill(): void {
-    this.#stopped ??= this.#stopAll(true)
+    void this.#stopOnce(true)
     this.#incarnation?.kill()
   }
 
@@ -273,6 +274,15 @@ export class Root implements RootLevel {
     await this.stop()
   }
 
+  /** The promise is there before anything stops: a listener or a dispose function may ask to stop as well. */
+  #stopOnce(isKill: boolean): Promise<void> {
+    if (this.#stopped !== undefined) return this.#stopped
+    let begin = (): void => {}
+    this.#stopped = new Promise((resolve) => (begin = () => resolve(this.#stopAll(isKill))))
+    begin()
+    return this.#stopped
+  }
+
   async #stopAll(isKill: boolean): Promise<void> {
     this.#isStopping = true
     this.#tree.isStopped = true
@@ -312,10 +322,22 @@ export class Root implements RootLevel {
     } catch (error) {
       tree.callbackFailed('', 'broker.close', error) // what is down stays down, and a stop never rejects
     }
+    brokersInUse.delete(tree.broker)
     this.#unwatch?.()
     tree.close()
     this.#ownActor?.stop()
   }
+}
+
+/** Brokers of live systems. A broker has one clock and ends with its system, so it cannot serve two of them. */
+const brokersInUse = new WeakSet<Broker>()
+
+function claimBroker({ name, broker }: Tree): void {
+  if (brokersInUse.has(broker)) {
+    const advice = 'It serves a system that is live; make a broker for each, or stop that one first.'
+    throw new InvalidOptionError(`system "${name}"`, 'broker', broker.name, advice)
+  }
+  brokersInUse.add(broker)
 }
 
 /** A system may be one task or one actor; it then stands under a supervisor without a name. */

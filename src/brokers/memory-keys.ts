@@ -29,6 +29,10 @@ export class HeldKeys {
     if (held?.id === id && (held.until === undefined || held.until <= now)) this.#held.delete(dedupe.key)
   }
 
+  get size(): number {
+    return this.#held.size
+  }
+
   clear(): void {
     this.#held.clear()
   }

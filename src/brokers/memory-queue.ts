@@ -87,6 +87,10 @@ export class MemoryQueue {
     return { queue, waiting: this.#waiting, delayed, leased, dead, oldest }
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting + this.delayed + this.leased + this.dead + this.keys.size + this.#lanes.size === 0
+  }
+
   /** Forgets its jobs; those that are dead are kept elsewhere. */
   clear(): void {
     this.#waiting = this.delayed = this.leased = 0

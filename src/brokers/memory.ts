@@ -71,6 +71,7 @@ class MemoryBroker implements Broker {
     watched.wake = wake
     return () => {
       if (watched.wake === wake) watched.wake = undefined
+      this.#forgetUnused(watched)
     }
   }
 
@@ -156,6 +157,12 @@ class MemoryBroker implements Broker {
     const entry = this.#archive.takeDead(id)
     if (entry !== undefined) this.#queue(entry.queue).dead -= 1
     return entry !== undefined
+  }
+
+  /** Tasks come and go with dynamic children; a queue that nobody watches and that holds nothing goes too. */
+  #forgetUnused(queue: MemoryQueue): void {
+    if (queue.wake === undefined && queue.isEmpty && this.#queues.get(queue.name) === queue)
+      this.#queues.delete(queue.name)
   }
 
   #queue(name: string): MemoryQueue {
@@ -253,7 +260,12 @@ class MemoryBroker implements Broker {
     const queue = this.#queue(entry.queue)
     queue.keys.free(entry, now)
     if (queue.leaveLane(entry)) queue.wake?.()
-    if (status !== 'failed') return this.#archive.keepResult(entry, now)
+    if (status === 'failed') this.#keepDead(entry, queue)
+    else this.#archive.keepResult(entry, now)
+    this.#forgetUnused(queue)
+  }
+
+  #keepDead(entry: Entry, queue: MemoryQueue): void {
     queue.dead += 1
     const forgotten = this.#archive.keepDead(entry)
     if (forgotten !== undefined) this.#queue(forgotten.queue).dead -= 1
