@@ -53,7 +53,13 @@ export interface EventData {
   readonly 'job.lost': OfJob
   /** Something settled after its state was left; it changed nothing. */
   readonly 'job.late': OfJob & { readonly outcome: 'value' | 'error'; readonly error?: unknown }
-  readonly 'plugin.failed': OfJob & { readonly plugin: string; readonly hook: string; readonly error: unknown }
+  /** A plugin threw where it could only watch, or while it was asked. `id` and `attempt` are those of the job, if any. */
+  readonly 'plugin.failed': Partial<OfJob> & {
+    readonly path: string
+    readonly plugin: string
+    readonly hook: string
+    readonly error: unknown
+  }
   /** A function of the user's that only watches or advises threw: a listener, an observer, a logger, `retry.when`. */
   readonly 'callback.failed': { readonly path: string; readonly callback: string; readonly error: unknown }
 }

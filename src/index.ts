@@ -12,7 +12,8 @@ export {
   type Supervisor,
   type SupervisorOptions,
 } from './supervisor.ts'
-export { task, type Dedupe, type RunOptions, type Task, type TaskOptions } from './task.ts'
+export { task, type Task, type TaskOptions } from './task.ts'
+export type { Dedupe, RunOptions } from './run-options.ts'
 export type { TaskContext } from './task-context.ts'
 
 // Policies

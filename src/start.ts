@@ -86,7 +86,9 @@ function prepare(root: Definition, options: SystemOptions): { readonly system: S
     plugins: readPlugins('start()', options.plugins),
   })
   const run = new Root(tree, root, readFunction('start()', 'catch', options.catch))
-  return { system: new System(tree, run), run }
+  const system = new System(tree, run)
+  tree.system = system
+  return { system, run }
 }
 
 function checkDefinition(subject: string, root: unknown): void {

@@ -10,19 +10,13 @@ import type { EventName, Listener } from './events.ts'
 import type { Failure } from './failure.ts'
 import { checkKeys } from './options.ts'
 import type { Run } from './run.ts'
+import type { RunArguments } from './run-options.ts'
 import type { Stats } from './stats.ts'
 import { treeOf, type TreeNode } from './tree-node.ts'
 import { SupervisorHandle } from './supervisor-handle.ts'
 import type { Definition } from './supervisor.ts'
-import type { AnyTask, RunOptions, Task } from './task.ts'
+import type { AnyTask, Task } from './task.ts'
 import type { AnyActorLogic, EventFromLogic, SnapshotFrom } from 'xstate'
-
-/** The input of a task as `run` takes it: left out where the body has none. */
-type RunArguments<Input> = unknown extends Input
-  ? [input?: unknown, options?: RunOptions]
-  : undefined extends Input
-    ? [input?: Input, options?: RunOptions]
-    : [input: Input, options?: RunOptions]
 
 /** A running tree. */
 export class System implements AsyncDisposable {

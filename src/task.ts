@@ -6,27 +6,12 @@ import type { Duration } from './duration.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { Failure } from './failure.ts'
 import { checkKeys, readDuration, readFunction, readName, readWholeNumber } from './options.ts'
-import { readPlugins, type Plugin } from './plugin.ts'
+import { HOOK_TIMEOUT, readPlugins, type Plugin } from './plugin.ts'
 import { readRetry, type RetryOptions, type RetryPolicy } from './retry.ts'
+import type { Dedupe } from './run-options.ts'
 
 /** A value, or a function of the job's input. */
 export type FromInput<Input, Value> = Value | ((input: Input) => Value)
-
-/** A key, or one that is held for a time although its job is finished. */
-export type Dedupe = string | { readonly key: string; readonly for: Duration }
-
-/** How one job is queued; overrides the task's own options. */
-export interface RunOptions {
-  /** Smaller first. */
-  readonly priority?: number
-  readonly delay?: Duration
-  /** Jobs of one lane run one at a time, in the order they came. */
-  readonly lane?: string
-  /** While a job of this key is unfinished, another one is not queued but follows it. */
-  readonly dedupe?: Dedupe
-  /** Cancels the job when it aborts. */
-  readonly signal?: AbortSignal
-}
 
 export interface TaskOptions<Input, Fallback = never> extends Omit<ChildOptions, 'ready' | 'startTimeout'> {
   /** How often, how long apart, and for which errors the body is tried again. @default { attempts: 1 } */
@@ -39,6 +24,8 @@ export interface TaskOptions<Input, Fallback = never> extends Omit<ChildOptions,
   readonly fallback?: (input: Input, failure: Failure) => Fallback | PromiseLike<Fallback>
   /** Attempts running at once in this process. @default 10 */
   readonly concurrency?: number
+  /** Attempts begun in this process: no more than `limit` within any `within`. @default no limit */
+  readonly rate?: { readonly limit: number; readonly within: Duration }
   /** Smaller first; a whole number from -1 000 000 to 1 000 000. @default 0 */
   readonly priority?: FromInput<Input, number>
   /** @default 0 */
@@ -85,6 +72,7 @@ export interface Task<Input = never, Output = unknown, Progress = unknown, Name 
   readonly hookTimeout: number
   readonly fallback: ((input: Input, failure: Failure) => unknown) | undefined
   readonly concurrency: number
+  readonly rate: { readonly limit: number; readonly within: number } | undefined
   readonly priority: FromInput<Input, number>
   readonly delay: FromInput<Input, Duration>
   readonly lane: FromInput<Input, string | undefined>
@@ -107,6 +95,7 @@ const OPTIONS = [
   'hookTimeout',
   'fallback',
   'concurrency',
+  'rate',
   'priority',
   'delay',
   'lane',
@@ -160,9 +149,10 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
     schema: readSchema(subject, (options as { input?: unknown }).input),
     retry: readRetry(subject, options.retry),
     timeout: readDuration(subject, 'timeout', options.timeout, { positive: true }),
-    hookTimeout: readDuration(subject, 'hookTimeout', options.hookTimeout, { positive: true }) ?? 10_000,
+    hookTimeout: readDuration(subject, 'hookTimeout', options.hookTimeout, { positive: true }) ?? HOOK_TIMEOUT,
     fallback: readFunction(subject, 'fallback', options.fallback),
     concurrency: readWholeNumber(subject, 'concurrency', options.concurrency, { min: 1 }) ?? 10,
+    rate: readRate(subject, options.rate),
     priority: readPriority(subject, options.priority),
     delay: typeof options.delay === 'function' ? options.delay : (readDuration(subject, 'delay', options.delay) ?? 0),
     lane: readKey(subject, 'lane', options.lane),
@@ -202,6 +192,22 @@ export function readKey<Value>(
     return value as Value & FromInput<never, string | undefined>
   }
   throw new InvalidOptionError(subject, option, value, 'Give a text, or a function of the input that gives one.')
+}
+
+function readRate(subject: string, value: unknown): AnyTask['rate'] {
+  if (value === undefined) return undefined
+  if (typeof value !== 'object' || value === null) {
+    throw new InvalidOptionError(subject, 'rate', value, `Write { limit: 10, within: '1s' }.`)
+  }
+  checkKeys(`rate of ${subject}`, value, ['limit', 'within'])
+  const { limit, within } = value as { limit: unknown; within: unknown }
+  if (limit === undefined || within === undefined) {
+    throw new InvalidOptionError(subject, 'rate', value, `Give both: { limit: 10, within: '1s' }.`)
+  }
+  return Object.freeze({
+    limit: readWholeNumber(subject, 'rate.limit', limit, { min: 1 }) as number,
+    within: readDuration(subject, 'rate.within', within, { positive: true }) as number,
+  })
 }
 
 function readText(subject: string, option: string, value: unknown): string | undefined {

@@ -1,8 +1,6 @@
-import { formatDuration } from '../duration.ts'
-import { PluginError, type PluginTriggerError } from '../errors.ts'
+import type { PluginError, PluginTriggerError } from '../errors.ts'
 import type { Plugin, PluginErrorEvent } from '../plugin.ts'
-import { runAs, type Origin } from './floating.ts'
-import type { Tree } from './tree.ts'
+import { callHook, reportPlugin, type HookCall } from './call-hook.ts'
 
 /** What the plugins said: the last answer, if there was one, and who threw instead. */
 export interface Answers {
@@ -10,15 +8,10 @@ export interface Answers {
   readonly errors: readonly PluginError[]
 }
 
-export interface Question {
-  readonly tree: Tree
-  readonly plugins: Iterable<Plugin>
+export interface Question extends HookCall {
+  readonly plugins: readonly Plugin[]
   readonly event: Omit<PluginErrorEvent, 'error' | 'answer'>
   readonly error: PluginTriggerError
-  readonly timeout: number
-  readonly origin: Origin
-  /** A hook settled after nobody waited for it any more. */
-  late(end: { readonly value: unknown } | { readonly error: unknown }): void
 }
 
 /**
@@ -27,55 +20,30 @@ export interface Question {
  */
 export function askPlugins(question: Question, onEnd: (answers: Answers) => void): () => void {
   const controller = new AbortController()
-  void askEach(question, controller.signal).then((answers) => {
-    if (!controller.signal.aborted) onEnd(answers)
-  })
+  const { signal } = controller
+  // Later: the state is to be entered, and can be left, before anybody is asked.
+  void Promise.resolve()
+    .then(() => askEach({ ...question, withdrawn: signal }, signal))
+    .then((answers) => {
+      if (!signal.aborted) onEnd(answers)
+    })
   return () => controller.abort()
 }
 
 async function askEach(question: Question, withdrawn: AbortSignal): Promise<Answers> {
+  const { tree, event, error } = question
   const errors: PluginError[] = []
   let answer: Answers['answer']
   for (const plugin of question.plugins) {
     if (withdrawn.aborted) break
-    if (plugin.hooks.pluginError === undefined) continue
+    const asked = { ...event, error, answer: answer?.value }
     try {
-      const value = await askOne(question, plugin, answer?.value, withdrawn)
+      const value = await callHook(question, () => plugin.hooks.pluginError?.(asked))
       if (value !== undefined) answer = { value, plugin: plugin.name }
-    } catch (error) {
+    } catch (thrown) {
       if (withdrawn.aborted) break
-      errors.push(report(question, plugin, error))
+      errors.push(reportPlugin(tree, event.run, { plugin, hook: 'pluginError', thrown }))
     }
   }
   return { answer, errors }
-}
-
-function askOne(question: Question, plugin: Plugin, answer: unknown, withdrawn: AbortSignal): Promise<unknown> {
-  const { tree, event, error, timeout, origin } = question
-  return new Promise((resolve, reject) => {
-    let isOver = false
-    const end = (settle: () => void): void => {
-      isOver = true
-      tree.clock.clearTimeout(timer)
-      withdrawn.removeEventListener('abort', onWithdrawn)
-      settle()
-    }
-    const onWithdrawn = (): void => end(() => reject(withdrawn.reason))
-    const runsOver = (): void => end(() => reject(new Error(`no answer after ${formatDuration(timeout)}`)))
-    const timer = tree.clock.setTimeout(runsOver, timeout)
-    withdrawn.addEventListener('abort', onWithdrawn)
-    const hook = async (): Promise<unknown> => plugin.hooks.pluginError?.({ ...event, error, answer })
-    runAs(origin, hook).then(
-      (value) => (isOver ? question.late({ value }) : end(() => resolve(value))),
-      (thrown: unknown) => (isOver ? question.late({ error: thrown }) : end(() => reject(thrown))),
-    )
-  })
-}
-
-function report({ tree, event }: Question, plugin: Plugin, thrown: unknown): PluginError {
-  const { path, id, attempt } = event.run
-  const error = new PluginError(plugin.name, 'pluginError', path, thrown)
-  tree.events.emit('plugin.failed', { path, id, attempt, plugin: plugin.name, hook: 'pluginError', error })
-  tree.write('warn', { path, err: error }, error.message)
-  return error
 }

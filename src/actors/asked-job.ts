@@ -2,7 +2,8 @@ import type { NewJob } from '../brokers/broker.ts'
 import { InvalidOptionError, PayloadError } from '../errors.ts'
 import { checkKeys, readDuration } from '../options.ts'
 import { copyPayload, type Json } from '../payload.ts'
-import { readDedupe, readKey, readPriority, type AnyTask, type FromInput, type RunOptions } from '../task.ts'
+import type { RunOptions } from '../run-options.ts'
+import { readDedupe, readKey, readPriority, type AnyTask, type FromInput } from '../task.ts'
 import { describeThrown } from '../thrown.ts'
 
 const RUN_OPTIONS = ['priority', 'delay', 'lane', 'dedupe', 'signal']

@@ -25,6 +25,8 @@ export interface Caller {
   late(end: CallEnd): void
 }
 
+type Settle = (end: CallEnd) => void
+
 const STEPS_PER_TURN = 256
 
 /**
@@ -56,6 +58,11 @@ export class Attempt implements Underway {
     return this.#controller.signal
   }
 
+  /** Whether what it still says is late. */
+  get isJudged(): boolean {
+    return this.#isJudged
+  }
+
   run(body: (ctx: TaskContext) => unknown, timeout: number | undefined): void {
     if (this.#isJudged) return // given up by somebody who heard that it begins
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
@@ -65,7 +72,7 @@ export class Attempt implements Underway {
     } catch (error) {
       return this.#settle({ error })
     }
-    this.#follow(result)
+    this.#follow(result, this.#settle)
   }
 
   /** Gives it up: the signal aborts, and what it still says is late. */
@@ -76,11 +83,18 @@ export class Attempt implements Underway {
     this.#controller?.abort(reason)
     for (const onAbort of this.#onAbort ?? []) onAbort(reason)
     this.#onAbort = undefined
-    if (this.#generator !== undefined) this.#unwind(this.#generator)
+    if (this.#generator !== undefined) this.#unwind(this.#generator, this.#settle)
   }
 
   progress(value: unknown): void {
     if (!this.#isJudged) this.#caller.progress(value)
+  }
+
+  /** Gives the value of what a body gave, for those that stand around it; a generator is driven as if it stood alone. */
+  valueOf(result: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) =>
+      this.#follow(result, (end) => ('error' in end ? reject(end.error) : resolve(end.value))),
+    )
   }
 
   sleep(duration: Duration): Promise<void> {
@@ -116,49 +130,49 @@ export class Attempt implements Underway {
     throw new CancelledError(this.#caller.path, reason)
   }
 
-  #follow(result: unknown): void {
+  #follow(result: unknown, settle: Settle): void {
     if (isGenerator(result)) {
       this.#generator = result
-      if (this.#isJudged) return this.#unwind(result)
-      void this.#drive(result)
+      if (this.#isJudged) return this.#unwind(result, settle)
+      void this.#drive(result, settle)
     } else if ((typeof result === 'object' && result !== null) || typeof result === 'function') {
-      this.#followPromise(result)
+      this.#followPromise(result, settle)
     } else {
-      this.#settle({ value: result })
+      settle({ value: result })
     }
   }
 
-  #followPromise(result: unknown): void {
-    const onValue = (value: unknown): void => (isGenerator(value) ? this.#follow(value) : this.#settle({ value }))
+  #followPromise(result: unknown, settle: Settle): void {
+    const onValue = (value: unknown): void => (isGenerator(value) ? this.#follow(value, settle) : settle({ value }))
     try {
-      Promise.resolve(result).then(onValue, (error: unknown) => this.#settle({ error }))
+      Promise.resolve(result).then(onValue, (error: unknown) => settle({ error }))
     } catch (error) {
-      this.#settle({ error }) // a promise whose own `then` or `constructor` throws
+      settle({ error }) // a promise whose own `then` or `constructor` throws
     }
   }
 
-  async #drive(generator: AnyGenerator): Promise<void> {
+  async #drive(generator: AnyGenerator, settle: Settle): Promise<void> {
     try {
       for (let steps = 1; ; steps += 1) {
         // A generator that awaits nothing would hold the event loop, and its own timeout with it.
         if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
         const step = await runAs(this.#caller.origin, () => generator.next())
         const value = await step.value // a generator that is not async may yield promises
-        if (step.done === true) return this.#settle({ value })
+        if (step.done === true) return settle({ value })
         this.progress(value)
-        if (this.#isJudged) return this.#unwind(generator)
+        if (this.#isJudged) return this.#unwind(generator, settle)
       }
     } catch (error) {
-      this.#settle({ error })
+      settle({ error })
     }
   }
 
   /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
-  #unwind(generator: AnyGenerator): void {
+  #unwind(generator: AnyGenerator, settle: Settle): void {
     const returned = runAs(this.#caller.origin, async () => generator.return(undefined))
     returned.then(
-      ({ value }) => this.#settle({ value }),
-      (error: unknown) => this.#settle({ error }),
+      ({ value }) => settle({ value }),
+      (error: unknown) => settle({ error }),
     )
   }
 
@@ -169,7 +183,7 @@ export class Attempt implements Underway {
     this.#onEnd({ error })
   }
 
-  #settle(end: CallEnd): void {
+  readonly #settle: Settle = (end) => {
     if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
     this.#onEnd(end)

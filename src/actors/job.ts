@@ -2,15 +2,15 @@ import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/j
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
 import { Failure, type FailureKind } from '../failure.ts'
-import { copyJson } from '../payload.ts'
-import type { Plugin } from '../plugin.ts'
+import { copyJson, type Json } from '../payload.ts'
 import { delayOf } from '../retry.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
 import { Attempt, type CallEnd, type Caller } from './attempt.ts'
 import type { ChartActor, Effect } from './chart.ts'
-import { levelsAbove } from './climb.ts'
 import { runAsNobody, type Origin } from './floating.ts'
+import { isUnwatched } from './hook-table.ts'
+import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
 import { readStored, type StoredInput } from './schema.ts'
 import type { TaskQueue } from './task-queue.ts'
@@ -40,6 +40,7 @@ export class JobActor implements Judged {
   readonly #queue: TaskQueue
   readonly #holder: Holder
   readonly #startedAt: number
+  #hooks: JobHooks | undefined
   #isCutOff = false
   #attempt: Attempt | undefined
   /** Of the state it rests in. */
@@ -61,6 +62,21 @@ export class JobActor implements Judged {
 
   get task(): AnyTask {
     return this.#queue.definition
+  }
+
+  /** What its hooks are called by; undefined if no plugin has one. */
+  get hooks(): JobHooks | undefined {
+    if (isUnwatched(this.#queue.hooks)) return undefined
+    this.#hooks ??= new JobHooks(this.#queue)
+    return this.#hooks
+  }
+
+  /** The job as it is now, for its hooks. */
+  get hooked(): Hooked {
+    const { id, path, attempt } = this
+    const { input: stored, idempotencyKey } = this.lease
+    const late = (end: CallEnd): void => this.#late(end, attempt)
+    return { id, path, attempt, stored, idempotencyKey, origin: this.#originNow(), late }
   }
 
   get attempt(): number {
@@ -139,36 +155,35 @@ export class JobActor implements Judged {
     const { tree, id, path } = this
     const attempt = new Attempt(this.#caller(), (end) => {
       const own = this.#own !== undefined && 'error' in end && Object.is(end.error, this.#own.error)
-      send(judgeAttempt(this, context, end, own ? this.#own : undefined))
+      const event = judgeAttempt(this, context, end, own ? this.#own : undefined)
+      if (event.type === 'attempt.value') this.hooks?.after(this.hooked, event.value as Json, undefined)
+      send(event)
     })
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
-    attempt.run((ctx) => this.#callBody(ctx), this.task.timeout)
+    attempt.run((ctx) => this.#callBody(ctx, attempt), this.task.timeout)
     return () => attempt.abort(undefined)
   }
 
   askPlugins(context: JobContext, send: Send): () => void {
     this.#send = send
-    const { tree, id, path, task } = this
-    const { name, description, tags } = task
-    const { attempt } = context
-    const { idempotencyKey } = this.lease
+    const { tree, task, hooked } = this
     return askPlugins(
       {
         tree,
-        plugins: this.#plugins(),
-        event: {
-          task: { name, path: this.#queue.path, description, tags },
-          run: { id, path, attempt, input: copyJson(this.lease.input), idempotencyKey },
-          broker: tree.broker,
-        },
+        plugins: this.#queue.hooks.pluginError,
+        event: eventOf(this.#queue, hooked),
         error: (context.failure as Failure).error as PluginTriggerError,
         timeout: task.hookTimeout,
-        origin: this.#originNow(),
-        late: (end) => this.#late(end, attempt),
+        origin: hooked.origin,
+        late: hooked.late,
       },
-      (answers) => send(judgeAnswers(this, context, answers)),
+      (answers) => {
+        const event = judgeAnswers(this, context, answers)
+        if (event.type === 'plugins.answer') this.hooks?.after(hooked, event.value as Json, event.plugin)
+        send(event)
+      },
     )
   }
 
@@ -185,6 +200,7 @@ export class JobActor implements Judged {
       const { error } = failure as Failure
       tree.events.emit('job.retrying', { path, id, attempt, delay, charged: putOffs === 0, error })
     }
+    this.hooks?.retrying(this.hooked, context.failure as Failure, delay)
     if (!this.#isCutOff) this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
     return undefined
   }
@@ -203,17 +219,54 @@ export class JobActor implements Judged {
     return () => attempt.abort(undefined)
   }
 
-  #callBody(ctx: Parameters<AnyTask['body']>[1]): unknown {
+  #callBody(ctx: Parameters<AnyTask['body']>[1], attempt: Attempt): unknown {
     const { task } = this
     const { body } = task // called without its task, so that a stack shows the user's own name for it
     const call = (stored: StoredInput): unknown => {
-      if ('parsed' in stored) return body(stored.parsed as never, ctx)
+      if ('parsed' in stored) {
+        const input = stored.parsed as never
+        return this.hooks === undefined
+          ? body(input, ctx)
+          : this.#callInside(this.hooks, attempt, input, () => body(input, ctx))
+      }
       const { error, isMisfit } = stored
       this.#own = { error, kind: 'input', isFinal: isMisfit }
       throw error
     }
     const stored = readStored(task, copyJson(this.lease.input))
     return stored instanceof Promise ? stored.then(call) : call(stored)
+  }
+
+  /** Inside of what plugins do before and around it. */
+  #callInside(hooks: JobHooks, attempt: Attempt, input: unknown, body: () => unknown): unknown {
+    const { hooked } = this
+    const { around, before } = this.#queue.hooks
+    if (before.length === 0 && around.length === 0) return body()
+    let thrown: { readonly error: unknown } | undefined
+    const watched = async (): Promise<unknown> => {
+      try {
+        return await attempt.valueOf(body())
+      } catch (error) {
+        thrown = { error }
+        throw error
+      }
+    }
+    const disown = (error: unknown): never => {
+      // Not the body's: no plugin is asked for an answer to it.
+      if (thrown === undefined || !Object.is(thrown.error, error)) this.#own = { error, kind: 'thrown', isFinal: false }
+      throw error
+    }
+    const inside = (): unknown => {
+      if (attempt.isJudged) throw attempt.signal.reason // given up meanwhile: the body does not begin
+      if (around.length === 0) return body()
+      try {
+        return Promise.resolve(hooks.around(hooked, input, watched)).catch(disown)
+      } catch (error) {
+        return disown(error)
+      }
+    }
+    const ready = hooks.before(hooked, input, attempt.signal)
+    return ready === undefined ? inside() : ready.then(inside)
   }
 
   /** An input that fits is given as the body had it; one that does not, as it is stored. */
@@ -223,12 +276,6 @@ export class JobActor implements Judged {
       task.fallback?.(('parsed' in stored ? stored.parsed : copyJson(lease.input)) as never, failure)
     const stored = readStored(task, copyJson(lease.input))
     return stored instanceof Promise ? stored.then(call) : call(stored)
-  }
-
-  *#plugins(): Generator<Plugin, undefined> {
-    yield* this.task.plugins
-    for (const level of levelsAbove(this.#queue.level)) yield* level.plugins
-    return undefined
   }
 
   #caller(): Caller {

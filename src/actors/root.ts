@@ -2,13 +2,14 @@ import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, 
 import type { Broker } from '../brokers/broker.ts'
 import { escalate, resume, stop, type RootDecision } from '../decision.ts'
 import { InvalidDecisionError, InvalidOptionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
-import { addToTrail, noteOnFailure, type Failure } from '../failure.ts'
+import { addToTrail, Failure, noteOnFailure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
-import { allows, charge, createRestartWindow } from '../restart-window.ts'
+import { allows, charge, createSlidingWindow } from '../sliding-window.ts'
 import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
 import { Host, type AnyActorScope } from './chart.ts'
 import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
+import { Lives } from './lives.ts'
 import { MachineTimers } from './machine-timers.ts'
 import { placesOf } from './places.ts'
 import type { Reports } from './reports.ts'
@@ -32,7 +33,8 @@ export class Root implements RootLevel {
   readonly #tree: Tree
   readonly #definition: Supervisor
   readonly #catch: RootCatch | undefined
-  readonly #window = createRestartWindow(LIMIT, WITHIN)
+  readonly #lives: Lives
+  readonly #window = createSlidingWindow(LIMIT, WITHIN)
   #host: Host | undefined
   #ownActor: { stop(): void } | undefined
   #incarnation: SupervisorIncarnation | undefined
@@ -52,6 +54,7 @@ export class Root implements RootLevel {
     this.#definition = asSupervisor(definition)
     this.#catch = rootCatch
     placesOf(this.#definition, this.#definition.name)
+    this.#lives = new Lives(tree, '', tree.plugins)
     claimBroker(tree)
     tree.stopBecause = (failure) => void this.#stopBecause(failure)
     this.done = new Promise((resolve, reject) => (this.#settleDone = { resolve, reject }))
@@ -100,6 +103,8 @@ export class Root implements RootLevel {
       if (this.#isStopping) throw this.#stoppedTooSoon()
       this.#unwatch = watchFloating()
       this.#unlisten = this.#listenElsewhere()
+      await this.#setUp()
+      if (this.#isStopping) throw this.#stoppedTooSoon()
       await new Promise<void>((resolve, reject) => {
         this.#start = { resolve, reject }
         this.#incarnate()
@@ -302,6 +307,14 @@ export class Root implements RootLevel {
     else this.#settleDone.reject(failure)
   }
 
+  async #setUp(): Promise<void> {
+    try {
+      await this.#lives.setUp()
+    } catch (error) {
+      throw new Failure({ error, path: this.path || this.#tree.name, kind: 'start', at: this.#tree.clock.now() })
+    }
+  }
+
   /** What other processes do to the jobs of a store that they share. */
   #listenElsewhere(): (() => void) | undefined {
     const { broker, runs, tasks } = this.#tree
@@ -315,7 +328,9 @@ export class Root implements RootLevel {
 
   async #close(): Promise<void> {
     const tree = this.#tree
-    for (const queue of new Set(tree.tasks.values())) queue.close()
+    for (const queue of tree.tasks.values()) queue.close()
+    for (const queue of tree.tasks.values()) await queue.quiet()
+    await this.#lives.tearDown()
     this.#unlisten?.()
     try {
       await tree.broker.close()

@@ -73,15 +73,16 @@ export class Settlement {
   }
 
   /** A job that waits for its next attempt is the broker's: it is cancelled there. */
-  #takeOut({ id }: JobActor, { reason, attempts }: Extract<JobOutput, { status: 'cancelled' }>): void {
+  #takeOut(job: JobActor, { reason, attempts }: Extract<JobOutput, { status: 'cancelled' }>): void {
     const { tree } = this.#queue
+    const { id } = job
     this.#pending += 1
     whenever(
       () => tree.broker.cancel(id, reason),
       (answer) => {
         if (answer === 'leased') this.#queue.unwanted.set(id, { reason })
         else if (answer === 'finished') this.#queue.settleFromRecord(id)
-        else this.#queue.settle(id, { status: 'cancelled', reason, attempts })
+        else this.#queue.settle(id, { status: 'cancelled', reason, attempts }, job)
         this.#done()
       },
       (error) => {
@@ -142,7 +143,7 @@ export class Settlement {
   #settle(job: JobActor, outcome: Kept, then?: RunOutcome): void {
     this.#tell(job.lease, outcome, (answer) => {
       if (answer === 'lost') this.#lost(job)
-      else if (then !== undefined) this.#queue.settle(job.id, then)
+      else if (then !== undefined) this.#queue.settle(job.id, then, job)
     })
   }
 

@@ -1,7 +1,7 @@
 import type { Decision, DecisionName } from '../decision.ts'
 import { ChildStoppedError, RestartLimitError, SupervisorStoppedError } from '../errors.ts'
 import { addToTrail, Failure } from '../failure.ts'
-import { allows, charge, createRestartWindow, type RestartWindow } from '../restart-window.ts'
+import { allows, charge, createSlidingWindow, type SlidingWindow } from '../sliding-window.ts'
 import type { Supervisor } from '../supervisor.ts'
 import type { ChildList } from './child-list.ts'
 import type { Child, Waiter } from './child.ts'
@@ -44,7 +44,7 @@ export class Supervision {
   readonly #hands: Hands
   readonly #roster: Roster = new Roster()
   readonly #rounds: Rounds
-  readonly #window: RestartWindow
+  readonly #window: SlidingWindow
   readonly #steps: (() => void)[] = []
   #isBusy = false
   #phase: Phase = 'starting'
@@ -64,7 +64,7 @@ export class Supervision {
     this.#path = path
     this.#definition = definition
     this.#hands = hands
-    this.#window = createRestartWindow(definition.restarts.limit, definition.restarts.within)
+    this.#window = createSlidingWindow(definition.restarts.limit, definition.restarts.within)
     this.#rounds = new Rounds(definition, this.#roster, {
       now: () => hands.now(),
       random: () => hands.random(),

@@ -12,6 +12,7 @@ import { Host } from './chart.ts'
 import { Child, type Home, type Waiter } from './child.ts'
 import { askCatch, type Level, type RootLevel } from './climb.ts'
 import type { Incarnation } from './incarnation.ts'
+import { plugged } from './plugged.ts'
 import type { Place, Reports } from './reports.ts'
 import { pathOf } from './places.ts'
 import { Supervision, type End, type Hands } from './supervision.ts'
@@ -258,10 +259,22 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
 function incarnate(definition: Definition, child: Child, place: Place, reports: Reports): Incarnation {
   switch (definition.kind) {
     case 'supervisor':
-      return new SupervisorIncarnation(definition, place, reports)
+      return plugged(
+        definition.plugins,
+        undefined,
+        place,
+        reports,
+        (watched) => new SupervisorIncarnation(definition, place, watched),
+      )
     case 'actor':
       return new ActorIncarnation(place.tree, place.host, child, reports)
     case 'task':
-      return new WorkerIncarnation(definition, place, reports)
+      return plugged(
+        definition.plugins,
+        definition.hookTimeout,
+        place,
+        reports,
+        (watched) => new WorkerIncarnation(definition, place, watched),
+      )
   }
 }

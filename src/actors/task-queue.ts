@@ -1,13 +1,17 @@
 import type { Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
-import type { Json } from '../payload.ts'
+import { copyJson, type Json } from '../payload.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
-import type { AnyTask, RunOptions } from '../task.ts'
+import type { RunOptions } from '../run-options.ts'
+import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
 import { askedJob, checkRunOptions, keepInput } from './asked-job.ts'
 import { climb, type Level } from './climb.ts'
+import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
+import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
+import { eventOf, JobHooks, type Hooked, type HookOwner } from './job-hooks.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, validate, type Checked } from './schema.ts'
 import type { TaskNode, Tree } from './tree.ts'
@@ -17,6 +21,12 @@ export interface LiveJob {
   cancel(reason: unknown): void
 }
 
+/** A job whose outcome is known, with what its hooks are called by. */
+export interface Watched {
+  readonly hooks: JobHooks | undefined
+  readonly hooked: Hooked
+}
+
 /** How many jobs a worker holds. */
 export interface Holding {
   readonly running: number
@@ -24,12 +34,12 @@ export interface Holding {
 }
 
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
-export class TaskQueue implements RunHost, TaskNode {
+export class TaskQueue implements RunHost, TaskNode, HookOwner {
   readonly tree: Tree
   readonly definition: AnyTask
   readonly path: string
-  /** The nearest supervisor, of the latest worker. */
-  level: Level
+  #level: Level
+  #hooks: HookTable | undefined
   /** Jobs that a worker of this process holds, waiting for a retry or not. */
   readonly live: Map<string, LiveJob> = new Map()
   /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
@@ -40,12 +50,45 @@ export class TaskQueue implements RunHost, TaskNode {
   onPause: (() => void) | undefined
   /** The worker there is. */
   holding: Holding | undefined
+  /** Jobs whose hooks are under way although they hold no slot any more. */
+  watching = 0
+  /** Tells the worker there is that this changed. */
+  onWatched: (() => void) | undefined
+  #isQuiet: (() => void) | undefined
+  /** Jobs that are over and whose runs wait for hooks. */
+  readonly #telling = new Map<string, RunOutcome>()
 
   constructor(tree: Tree, definition: AnyTask, path: string, level: Level) {
     this.tree = tree
     this.definition = definition
     this.path = path
-    this.level = level
+    this.#level = level
+  }
+
+  /** The nearest supervisor, of the latest worker. */
+  get level(): Level {
+    return this.#level
+  }
+
+  set level(level: Level) {
+    this.#level = level
+    this.#hooks = undefined
+  }
+
+  get hooks(): HookTable {
+    this.#hooks ??= hookTable(this.definition, this.#level)
+    return this.#hooks
+  }
+
+  watch(change: 1 | -1): void {
+    this.watching += change
+    this.onWatched?.()
+    if (this.watching === 0) this.#isQuiet?.()
+  }
+
+  quiet(): Promise<void> | undefined {
+    if (this.watching === 0) return undefined
+    return new Promise((resolve) => (this.#isQuiet = resolve))
   }
 
   get jobs(): Holding {
@@ -58,10 +101,14 @@ export class TaskQueue implements RunHost, TaskNode {
     const run: AnyRun = new Run(this, id, this.#pathOf(id))
     this.tree.runs.add(id, run)
     this.#linkSignal(run, options.signal)
-    this.#check(
-      input,
-      (parsed) => this.#enqueue(run, input, parsed, options),
-      (error) => this.#refuse(run, error),
+    const refuse = (error: unknown): void => this.#refuse(run, error)
+    whenever(
+      () => this.#askPlugins(run, { input, options }),
+      (asked) => {
+        if (asked.options.signal !== options.signal) this.#linkSignal(run, asked.options.signal)
+        this.#check(asked.input, (parsed) => this.#enqueue(run, asked, parsed), refuse)
+      },
+      refuse,
     )
     return run
   }
@@ -101,11 +148,18 @@ export class TaskQueue implements RunHost, TaskNode {
     this.onPause?.()
   }
 
-  /** Tells everybody that a job is over: first the event, then who waits. */
-  settle(id: string, outcome: RunOutcome): void {
+  /** Tells everybody that a job is over: first the event, then the hooks, then who waits. */
+  settle(id: string, outcome: RunOutcome, job?: Watched): void {
+    const { tree } = this
     if (this.unwanted.size > 0) this.unwanted.delete(id)
-    announce(this.tree, this.#pathOf(id), id, outcome)
-    this.tree.runs.settle(id, outcome)
+    announce(tree, this.#pathOf(id), id, outcome)
+    const told = isUnwatched(this.hooks) ? undefined : this.#tellHooks(id, outcome, job)
+    if (told === undefined) return tree.runs.settle(id, outcome)
+    this.#telling.set(id, outcome)
+    void told.then(() => {
+      this.#telling.delete(id)
+      tree.runs.settle(id, outcome)
+    })
   }
 
   /** What a job came to that ended without this process. */
@@ -132,6 +186,8 @@ export class TaskQueue implements RunHost, TaskNode {
   /** The system stops. What a durable broker keeps is not over by that: nobody is told but who waits. */
   abandon(id: string): void {
     const { broker, name, runs } = this.tree
+    const known = this.#telling.get(id)
+    if (known !== undefined) return runs.settle(id, known)
     const path = this.#pathOf(id)
     const reason = new SystemStoppedError(name, { job: path })
     if (broker.durable) return runs.settle(id, { status: 'cancelled', reason, attempts: 0 })
@@ -155,6 +211,34 @@ export class TaskQueue implements RunHost, TaskNode {
     if (decided.decision === 'stay' && decided.stopsSystem) tree.stopBecause(failure)
   }
 
+  #askPlugins(run: AnyRun, asked: Asked): Asked | Promise<Asked> {
+    const { enqueue } = this.hooks
+    if (enqueue.length === 0) return asked
+    const { tree, definition } = this
+    const { id, path } = run
+    // What cannot be kept is refused afterwards: a plugin may be there to mend it.
+    const job = { id, path, attempt: 0, stored: null, idempotencyKey: path, origin: undefined, late: () => {} }
+    const { run: told, ...rest } = eventOf(this, job)
+    const call = { tree, timeout: definition.hookTimeout, origin: undefined }
+    return askToEnqueue(call, enqueue, { ...rest, run: { ...told, input: asked.input } }, asked)
+  }
+
+  /** Undefined if there is nothing to wait for. A job that no worker of this process held is asked for first. */
+  #tellHooks(id: string, outcome: RunOutcome, job: Watched | undefined): Promise<void> | undefined {
+    if (job !== undefined) return job.hooks?.settled(job.hooked, outcome)
+    if (this.hooks[outcome.status].length === 0) return undefined
+    const tell = async (): Promise<void> => {
+      const record = await Promise.resolve(this.tree.broker.job(id)).catch(() => undefined)
+      const path = this.#pathOf(id)
+      const { input, idempotencyKey = path, attempts: attempt = outcome.attempts } = record ?? {}
+      const stored = input === undefined ? null : copyJson(input)
+      const hooked = { id, path, attempt, stored, idempotencyKey, origin: undefined, late: () => {} }
+      await new JobHooks(this).settled(hooked, outcome)
+    }
+    this.watch(1)
+    return tell().finally(() => this.watch(-1))
+  }
+
   #pathOf(id: string): string {
     return `${this.path}/job:${id}`
   }
@@ -172,11 +256,12 @@ export class TaskQueue implements RunHost, TaskNode {
     return keepInput(this.definition, input)
   }
 
-  #enqueue(run: AnyRun, input: unknown, parsed: unknown, options: RunOptions): void {
+  #enqueue(run: AnyRun, { input, options }: Asked, parsed: unknown): void {
     if (Run.tell.isOver(run)) return // cancelled while a schema took its time
     const { id, path } = run
     let job: NewJob
     try {
+      checkRunOptions(this.definition, options) // plugins may have replaced them
       job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options })
     } catch (error) {
       return this.#refuse(run, error)

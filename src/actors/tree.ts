@@ -3,11 +3,12 @@ import type { Clock } from '../clock.ts'
 import type { DecisionName } from '../decision.ts'
 import { Events } from '../events.ts'
 import type { Failure } from '../failure.ts'
-import type { Plugin } from '../plugin.ts'
+import type { Plugin, PluginSystem } from '../plugin.ts'
 import type { AnyRun } from '../run.ts'
 import type { TaskContext } from '../task-context.ts'
 import type { Definition, Supervisor } from '../supervisor.ts'
-import type { AnyTask, RunOptions } from '../task.ts'
+import type { RunOptions } from '../run-options.ts'
+import type { AnyTask } from '../task.ts'
 import type { AnyActorRef } from 'xstate'
 import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
@@ -39,6 +40,8 @@ export interface TaskNode {
   pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void
   close(): void
+  /** Resolves once none of its hooks is under way. */
+  quiet(): Promise<void> | undefined
 }
 
 const KEPT_FAILURES = 200
@@ -68,6 +71,8 @@ export class Tree {
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
   isStopped = false
+  /** The handle of all this, for plugins. Set by `start`. */
+  system: PluginSystem | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
   stopBecause: (failure: Failure) => void = () => {}
   readonly #failures: Failure[] = []

@@ -10,6 +10,7 @@ import { Host, toChartLogic } from './chart.ts'
 import type { Level } from './climb.ts'
 import { runAsNobody } from './floating.ts'
 import type { Incarnation } from './incarnation.ts'
+import { Intake } from './intake.ts'
 import { jobEffects, JobActor, type Holder } from './job.ts'
 import { Leases } from './leases.ts'
 import type { Place, Reports } from './reports.ts'
@@ -35,6 +36,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #slots: Slots
   readonly #settlement: Settlement
   readonly #leases: Leases
+  readonly #intake: Intake
   readonly #logic: AnyActorLogic
   #phase: 'taking' | 'draining' | 'over' = 'taking'
   #hasEndedItself = false
@@ -67,6 +69,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
       () => this.#slots.all({ parked: false }),
       (job) => this.#lost(job),
     )
+    this.#intake = new Intake(this.#queue, () => this.#wake())
     const input = { path: this.#path, concurrency: definition.concurrency }
     this.#host = new Host(workerMachine, { parent: place.host, id: definition.name, input }, () => this.#endItself())
     this.#chart = new WorkerChart(this.#host, () => this.#slots.running > 0)
@@ -84,6 +87,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#host.start()
     this.#queue.holding = this.#slots
     this.#queue.onPause = () => this.#pauseOrGoOn()
+    this.#queue.onWatched = () => this.#afterJob()
     this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake())
     this.#reports.ready()
     this.#pauseOrGoOn()
@@ -138,9 +142,11 @@ export class WorkerIncarnation implements Incarnation, Holder {
   }
 
   #pump(): void {
-    const limit = Math.min(this.#definition.concurrency - this.#slots.running, JOBS_PER_STEP)
-    if (this.#phase !== 'taking' || this.#queue.isPaused || limit <= 0) return
+    if (this.#phase !== 'taking' || this.#queue.isPaused) return
     if (this.#leasing !== 'no') return void (this.#leasing = 'again')
+    const free = this.#definition.concurrency - this.#slots.running - this.#queue.watching
+    const limit = this.#intake.room(Math.min(free, JOBS_PER_STEP))
+    if (limit <= 0) return
     this.#leasing = 'asked'
     whenever(
       () => this.#tree.broker.lease(this.#path, limit),
@@ -181,12 +187,14 @@ export class WorkerIncarnation implements Incarnation, Holder {
     const slot = this.#slots.take()
     const job = new JobActor(this.#queue, this, lease, slot)
     this.#slots.put(job)
+    this.#intake.begins()
     this.#isAtWork()
     job.start((onOutput) => this.#host.startChart(this.#logic, `job:${slot}`, job.input, onOutput))
   }
 
   #goOn(job: JobActor, lease: LeasedJob): void {
     this.#slots.unpark(job)
+    this.#intake.begins()
     this.#isAtWork()
     job.goOn(lease)
   }
@@ -235,7 +243,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
   // Its end
 
   get #isDrained(): boolean {
-    return this.#slots.running === 0 && this.#settlement.isIdle && this.#leasing === 'no'
+    const isIdle = this.#settlement.isIdle && this.#queue.watching === 0
+    return this.#slots.running === 0 && isIdle && this.#leasing === 'no'
   }
 
   #drain(): void {
@@ -257,8 +266,9 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#phase = 'over'
     for (const job of this.#slots.all({ parked: true })) this.#forget(job) // the broker has them
     this.#leases.end()
+    this.#intake.end()
     if (this.#shutdownTimer !== undefined) this.#tree.clock.clearTimeout(this.#shutdownTimer)
-    this.#queue.onPause = undefined
+    this.#queue.onPause = this.#queue.onWatched = undefined
     this.#queue.holding = undefined
     this.#chart.showStopped()
     if (this.#hasEndedItself) return this.#reports.ended(undefined)

@@ -11,10 +11,10 @@ type Rule = {
 }
 
 const plainLeaf =
-  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|restart-window)\\.ts'
+  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
-const definition = 'src/(?:definition|task|supervisor|actor|plugin|child|task-context)\\.ts'
+const definition = 'src/(?:definition|task|supervisor|actor|plugin|child|task-context|run-options)\\.ts'
 const record = 'src/(?:failure|events)\\.ts'
 const contract = 'src/brokers/broker\\.ts'
 const subpath = 'src/(?:bot|crawl|inspect|cli|testing)/.+'
