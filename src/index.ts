@@ -3,7 +3,27 @@ import './node-version.ts'
 // Definitions: data, live once they are started
 export { actor, type Actor, type ActorOptions } from './actor.ts'
 export type { ChildOptions, RestartType } from './child.ts'
-export { plugin, type Hooks, type Plugin, type PluginErrorEvent, type PluginRun, type PluginTask } from './plugin.ts'
+export {
+  plugin,
+  type AfterEvent,
+  type AroundEvent,
+  type BeforeEvent,
+  type EnqueueAnswer,
+  type EnqueueEvent,
+  type HookName,
+  type Hooks,
+  type JobHookEvent,
+  type LifeEvent,
+  type Plugin,
+  type PluginErrorEvent,
+  type PluginRun,
+  type PluginSystem,
+  type PluginTask,
+  type RetryingEvent,
+  type SettledEvent,
+  type TakeAnswer,
+  type TakeEvent,
+} from './plugin.ts'
 export {
   supervisor,
   type AutoShutdown,

@@ -43,6 +43,8 @@ export interface BeforeEvent extends JobHookEvent {
   readonly attempt: number
   /** As the body is given it. */
   readonly input: unknown
+  /** The attempt's own, as `ctx.signal`: aborts with why the attempt is given up, whatever the body does then. */
+  readonly signal: AbortSignal
 }
 
 export interface AroundEvent extends BeforeEvent {
@@ -84,6 +86,8 @@ export interface TakeEvent {
   readonly broker: JobHookEvent['broker']
   /** Slots of the task that are free. */
   readonly free: number
+  /** Asks again now: the answer has changed although no job of this task ended. May be kept. */
+  readonly ask: () => void
 }
 
 /** How many jobs may be taken now; when to ask again, in ms, if that may change without one of them ending. */

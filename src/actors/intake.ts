@@ -43,7 +43,7 @@ export class Intake {
     if (this.#window === undefined) return free
     const now = this.#queue.tree.clock.now()
     const room = roomIn(this.#window, now, free)
-    if (room < free) this.#askAgain(untilRoom(this.#window, now))
+    if (room === 0) this.#askAgain(untilRoom(this.#window, now))
     return room
   }
 
@@ -53,7 +53,7 @@ export class Intake {
     let least = free
     for (const plugin of hooks.take) {
       try {
-        const answer = runAsNobody(() => plugin.hooks.take?.({ task, broker: tree.broker, free }))
+        const answer = runAsNobody(() => plugin.hooks.take?.({ task, broker: tree.broker, free, ask: this.#wake }))
         const { limit, again } = readAnswer(plugin.name, answer, free)
         if (again !== undefined) this.#askAgain(again)
         least = Math.min(least, limit)

@@ -41,25 +41,25 @@ export class JobHooks {
   }
 
   /** Undefined if the body may begin at once. */
-  before(job: Hooked, input: unknown, withdrawn: AbortSignal): Promise<void> | undefined {
+  before(job: Hooked, input: unknown, signal: AbortSignal): Promise<void> | undefined {
     const { hooks, definition } = this.#owner
     if (hooks.before.length === 0) return this.#last
     const { attempt, stored } = job
     const event = eventOf(this.#owner, job)
     const tell = (plugin: Plugin): Promise<void> | undefined => {
-      if (withdrawn.aborted) return undefined
+      if (signal.aborted) return undefined
       const given = definition.schema === undefined ? copyJson(stored) : input
-      const call = { job, plugin, hook: 'before', withdrawn } as const
-      return this.#call(call, () => plugin.hooks.before?.({ ...event, attempt, input: given }))
+      const call = { job, plugin, hook: 'before', withdrawn: signal } as const
+      return this.#call(call, () => plugin.hooks.before?.({ ...event, attempt, input: given, signal }))
     }
     const tellAll = (): Promise<void> | undefined => each(hooks.before, tell)
     return this.#last === undefined ? tellAll() : this.#last.then(tellAll)
   }
 
   /** Calls the body inside of all that stand around it. `body` gives its value; what it throws passes through. */
-  around(job: Hooked, input: unknown, body: () => unknown): unknown {
+  around(job: Hooked, input: unknown, signal: AbortSignal, body: () => unknown): unknown {
     const { hooks, tree } = this.#owner
-    const event = { ...eventOf(this.#owner, job), attempt: job.attempt, input }
+    const event = { ...eventOf(this.#owner, job), attempt: job.attempt, input, signal }
     let next = body
     for (const plugin of hooks.around) {
       const inner = once(plugin, job.path, next)

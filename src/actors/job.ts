@@ -260,7 +260,7 @@ export class JobActor implements Judged {
       if (attempt.isJudged) throw attempt.signal.reason // given up meanwhile: the body does not begin
       if (around.length === 0) return body()
       try {
-        return Promise.resolve(hooks.around(hooked, input, watched)).catch(disown)
+        return Promise.resolve(hooks.around(hooked, input, attempt.signal, watched)).catch(disown)
       } catch (error) {
         return disown(error)
       }

@@ -11,7 +11,9 @@ import { askCatch, type Climber, type JobDecision, type RootLevel } from './clim
 import { watchFloating } from './floating.ts'
 import { Lives } from './lives.ts'
 import { MachineTimers } from './machine-timers.ts'
+import type { Incarnation } from './incarnation.ts'
 import { placesOf } from './places.ts'
+import { plugged } from './plugged.ts'
 import type { Reports } from './reports.ts'
 import { SupervisorIncarnation } from './supervisor.ts'
 import type { Tree } from './tree.ts'
@@ -38,6 +40,8 @@ export class Root implements RootLevel {
   #host: Host | undefined
   #ownActor: { stop(): void } | undefined
   #incarnation: SupervisorIncarnation | undefined
+  /** The same, with what its plugins do before and after it. */
+  #life: Incarnation | undefined
   #generation = 0
   #start: { resolve(): void; reject(failure: unknown): void } | undefined
   #isStopping = false
@@ -136,7 +140,7 @@ export class Root implements RootLevel {
   /** Stops without asking anybody. */
   kill(): void {
     void this.#stopOnce(true)
-    this.#incarnation?.kill()
+    this.#life?.kill()
   }
 
   judgeJob(failure: Failure, climber: Climber, note: string): JobDecision {
@@ -191,15 +195,18 @@ export class Root implements RootLevel {
       this.#start?.resolve()
       this.#start = undefined
     }
-    this.#incarnation = new SupervisorIncarnation(this.#definition, place, { ...reports, ready })
-    this.#incarnation.start()
+    this.#life = plugged(this.#definition.plugins, undefined, place, { ...reports, ready }, (watched) => {
+      this.#incarnation = new SupervisorIncarnation(this.#definition, place, watched)
+      return this.#incarnation
+    })
+    this.#life.start()
   }
 
   /** The root ended by itself, as by auto-shutdown: the system is over, and nothing failed. */
   #ended(generation: number): void {
     this.#tree.counters.actors.ended += 1
     this.#tree.events.emit('actor.ended', { path: this.path, generation, output: undefined })
-    this.#incarnation = undefined
+    this.#incarnation = this.#life = undefined
     void this.stop()
     this.#isDown()
   }
@@ -208,7 +215,7 @@ export class Root implements RootLevel {
     const waiting = this.#start
     this.#start = undefined
     if (waiting === undefined) return this.#failed(failure)
-    this.#incarnation = undefined
+    this.#incarnation = this.#life = undefined
     waiting.reject(failure)
     this.#isDown()
   }
@@ -225,7 +232,7 @@ export class Root implements RootLevel {
   }
 
   #failed(failure: Failure): void {
-    this.#incarnation = undefined
+    this.#incarnation = this.#life = undefined
     if (this.#isStopping) {
       addToTrail(failure, { path: '', decision: 'stop', by: 'stopping' })
       this.#tree.report(failure, 'stop')
@@ -292,12 +299,12 @@ export class Root implements RootLevel {
     this.#isStopping = true
     this.#tree.isStopped = true
     this.#cancelWait?.()
-    const incarnation = this.#incarnation
-    if (incarnation !== undefined) {
+    const life = this.#life
+    if (life !== undefined) {
       await new Promise<void>((resolve) => {
         this.#isDown = resolve
-        if (isKill) incarnation.kill()
-        else incarnation.stop()
+        if (isKill) life.kill()
+        else life.stop()
       })
     }
     await this.#close()
