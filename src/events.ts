@@ -37,7 +37,8 @@ export interface EventData {
   readonly 'worker.unpaused': { readonly path: string }
   /** Nothing was queued: the input does not fit, or cannot be kept. */
   readonly 'job.refused': { readonly path: string; readonly error: unknown }
-  readonly 'job.added': OfJob & { readonly duplicate: boolean }
+  /** `by` is the path of the job that asked for it, if it was one. */
+  readonly 'job.added': OfJob & { readonly duplicate: boolean; readonly by?: string }
   readonly 'job.started': OfJob
   readonly 'job.progress': OfJob & { readonly value: unknown }
   readonly 'job.log': OfJob & { readonly level: string; readonly message: string; readonly data?: object }

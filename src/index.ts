@@ -33,7 +33,7 @@ export {
   type SupervisorOptions,
 } from './supervisor.ts'
 export { task, type Task, type TaskOptions } from './task.ts'
-export type { Dedupe, RunOptions } from './run-options.ts'
+export type { Dedupe, InnerRunOptions, RunOptions } from './run-options.ts'
 export type { TaskContext } from './task-context.ts'
 
 // Policies

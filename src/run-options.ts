@@ -16,6 +16,12 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
+/** How a job is queued that another job asks for. */
+export interface InnerRunOptions extends RunOptions {
+  /** It goes on whatever becomes of the job that asked for it. @default false */
+  readonly detached?: boolean
+}
+
 /** A task, as far as asking for a job of it needs to know. */
 export interface Runnable<Input, Output, Progress> {
   readonly kind: 'task'

@@ -59,6 +59,8 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   #queuedWait: Wait<void> | undefined
   #settledWait: Wait<RunOutcome<Value>> | undefined
   #watchers: Set<Watcher<Progress>> | undefined
+  /** Told once, when somebody begins to wait. */
+  #onWait: (() => void) | undefined
 
   constructor(host: RunHost, id: string, path: string) {
     this.#host = host
@@ -85,6 +87,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   settled(): Promise<RunOutcome<Value>> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
     this.#settledWait ??= makeWait()
+    this.#waits()
     return this.#settledWait.promise
   }
 
@@ -116,6 +119,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     const watcher = new Watcher<Progress>()
     if (this.#outcome === undefined) (this.#watchers ??= new Set()).add(watcher)
     else watcher.end()
+    this.#waits()
     return watcher.values(() => this.#watchers?.delete(watcher))
   }
 
@@ -135,11 +139,18 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     progress: (run: AnyRun, value: unknown): void => {
       for (const watcher of run.#watchers ?? []) watcher.take(value)
     },
+    watch: (run: AnyRun, onWait: () => void): void => void (run.#onWait = onWait),
     over: (run: AnyRun, outcome: RunOutcome): void => run.#end(outcome),
     abandoned: (run: AnyRun, id: string): void => run.#host.abandon(id),
     lookAgain: (run: AnyRun, id: string): void => run.#host.lookAgain(id),
     isOver: (run: AnyRun): boolean => run.#outcome !== undefined,
     outcome: (run: AnyRun): RunOutcome | undefined => run.#outcome,
+  }
+
+  #waits(): void {
+    const onWait = this.#onWait
+    this.#onWait = undefined
+    onWait?.()
   }
 
   #end(outcome: RunOutcome<Value>): void {

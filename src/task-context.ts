@@ -1,4 +1,6 @@
 import type { Duration } from './duration.ts'
+import type { Run } from './run.ts'
+import type { InnerRunOptions, RunArguments, Runnable } from './run-options.ts'
 
 /** Writes lines about one job. They are `job.log` events, and go to the `log` given to `start()`. */
 export interface JobLog {
@@ -23,6 +25,15 @@ export interface TaskContext {
   progress(value: unknown): void
   /** Waits on the system's clock; rejects with the signal's reason. */
   sleep(duration: Duration): Promise<void>
+  /**
+   * Asks for a job of a task of this system, as `system.run` does. While this job waits for it, its slot is free for
+   * another. When this attempt is given up or throws, so is what it asked for and is not over, unless `detached`; a stop
+   * of the system or a lost lease leaves it alone.
+   */
+  run<Input, Output, Progress>(
+    task: Runnable<Input, Output, Progress>,
+    ...given: RunArguments<Input, InnerRunOptions>
+  ): Run<Output, Progress>
   /** Gives the job up, at once; then throws to unwind the body. */
   cancel(reason?: unknown): never
   /** Asks the plugins for a result instead; throws, and takes effect when that error leaves the body. */

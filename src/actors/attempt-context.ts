@@ -1,4 +1,7 @@
 import { PluginTriggerError } from '../errors.ts'
+import type { AnyRun } from '../run.ts'
+import type { InnerRunOptions } from '../run-options.ts'
+import type { AnyTask } from '../task.ts'
 import type { TaskContext } from '../task-context.ts'
 import type { Tree } from './tree.ts'
 
@@ -7,6 +10,7 @@ export interface Underway {
   readonly signal: AbortSignal
   progress(value: unknown): void
   sleep: TaskContext['sleep']
+  run(task: AnyTask, input: unknown, options: InnerRunOptions | undefined): AnyRun
   cancel(reason: unknown): never
 }
 
@@ -63,6 +67,10 @@ export class AttemptContext implements TaskContext {
 
   get sleep(): TaskContext['sleep'] {
     return (duration) => this.#attempt.sleep(duration)
+  }
+
+  get run(): TaskContext['run'] {
+    return (task, ...[input, options]) => this.#attempt.run(task as never, input, options) as never
   }
 
   get cancel(): TaskContext['cancel'] {

@@ -1,10 +1,14 @@
 import { parseDuration, type Duration } from '../duration.ts'
-import { CancelledError, InvalidOptionError } from '../errors.ts'
+import { CancelledError, InvalidOptionError, LeaseLostError, SystemStoppedError } from '../errors.ts'
+import type { AnyRun } from '../run.ts'
+import type { InnerRunOptions } from '../run-options.ts'
+import type { AnyTask } from '../task.ts'
 import type { TaskContext } from '../task-context.ts'
 import { AttemptContext, type Underway } from './attempt-context.ts'
 import { runAs, type Origin } from './floating.ts'
 import { isGenerator, type AnyGenerator } from './generator.ts'
-import type { Tree } from './tree.ts'
+import { InnerRuns } from './inner-runs.ts'
+import type { Asker, Tree } from './tree.ts'
 
 /** How a call of a user's function ended. */
 export type CallEnd = { readonly value: unknown } | { readonly error: unknown }
@@ -17,6 +21,10 @@ export interface Caller {
   readonly attempt: number
   readonly idempotencyKey: string
   readonly origin: Origin
+  /** The job, as those that it asks for know it. */
+  readonly asker: Asker
+  /** It waits for jobs it asked for, or goes on. */
+  waits(isWaiting: boolean): void
   /** What the signal aborts with, and what ends the attempt, when the time is up. */
   timedOut(ms: number): unknown
   cancel(reason: unknown): void
@@ -44,6 +52,7 @@ export class Attempt implements Underway {
   #abortion: { readonly reason: unknown } | null = null
   #onAbort: Set<(reason: unknown) => void> | undefined
   #generator: AnyGenerator | undefined
+  #inner: InnerRuns | undefined
 
   constructor(caller: Caller, onEnd: (end: CallEnd) => void) {
     this.#caller = caller
@@ -63,7 +72,7 @@ export class Attempt implements Underway {
     return this.#isJudged
   }
 
-  run(body: (ctx: TaskContext) => unknown, timeout: number | undefined): void {
+  begin(body: (ctx: TaskContext) => unknown, timeout: number | undefined): void {
     if (this.#isJudged) return // given up by somebody who heard that it begins
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
     let result: unknown
@@ -83,6 +92,7 @@ export class Attempt implements Underway {
     this.#controller?.abort(reason)
     for (const onAbort of this.#onAbort ?? []) onAbort(reason)
     this.#onAbort = undefined
+    if (!leavesInnerRuns(reason)) this.#inner?.cancel(reason instanceof CancelledError ? reason.reason : reason)
     if (this.#generator !== undefined) this.#unwind(this.#generator, this.#settle)
   }
 
@@ -123,6 +133,15 @@ export class Attempt implements Underway {
     })
     slept.catch(() => {}) // a sleep that nobody awaits is no floating failure when the attempt is given up
     return slept
+  }
+
+  run(task: AnyTask, input: unknown, options: InnerRunOptions | undefined): AnyRun {
+    if (this.#abortion !== null) throw this.#abortion.reason // whoever is given up begins nothing
+    const { tree, asker } = this.#caller
+    this.#inner ??= new InnerRuns(tree, asker, (isWaiting) => {
+      if (!this.#isJudged) this.#caller.waits(isWaiting)
+    })
+    return this.#inner.run(task, input, options)
   }
 
   cancel(reason: unknown): never {
@@ -186,6 +205,7 @@ export class Attempt implements Underway {
   readonly #settle: Settle = (end) => {
     if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
+    if ('error' in end) this.#inner?.cancel(`attempt ${this.#caller.attempt} of ${this.#caller.path} failed`)
     this.#onEnd(end)
   }
 
@@ -201,4 +221,9 @@ export class Attempt implements Underway {
     if (this.#timer !== undefined) this.#caller.tree.clock.clearTimeout(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** Whether the job goes on somewhere, or later, and with it what it asked for. */
+function leavesInnerRuns(reason: unknown): boolean {
+  return reason === undefined || reason instanceof SystemStoppedError || reason instanceof LeaseLostError
 }

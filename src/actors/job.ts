@@ -21,6 +21,8 @@ export interface Holder {
   /** The wait for its next attempt begins: its slot is free. */
   park(job: JobActor, delay: number): void
   over(job: JobActor, output: JobOutput): void
+  /** It waits for other jobs: somebody else may have its slot meanwhile. Or it goes on. */
+  lend(job: JobActor, isLent: boolean): void
 }
 
 type Send = (event: JobEvent) => void
@@ -36,6 +38,8 @@ export class JobActor implements Judged {
   context: JobContext | undefined
   /** Set by the table it stands in. */
   isParked = false
+  /** Set by the table it stands in. */
+  isLent = false
   #chart: ChartActor<JobEvent> | undefined
   readonly #queue: TaskQueue
   readonly #holder: Holder
@@ -162,7 +166,7 @@ export class JobActor implements Judged {
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
-    attempt.run((ctx) => this.#callBody(ctx, attempt), this.task.timeout)
+    attempt.begin((ctx) => this.#callBody(ctx, attempt), this.task.timeout)
     return () => attempt.abort(undefined)
   }
 
@@ -215,7 +219,7 @@ export class JobActor implements Judged {
       send({ type: 'fallback.error', failure: this.failed(error, 'fallback', { cause: failure }) })
     })
     this.#attempt = attempt
-    attempt.run(() => this.#callFallback(failure), this.task.timeout)
+    attempt.begin(() => this.#callFallback(failure), this.task.timeout)
     return () => attempt.abort(undefined)
   }
 
@@ -288,6 +292,8 @@ export class JobActor implements Judged {
       attempt,
       idempotencyKey: this.lease.idempotencyKey,
       origin: this.#originNow(),
+      asker: { id, path, queue: this.#queue.path, lane: this.lease.lane },
+      waits: (isWaiting) => this.#holder.lend(this, isWaiting),
       timedOut: (ms) => {
         const error = new TimeoutError(`task "${this.task.name}"`, ms, attempt, this.task.retry.attempts)
         this.#own = { error, kind: 'timeout', isFinal: false }

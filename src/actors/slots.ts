@@ -8,6 +8,7 @@ export class Slots implements Holding {
   readonly #free: number[] = []
   #running = 0
   #retrying = 0
+  #lent = 0
 
   /** `live` is kept in step, for others to find a job by its id. */
   constructor(live: Map<string, LiveJob>) {
@@ -16,6 +17,11 @@ export class Slots implements Holding {
 
   get running(): number {
     return this.#running
+  }
+
+  /** Those in use: a job that waits for others has lent its own. */
+  get taken(): number {
+    return this.#running - this.#lent
   }
 
   get retrying(): number {
@@ -46,8 +52,15 @@ export class Slots implements Holding {
     this.#running += 1
   }
 
+  lend(job: JobActor, isLent: boolean): void {
+    if (job.isLent === isLent || !this.holds(job)) return
+    job.isLent = isLent
+    this.#lent += isLent ? 1 : -1
+  }
+
   /** It waits for its retry: its slot keeps its place in the table, but no longer counts as taken. */
   park(job: JobActor): void {
+    this.lend(job, false)
     job.isParked = true
     this.#running -= 1
     this.#retrying += 1
@@ -60,6 +73,7 @@ export class Slots implements Holding {
   }
 
   remove(job: JobActor): void {
+    this.lend(job, false)
     if (job.isParked) this.#retrying -= 1
     else this.#running -= 1
     this.#jobs[job.slot] = undefined

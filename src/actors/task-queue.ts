@@ -1,5 +1,5 @@
 import type { Enqueued, NewJob } from '../brokers/broker.ts'
-import { InputError, SystemStoppedError, UnknownJobError } from '../errors.ts'
+import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
@@ -14,7 +14,10 @@ import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked, type HookOwner } from './job-hooks.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, validate, type Checked } from './schema.ts'
-import type { TaskNode, Tree } from './tree.ts'
+import type { Asker, TaskNode, Tree } from './tree.ts'
+
+/** The job that asks for another, and whether that one ends with it. */
+type Inner = Asker & { readonly waits: boolean }
 
 /** A job that a worker holds. */
 export interface LiveJob {
@@ -95,7 +98,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
   }
 
-  run(input: unknown, options: RunOptions = {}): AnyRun {
+  run(input: unknown, options: RunOptions = {}, by?: Inner): AnyRun {
     checkRunOptions(this.definition, options)
     const id = this.tree.broker.newId()
     const run: AnyRun = new Run(this, id, this.#pathOf(id))
@@ -106,7 +109,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
       () => this.#askPlugins(run, { input, options }),
       (asked) => {
         if (asked.options.signal !== options.signal) this.#linkSignal(run, asked.options.signal)
-        this.#check(asked.input, (parsed) => this.#enqueue(run, asked, parsed), refuse)
+        this.#check(asked.input, (parsed) => this.#enqueue(run, asked, parsed, by), refuse)
       },
       refuse,
     )
@@ -256,25 +259,29 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     return keepInput(this.definition, input)
   }
 
-  #enqueue(run: AnyRun, { input, options }: Asked, parsed: unknown): void {
+  #enqueue(run: AnyRun, { input, options }: Asked, parsed: unknown, by: Inner | undefined): void {
     if (Run.tell.isOver(run)) return // cancelled while a schema took its time
     const { id, path } = run
     let job: NewJob
     try {
       checkRunOptions(this.definition, options) // plugins may have replaced them
       job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options })
+      if (by?.waits === true && by.queue === this.path && job.lane !== undefined && job.lane === by.lane) {
+        throw waitsForItself(by, 'lane', job.lane)
+      }
     } catch (error) {
       return this.#refuse(run, error)
     }
     whenever(
       () => this.tree.broker.enqueue([job]),
-      ([enqueued]) => this.#added(run, enqueued as Enqueued),
+      ([enqueued]) => this.#added(run, enqueued as Enqueued, by),
       (error) => this.#refuse(run, error),
     )
   }
 
-  #added(run: AnyRun, { id, duplicate }: Enqueued): void {
+  #added(run: AnyRun, { id, duplicate }: Enqueued, by: Inner | undefined): void {
     const { tree } = this
+    if (duplicate && id === by?.id) return this.#refuse(run, waitsForItself(by, 'dedupe', id))
     const own = run.id
     const outcome = Run.tell.outcome(run)
     if (outcome !== undefined) {
@@ -285,7 +292,8 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     const path = this.#pathOf(id)
     if (!duplicate) tree.counters.jobs.added += 1
     Run.tell.queued(run, { id, duplicate }, path)
-    if (tree.events.hears('job.added')) tree.events.emit('job.added', { path, id, attempt: 0, duplicate })
+    if (tree.events.hears('job.added'))
+      tree.events.emit('job.added', { path, id, attempt: 0, duplicate, ...(by && { by: by.path }) })
     if (!duplicate) return
     tree.runs.remove(own, run)
     if (!Run.tell.isOver(run)) this.#follow(run, id)
@@ -356,4 +364,13 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     signal.addEventListener('abort', cancel, { once: true })
     void run.settled().then(() => signal.removeEventListener('abort', cancel))
   }
+}
+
+/** Two jobs that wait for each other would do so for ever. */
+function waitsForItself(by: Asker, option: 'lane' | 'dedupe', value: string): InvalidOptionError {
+  const advice =
+    option === 'lane'
+      ? 'The job that asks holds this lane; give another one, or detached: true and do not wait.'
+      : 'That is the job that asks; give another key.'
+  return new InvalidOptionError(`ctx.run() of ${by.path}`, option, value, advice)
 }

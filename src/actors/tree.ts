@@ -31,11 +31,20 @@ export interface SupervisorNode {
   stopChild(child: Child): Promise<void>
 }
 
+/** A job that asks for another one. */
+export interface Asker {
+  readonly id: string
+  readonly path: string
+  /** Path of its task. */
+  readonly queue: string
+  readonly lane: string | undefined
+}
+
 /** The way into a task, as others see it. */
 export interface TaskNode {
   readonly path: string
   readonly jobs: { readonly running: number; readonly retrying: number }
-  run(input: unknown, options?: RunOptions): AnyRun
+  run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void

@@ -124,6 +124,11 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#settlement.retry(job, delay)
   }
 
+  lend(job: JobActor, isLent: boolean): void {
+    this.#slots.lend(job, isLent)
+    if (isLent) this.#wake()
+  }
+
   over(job: JobActor, output: JobOutput): void {
     const wasParked = job.isParked
     this.#slots.remove(job)
@@ -144,7 +149,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   #pump(): void {
     if (this.#phase !== 'taking' || this.#queue.isPaused) return
     if (this.#leasing !== 'no') return void (this.#leasing = 'again')
-    const free = this.#definition.concurrency - this.#slots.running - this.#queue.watching
+    const free = this.#definition.concurrency - this.#slots.taken - this.#queue.watching
     const limit = this.#intake.room(Math.min(free, JOBS_PER_STEP))
     if (limit <= 0) return
     this.#leasing = 'asked'
