@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { describe, expect, test, vi } from 'vitest'
 import {
   CancelledError,
@@ -208,6 +210,26 @@ describe('what QTasks promises', () => {
     expect(failure?.cause).toBe(error)
     expect(given.map((each) => each.error)).toEqual([error])
     await system.stop()
+  })
+
+  test('P14 a plugin has a name and hooks, setup and teardown among them; an unknown one is refused at once', async () => {
+    const log: string[] = []
+    const whole = plugin('whole', {
+      setup: () => void log.push('setup'),
+      pluginError: () => 'answer',
+      teardown: () => void log.push('teardown'),
+    })
+    const root = task('root', { plugins: [whole] }, asks)
+    const system = await start(root)
+    log.push(String(await system.run(root)))
+    await system.stop()
+    expect(log).toEqual(['setup', 'answer', 'teardown'])
+    expect(() => plugin('p', { pluginErorr: () => 1 } as never)).toThrow('Did you mean "pluginError"?')
+  })
+
+  test('P15 the example of the docs runs by public names alone', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['examples/plugin-answers.ts'])
+    expect(stdout).toContain('123')
   })
 })
 
