@@ -5,10 +5,11 @@ import type { Actor } from './actor.ts'
 import type { JobRecord, QueueStats } from './brokers/broker.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { isDefinition } from './definition.ts'
+import type { Duration } from './duration.ts'
 import { InvalidOptionError, SystemStoppedError, UnknownTaskError } from './errors.ts'
 import type { EventName, Listener } from './events.ts'
 import type { Failure } from './failure.ts'
-import { checkKeys } from './options.ts'
+import { checkKeys, readDuration } from './options.ts'
 import type { Run } from './run.ts'
 import type { RunArguments } from './run-options.ts'
 import type { Stats } from './stats.ts'
@@ -17,6 +18,11 @@ import { SupervisorHandle } from './supervisor-handle.ts'
 import type { Definition } from './supervisor.ts'
 import type { AnyTask, Task } from './task.ts'
 import type { AnyActorLogic, EventFromLogic, SnapshotFrom } from 'xstate'
+
+export interface StopOptions {
+  /** How long all of it may take together, whatever `shutdown` each child has. @default Infinity */
+  readonly within?: Duration
+}
 
 /** A running tree. */
 export class System implements AsyncDisposable {
@@ -136,9 +142,17 @@ export class System implements AsyncDisposable {
     return this.#tree.failures
   }
 
-  /** Stops children in reverse start order. Always the same promise; never rejects. */
-  stop(): Promise<void> {
-    return this.#root.stop()
+  /**
+   * Stops children in reverse start order. Always the same promise; never rejects. After `within`, what still runs is
+   * cut off: jobs go back to a durable broker with no attempt spent, runs settle as `cancelled`. Asked again while it
+   * stops, the earliest deadline holds, and `within: 0` cuts off at once.
+   *
+   * @example
+   * await system.stop({ within: '30s' })
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    checkKeys('stop()', options, ['within'])
+    return this.#root.stop(readDuration('stop()', 'within', options.within, { infinite: true }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -45,6 +45,9 @@ export class Root implements RootLevel {
   #generation = 0
   #start: { resolve(): void; reject(failure: unknown): void } | undefined
   #isStopping = false
+  #isClosed = false
+  readonly #deadlines = new Set<unknown>()
+  readonly #isCutOff = Promise.withResolvers<void>()
   #stopped: Promise<void> | undefined
   #failure: Failure | undefined
   #cancelWait: (() => void) | undefined
@@ -133,14 +136,17 @@ export class Root implements RootLevel {
     return this.#generation
   }
 
-  stop(): Promise<void> {
-    return this.#stopOnce(false)
+  /** After `within` ms, what still runs is cut off. Of several deadlines the earliest holds; 0 asks nobody. */
+  stop(within: number = Infinity): Promise<void> {
+    const stopped = this.#stopOnce(within === 0)
+    if (within === 0) this.#cutOff()
+    else if (within !== Infinity && !this.#isClosed) this.#cutOffIn(within)
+    return stopped
   }
 
   /** Stops without asking anybody. */
   kill(): void {
-    void this.#stopOnce(true)
-    this.#life?.kill()
+    void this.stop(0)
   }
 
   judgeJob(failure: Failure, climber: Climber, note: string): JobDecision {
@@ -295,6 +301,21 @@ export class Root implements RootLevel {
     return this.#stopped
   }
 
+  #cutOffIn(ms: number): void {
+    const { clock } = this.#tree
+    const timer = clock.setTimeout(() => {
+      this.#deadlines.delete(timer)
+      this.#cutOff()
+    }, ms)
+    this.#deadlines.add(timer)
+  }
+
+  /** Nobody is waited for any more. */
+  #cutOff(): void {
+    this.#isCutOff.resolve()
+    this.#life?.kill()
+  }
+
   async #stopAll(isKill: boolean): Promise<void> {
     this.#isStopping = true
     this.#tree.isStopped = true
@@ -333,11 +354,17 @@ export class Root implements RootLevel {
     })
   }
 
+  async #hooksOver(): Promise<void> {
+    for (const queue of this.#tree.tasks.values()) await queue.quiet()
+    await this.#lives.tearDown()
+  }
+
   async #close(): Promise<void> {
     const tree = this.#tree
     for (const queue of tree.tasks.values()) queue.close()
-    for (const queue of tree.tasks.values()) await queue.quiet()
-    await this.#lives.tearDown()
+    await Promise.race([this.#hooksOver(), this.#isCutOff.promise])
+    for (const timer of this.#deadlines) tree.clock.clearTimeout(timer)
+    this.#isClosed = true
     this.#unlisten?.()
     try {
       await tree.broker.close()

@@ -39,6 +39,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #intake: Intake
   readonly #logic: AnyActorLogic
   #phase: 'taking' | 'draining' | 'over' = 'taking'
+  #how: 'stopped' | 'killed' = 'stopped'
   #hasEndedItself = false
   #isPumpDue = false
   /** The broker was asked and has not answered; `again` if a job became due meanwhile. */
@@ -99,15 +100,16 @@ export class WorkerIncarnation implements Incarnation, Holder {
     if (shutdown === 'kill') return this.kill()
     if (this.#phase !== 'taking') return
     this.#drain()
-    if (this.#isDrained) return this.#finish('stopped')
+    if (this.#isDrained) return this.#finish()
     if (shutdown !== Infinity) this.#shutdownTimer = this.#tree.clock.setTimeout(() => this.kill(), shutdown)
   }
 
   kill(): void {
     if (this.#phase === 'over') return
     if (this.#phase === 'taking') this.#drain()
+    this.#how = 'killed' // the last job given back finishes it, where the broker answers at once
     for (const job of this.#slots.all({ parked: false })) this.#giveBack(job)
-    this.#finish('killed')
+    this.#finish()
   }
 
   send(event: unknown): true | DropReason {
@@ -210,7 +212,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   }
 
   #afterJob(): void {
-    if (this.#phase === 'draining' && this.#isDrained) return this.#finish('stopped')
+    if (this.#phase === 'draining' && this.#isDrained) return this.#finish()
     if (this.#phase !== 'taking') return
     this.#wake()
     this.#chart.showDrySoon()
@@ -266,7 +268,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.stop()
   }
 
-  #finish(how: 'stopped' | 'killed'): void {
+  #finish(): void {
     if (this.#phase === 'over') return
     this.#phase = 'over'
     for (const job of this.#slots.all({ parked: true })) this.#forget(job) // the broker has them
@@ -277,8 +279,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue.holding = undefined
     this.#chart.showStopped()
     if (this.#hasEndedItself) return this.#reports.ended(undefined)
-    this.#tree.counters.actors[how] += 1
-    this.#tree.events.emit('actor.stopped', { path: this.#path, generation: this.#generation, how })
+    this.#tree.counters.actors[this.#how] += 1
+    this.#tree.events.emit('actor.stopped', { path: this.#path, generation: this.#generation, how: this.#how })
     this.#reports.down()
   }
 }
