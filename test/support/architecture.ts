@@ -96,6 +96,24 @@ const rules: readonly Rule[] = [
     because: 'a subpath is loaded by those who import it, and nobody else pays for it',
   },
   {
+    of: only('src/cli/.+'),
+    may: only(
+      leaves,
+      '(?:type )?(?:src/cli/.+|commander)',
+      `(?:type )?${record}`,
+      'src/(?:node-version|start|stop-on-signals|definition)\\.ts',
+      'src/brokers/sqlite\\.ts',
+      `type ${contract}`,
+      'type src/(?:start|system|stats|supervisor)\\.ts',
+    ),
+    because: 'the command line is a user of the package: it starts systems and opens stores, and reaches into neither',
+  },
+  {
+    of: only('(?!src/cli/).+'),
+    mayNot: only('(?:type )?commander'),
+    because: 'only who types a command pays for reading its arguments',
+  },
+  {
     of: only('src/stats\\.ts', 'src/inspect/.+'),
     mayNot: only('src/(?:start|system)\\.ts'),
     because: 'stats and inspector watch; what drives the tree is handed to them or out of reach',
@@ -113,7 +131,7 @@ const rules: readonly Rule[] = [
 ]
 
 const vague = /^(?:utils?|helpers?|commons?|types?|constants?)$/
-const entry = /^src\/(?:(?:[^/]+\/)?index|brokers\/(?:sqlite|bullmq))\.ts$/
+const entry = /^src\/(?:(?:[^/]+\/)?index|brokers\/(?:sqlite|bullmq)|cli\/rootcatch)\.ts$/
 
 /** Everything in these files that breaks a rule of the layout, a sentence each, with the rule's reason. */
 export function findViolations(files: Files): string[] {

@@ -1,0 +1,42 @@
+import { statSync } from 'node:fs'
+import type { Broker } from '../brokers/broker.ts'
+import { sqlite } from '../brokers/sqlite.ts'
+import { systemClock } from '../clock.ts'
+import { redact } from './redact.ts'
+import { UsageError } from './usage-error.ts'
+
+/** The broker that is meant by a file or a URL. Nothing is opened yet. */
+export function brokerAt(where: string): Broker {
+  if (/^rediss?:/i.test(where)) {
+    throw new UsageError(`${redact(where)} needs rootcatch/bullmq, which is not there yet. Give the path of a file.`)
+  }
+  if (/^[a-z][a-z\d+.-]+:\/\//i.test(where)) {
+    throw new UsageError(`${redact(where)} is not a store of rootcatch. Give the path of a file, like ./app.db.`)
+  }
+  return sqlite(where)
+}
+
+/** Opens a store that is there, for as long as `work` takes. Another process may work it meanwhile. */
+export async function withStore<Value>(
+  where: string | undefined,
+  work: (broker: Broker, where: string) => Promise<Value>,
+): Promise<Value> {
+  if (where === undefined || where === '') {
+    throw new UsageError('no store was given. Add --broker <file>, or set ROOTCATCH_BROKER.')
+  }
+  const broker = brokerAt(where)
+  checkFile(where)
+  await broker.open(systemClock)
+  try {
+    return await work(broker, where)
+  } finally {
+    await broker.close()
+  }
+}
+
+/** To look at a store must not make one. */
+function checkFile(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) throw new UsageError(`there is no file ${path}. Give the one that sqlite() was given.`)
+  if (found.isFile() && found.size === 0) throw new UsageError(`${path} is empty, so it has no jobs yet.`)
+}
