@@ -46,7 +46,7 @@ export { escalate, restart, resume, stop, type Decision, type DecisionName, type
 // Starting, and what is live then
 export { start, toLogic, type StartOptions, type SystemLogic, type SystemOptions, type TaskLogic } from './start.ts'
 export type { StopOptions, System } from './system.ts'
-export { stopOnSignals, type StopOnSignalsOptions } from './stop-on-signals.ts'
+export { stopOnSignals, type StopOnSignalsOptions, type StopSignal } from './stop-on-signals.ts'
 export type { TreeNode } from './tree-node.ts'
 export type { ChildInfo, SupervisorHandle } from './supervisor-handle.ts'
 export type { AnyMessage, ChildRef, ChildStatus } from './actors/child.ts'

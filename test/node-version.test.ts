@@ -26,3 +26,15 @@ describe('importing an entry', () => {
     expect(child.code).not.toBe(0)
   })
 })
+
+describe('the command line', () => {
+  test('says that sentence alone on an old Node, and ends with 2', async () => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`
+    const child = await runNode(['--import', `data:text/javascript,${old}`, 'dist/src/cli/rootcatch.js', '--help'])
+    expect(child).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'rootcatch needs Node.js >=22.19 (found v20.20.2).\n',
+    })
+  })
+})

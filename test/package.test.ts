@@ -19,11 +19,13 @@ describe('the tarball', () => {
     expect([...rooms].toSorted()).toEqual(allowed.toSorted())
   })
 
-  test('has every file that exports and sideEffects name', () => {
+  test('has every file that exports, bin and sideEffects name', () => {
     const entries = Object.values(manifest.exports).flatMap((entry) =>
       typeof entry === 'string' ? [entry] : Object.values(entry),
     )
-    const named = [...entries, ...manifest.sideEffects].map((path) => path.replace('./', ''))
+    const named = [...entries, ...Object.values(manifest.bin), ...manifest.sideEffects].map((path) =>
+      path.replace('./', ''),
+    )
     expect(named.filter((path) => !packed.includes(path))).toEqual([])
   })
 

@@ -12,7 +12,7 @@ import { UsageError } from './usage-error.ts'
 
 const WRONG = 2
 
-/** Does what the arguments say, and leaves the exit code with the process. */
+/** Does what the arguments say, and ends the process with the exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   const closed = outputClosed()
   let code = 0
@@ -22,9 +22,8 @@ export async function main(args: readonly string[]): Promise<void> {
   } catch (error) {
     code = tellError(error, isVerbose(args))
   }
-  process.exitCode = code
   // What a file has opened beside its system must not keep the process when that is down.
-  if (args[0] === 'run') process.stdout.write('', () => process.exit(code))
+  process.stdout.write('', () => process.exit(code))
 }
 
 type Exit = (code: number) => void
@@ -65,8 +64,9 @@ function addRun(program: Command, exit: Exit): void {
     .summary('start what a file exports')
     .description(
       text(`
-        Starts the definition that a file exports: its default export, the only one, or the one that holds the others.
-        What the file exports as "options" is given to start(): { broker, plugins, catch, log }.`),
+        Starts the definition that a file exports: its default export, the only one, or
+        the one that holds the others. What the file exports as "options" is given to
+        start(): { broker, plugins, catch, log }.`).trimStart(),
     )
     .option('--export <name>', 'the export to start')
     .option('--broker <file>', 'keep jobs in this SQLite file; goes before the broker of "options"')
@@ -74,9 +74,10 @@ function addRun(program: Command, exit: Exit): void {
     .addHelpText(
       'after',
       text(`
-        The first SIGTERM or SIGINT lets what runs end, within the deadline; a second one cuts it off. Jobs that are cut
-        off go back to a durable broker with no attempt spent. In a terminal a line shows what goes on, on stderr;
-        elsewhere lines on stdout do.
+        The first SIGTERM or SIGINT lets what runs end, within the deadline; a second
+        one cuts it off. Jobs that are cut off go back to a durable broker with no
+        attempt spent. Lines about what happens go to stdout; in a terminal, a line on
+        stderr shows what goes on.
 
         Examples:
           rootcatch run app.ts
@@ -86,7 +87,8 @@ function addRun(program: Command, exit: Exit): void {
           0          stopped, by a signal or by itself
           1          did not load or start, or a failure stopped it
           2          used wrongly: no such file, no definition in it, an unknown option
-          130, 143   cut off after SIGINT, SIGTERM: by a second signal, or the deadline was over`),
+          130, 143   cut off after SIGINT, SIGTERM: a second signal came, or the
+                     deadline was over`),
     )
     .action(async (file: string, _: unknown, command: Command) => {
       exit(await runFile(file, optionsOf<RunFileOptions>(command)))
@@ -101,8 +103,9 @@ function addDead(program: Command, exit: Exit): void {
     .addHelpText(
       'after',
       text(`
-        No system is started, and other processes may work on the same file. Secrets are not shown: passwords in
-        URLs, tokens, authorization headers, values of keys like "password".
+        No system is started, and other processes may work on the same file. Secrets are
+        not shown: passwords in URLs, tokens, authorization headers, values of keys like
+        "password".
 
         Examples:
           rootcatch dead list --broker ./app.db --task resize --since 1h
@@ -110,7 +113,8 @@ function addDead(program: Command, exit: Exit): void {
           rootcatch dead replay 812 813 --broker ./app.db
           ROOTCATCH_BROKER=./app.db rootcatch dead replay --all --kind timeout --yes
 
-        Exit codes: 0 done, 1 nothing matched or an id is not there, 2 used wrongly or the store cannot be used.`),
+        Exit codes: 0 done, 1 nothing matched or an id is not there, 2 used wrongly or
+        the store cannot be used.`),
     )
   const add = (usage: string, summary: string): Command =>
     dead

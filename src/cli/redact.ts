@@ -2,11 +2,11 @@ const MASK = '[redacted]'
 
 /** Names whose values nobody should see, and what may follow in them; `max_tokens` is a number of words. */
 const secretName = [
-  'password|passwd|passphrase|secret|token(?!s)|credential|cookie|signature',
+  'password|passwd|passphrase|secret|token(?!s)|cookie|signature',
   '(?:api|access|private)[_-]?key',
 ].join('|')
 const wholeName = '\\b(?:pwd|auth)'
-const text = `(?!\\[redacted)(?:"(?:[^"\\\\]|\\\\.){0,4000}"?|'[^']{0,4000}'?|[^\\s"'&,;)}\\]]{1,4000})`
+const value = `(?!\\[redacted)(?:"(?:[^"\\\\]|\\\\.){0,4000}"?|'[^']{0,4000}'?|(?:\\[redacted\\]|[^\\s"'&,;)}\\]]){1,4000})`
 
 /** What looks like a secret in a text, and what stays of it. The classes are disjoint, so that each runs in linear time. */
 const patterns: readonly (readonly [RegExp, string])[] = [
@@ -27,7 +27,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|npm_|hf_)[\w-]{10,400}/g, MASK],
   [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,50}/g, MASK],
   // name=value and "name": "value"
-  [new RegExp(`((?:(?:${secretName})[\\w-]{0,40}|${wholeName})["']?\\s{0,5}[=:]\\s{0,5})${text}`, 'gi'), `$1${MASK}`],
+  [new RegExp(`((?:(?:${secretName})[\\w-]{0,40}|${wholeName})["']?\\s{0,5}[=:]\\s{0,5})${value}`, 'gi'), `$1${MASK}`],
 ]
 
 const isSecretName = new RegExp(`${secretName}|^(?:pwd|auth|(?:proxy-)?authorization)$`, 'i')

@@ -19,6 +19,8 @@ describe('redact', () => {
     ['password=hunter2&user=me', `password=${MASK}&user=me`],
     ['?access_token=hunter2&x=1', `?access_token=${MASK}&x=1`],
     [`{"dbPassword": "hunter \\" 2", "user": "me"}`, `{"dbPassword": ${MASK}, "user": "me"}`],
+    ['token: http://bob:hunter2@host/x is wrong', `token: ${MASK} is wrong`],
+    ['includes credentials: http://bob:hunter2@host/', `includes credentials: http://bob:${MASK}@host/`],
     ['API_KEY: hunter2', `API_KEY: ${MASK}`],
     ['set-cookie: hunter2', `set-cookie: ${MASK}`],
     ['eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl is expired', `${MASK} is expired`],

@@ -218,11 +218,11 @@ describe.concurrent('rootcatch', { timeout: 30_000 }, () => {
     ['dead', 'list', '--help'],
     ['dead', 'replay', '--help'],
     ['stats', '--help'],
-  ])('%s %s is help with exit codes, in 120 columns', async (...args) => {
+  ])('%s %s is help with exit codes, in 80 columns', async (...args) => {
     const { code, stdout } = await rootcatch(args)
     expect(stdout).toContain('Usage: rootcatch')
     expect(stdout).toContain('Exit codes')
-    expect(stdout.split('\n').filter((line) => line.length > 120)).toEqual([])
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
     expect(code).toBe(0)
   })
 
