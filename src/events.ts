@@ -47,6 +47,8 @@ export interface EventData {
   readonly 'job.done': OfJob & { readonly value: unknown }
   readonly 'job.fellBack': OfJob & { readonly value: unknown; readonly failure: Failure }
   readonly 'job.failed': OfJob & { readonly failure: Failure }
+  /** Its attempts are spent and nobody above helped: it is kept as a dead letter. Follows `job.failed`. */
+  readonly 'dead.added': OfJob & { readonly failure: Failure }
   readonly 'job.cancelled': OfJob & { readonly reason: unknown }
   /** A new incarnation begins, as decided above. */
   readonly 'job.restarted': OfJob & { readonly generation: number }

@@ -136,6 +136,8 @@ export interface DeadLetter {
   readonly message: string
   readonly attempts: number
   readonly diedAt: number
+  /** Its place in the list: those that died before it come after this cursor. */
+  readonly cursor: string
   readonly input: Json
   readonly failure: FailureJson
   readonly history: readonly HistoryEntry[]
@@ -185,8 +187,8 @@ export interface Broker {
   cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
   job(id: string): Awaitable<JobRecord | undefined>
   stats(): Awaitable<readonly QueueStats[]>
-  /** Newest first. */
-  deadLetters(filter: DeadLetterFilter): Awaitable<readonly DeadLetter[]>
+  /** Newest first; of those behind `cursor`, a place that stays although its letter was replayed or discarded. */
+  deadLetters(filter: DeadLetterFilter, cursor?: string): Awaitable<readonly DeadLetter[]>
   deadLetter(id: string): Awaitable<DeadLetter | undefined>
   /** Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). */
   replay(id: string, input: Json | undefined): Awaitable<{ readonly queue: string } | undefined>

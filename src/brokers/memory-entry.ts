@@ -27,6 +27,8 @@ export interface Entry extends Waiting<Entry> {
   failure: Failure | undefined
   reason: unknown
   history: HistoryEntry[] | undefined
+  /** How many jobs had died when it did, itself included; 0 while it lives. */
+  death: number
 }
 
 const KEPT_HISTORY = 100
@@ -62,6 +64,7 @@ export function newEntry(job: NewJob, now: number, seq: number): Entry {
     failure: undefined,
     reason: undefined,
     history: undefined,
+    death: 0,
   }
 }
 
@@ -135,6 +138,7 @@ export function letterOf(entry: Entry): DeadLetter {
     message: failure.message,
     attempts: entry.attempts,
     diedAt: entry.finishedAt ?? 0,
+    cursor: String(entry.death),
     input: copyJson(entry.input),
     failure: failure.toJSON(),
     history: [...(entry.history ?? [])],

@@ -13,6 +13,7 @@ import type {
   QueueStats,
   Settled,
 } from './broker.ts'
+import { readCursor } from './cursor.ts'
 import { Archive } from './memory-archive.ts'
 import { Delays } from './memory-delays.ts'
 import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry } from './memory-entry.ts'
@@ -129,8 +130,8 @@ class MemoryBroker implements Broker {
     return [...this.#queues.values()].map((queue) => queue.stats(now))
   }
 
-  deadLetters(filter: DeadLetterFilter): readonly DeadLetter[] {
-    return this.#archive.listDead(filter).map(letterOf)
+  deadLetters(filter: DeadLetterFilter, cursor?: string): readonly DeadLetter[] {
+    return this.#archive.listDead(filter, readCursor(cursor)).map(letterOf)
   }
 
   deadLetter(id: string): DeadLetter | undefined {

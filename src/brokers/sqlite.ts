@@ -18,6 +18,7 @@ import type {
   QueueStats,
   Settled,
 } from './broker.ts'
+import { readCursor } from './cursor.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
 import { openFile } from './sqlite-file.ts'
@@ -149,8 +150,8 @@ class SqliteBroker implements Broker {
     return queues.stats(now)
   }
 
-  async deadLetters(filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
-    return this.#opened.archive.letters(filter)
+  async deadLetters(filter: DeadLetterFilter, cursor?: string): Promise<readonly DeadLetter[]> {
+    return this.#opened.archive.letters(filter, readCursor(cursor))
   }
 
   async deadLetter(id: string): Promise<DeadLetter | undefined> {

@@ -552,6 +552,21 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       })
     })
 
+    test('41 pages through dead letters, also when the one a page ended with has left', async () => {
+      const { broker } = await fresh()
+      await die(broker, 'a', 'b', 'c', 'd', 'e')
+      const first = await broker.deadLetters({ limit: 2 })
+      expect(idsOf(first)).toEqual(['e', 'd'])
+      await broker.discard('d')
+      await broker.replay('b', undefined)
+      await broker.settle([outcomes.failed(await take(broker))]) // dead again, so the newest
+      await die(broker, 'f')
+      const second = await broker.deadLetters({ limit: 1 }, first.at(-1)?.cursor)
+      expect(idsOf(second)).toEqual(['c'])
+      expect(idsOf(await broker.deadLetters({}, second[0]?.cursor))).toEqual(['a'])
+      expect(idsOf(await broker.deadLetters({}))).toEqual(['f', 'b', 'e', 'c', 'a'])
+    })
+
     test('42 replays a dead letter under its id and key, from attempt 1', async () => {
       const { broker } = await fresh()
       const dedupe = { key: 'k', for: undefined }
