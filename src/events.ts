@@ -35,6 +35,17 @@ export interface EventData {
   readonly 'message.dropped': OfActor & { readonly event: unknown; readonly reason: DropReason }
   readonly 'worker.paused': { readonly path: string }
   readonly 'worker.unpaused': { readonly path: string }
+  /**
+   * A tick made no job: another one, the job of the tick before or of the same key, is `unfinished`; or the task refused
+   * it, and `job.refused` says why. `tick` is the time it was for.
+   */
+  readonly 'schedule.skipped': {
+    readonly path: string
+    readonly tick: number
+    readonly because: 'unfinished' | 'refused'
+    /** Id of the job that stood in its way. */
+    readonly unfinished?: string
+  }
   /** Nothing was queued: the input does not fit, or cannot be kept. */
   readonly 'job.refused': { readonly path: string; readonly error: unknown }
   /** `by` is the path of the job that asked for it, if it was one. */

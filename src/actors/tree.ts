@@ -48,6 +48,9 @@ export interface TaskNode {
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void
+  readonly nextTick: number | undefined
+  /** Its definition is no part of the tree any more. */
+  leave(): void
   close(): void
   /** Resolves once none of its hooks is under way. */
   quiet(): Promise<void> | undefined
@@ -107,7 +110,11 @@ export class Tree {
 
   /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
   forget(definition: Definition, path: string): void {
-    if (definition.kind === 'task') this.tasks.delete(definition)
+    if (definition.kind === 'task') {
+      // A tree that stops lets go of children as well, and their schedules are kept for the next start.
+      if (!this.isStopped) this.tasks.get(definition)?.leave()
+      this.tasks.delete(definition)
+    }
     if (definition.kind !== 'supervisor') return
     const incarnation = this.supervisors.get(path)
     this.supervisors.delete(path)

@@ -153,6 +153,36 @@ export interface DeadLetterFilter {
   readonly limit?: number
 }
 
+/** When a queue gets jobs by itself, as a store keeps it. */
+export interface NewSchedule {
+  readonly queue: string
+  /** Says all that decides the times. */
+  readonly spec: string
+  /** The first tick, in ms since 1970. */
+  readonly next: number
+}
+
+export interface Tick {
+  readonly queue: string
+  readonly spec: string
+  /** The tick that is due. */
+  readonly at: number
+  /** The tick after it: all between the two were missed, and are left out. */
+  readonly next: number
+  /** Whether it matters not that the job of the tick before is unfinished. */
+  readonly overlap: boolean
+  /** What it makes; undefined: nothing. */
+  readonly job: NewJob | undefined
+}
+
+/** What a tick came to. */
+export type TickAnswer =
+  | { readonly answer: 'added' }
+  /** It made no job; `unfinished` is the id of the one that stood in its way. */
+  | { readonly answer: 'skipped'; readonly unfinished: string | undefined }
+  /** Not this one: `next` is the tick to wait for, undefined if the schedule is gone or another one. */
+  | { readonly answer: 'stale'; readonly next: number | undefined }
+
 /** What other processes do to the jobs of a store. Each may be told more than once. */
 export interface Elsewhere {
   /** A job is over without this process; undefined: some are, and which is no longer known. */
@@ -186,6 +216,12 @@ export interface Broker {
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
   cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
   job(id: string): Awaitable<JobRecord | undefined>
+  /** Keeps the schedule of a queue and gives its next tick. Changes nothing if it has one of the same spec. */
+  schedule(given: NewSchedule): Awaitable<number>
+  /** Whether there was one. */
+  unschedule(queue: string): Awaitable<boolean>
+  /** Makes the job of a tick and goes on to the next one, in one step: once, however many ask. */
+  tick(tick: Tick): Awaitable<TickAnswer>
   stats(): Awaitable<readonly QueueStats[]>
   /** Newest first; of those behind `cursor`, a place that stays although its letter was replayed or discarded. */
   deadLetters(filter: DeadLetterFilter, cursor?: string): Awaitable<readonly DeadLetter[]>

@@ -9,9 +9,12 @@ import type {
   JobRecord,
   LeasedJob,
   NewJob,
+  NewSchedule,
   Outcome,
   QueueStats,
   Settled,
+  Tick,
+  TickAnswer,
 } from './broker.ts'
 import { readCursor } from './cursor.ts'
 import { Archive } from './memory-archive.ts'
@@ -36,6 +39,7 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   readonly #open = new Map<string, Entry>()
   readonly #archive = new Archive()
+  readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
   #lastId = 0
@@ -55,6 +59,7 @@ class MemoryBroker implements Broker {
       this.#archive.keepResult(entry, now)
     }
     this.#open.clear()
+    this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
   }
 
@@ -123,6 +128,32 @@ class MemoryBroker implements Broker {
   job(id: string): JobRecord | undefined {
     const entry = this.#open.get(id) ?? this.#archive.get(id)
     return entry && recordOf(entry)
+  }
+
+  schedule({ queue, spec, next }: NewSchedule): number {
+    const kept = this.#schedules.get(queue)
+    if (kept?.spec === spec) return kept.next
+    this.#schedules.set(queue, { spec, next, last: kept?.last })
+    return next
+  }
+
+  unschedule(queue: string): boolean {
+    return this.#schedules.delete(queue)
+  }
+
+  tick({ queue, spec, at, next, overlap, job }: Tick): TickAnswer {
+    const kept = this.#schedules.get(queue)
+    if (kept?.spec !== spec) return { answer: 'stale', next: undefined }
+    if (kept.next !== at) return { answer: 'stale', next: kept.next }
+    kept.next = next
+    if (job === undefined) return { answer: 'skipped', unfinished: undefined }
+    if (this.job(job.id) !== undefined) return { answer: 'stale', next } // the clock was set back: it was made before
+    const isFree = overlap || kept.last === undefined || !this.#open.has(kept.last)
+    if (!isFree) return { answer: 'skipped', unfinished: kept.last }
+    const { id, duplicate } = this.#add(job)
+    if (duplicate) return { answer: 'skipped', unfinished: id }
+    kept.last = id
+    return { answer: 'added' }
   }
 
   stats(): readonly QueueStats[] {

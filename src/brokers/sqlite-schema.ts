@@ -100,6 +100,14 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX keys_until ON keys (until) WHERE until IS NOT NULL;
   `,
+  `
+  CREATE TABLE schedules (
+    queue INTEGER PRIMARY KEY,
+    spec TEXT NOT NULL,
+    next INTEGER NOT NULL, -- the tick that is not made yet
+    last TEXT              -- id of the latest job a tick made
+  ) STRICT;
+  `,
 ]
 
 /** How many migrations this version knows. */

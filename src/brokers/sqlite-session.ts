@@ -12,6 +12,7 @@ import { Lanes } from './sqlite-lanes.ts'
 import { Leases, registerProcess } from './sqlite-leases.ts'
 import { Ledger } from './sqlite-ledger.ts'
 import { Queues } from './sqlite-queues.ts'
+import { Schedules } from './sqlite-schedules.ts'
 import { Watch, type Watchers } from './sqlite-watch.ts'
 
 export interface SessionOptions {
@@ -30,6 +31,7 @@ export class Session {
   readonly archive: Archive
   readonly jobs: Jobs
   readonly leases: Leases
+  readonly schedules: Schedules
   readonly commits: GroupCommit
   readonly watch: Watch
   readonly #db: Database
@@ -54,6 +56,7 @@ export class Session {
     this.archive = archive
     this.jobs = new Jobs(store)
     this.leases = new Leases(store, this.jobs, options)
+    this.schedules = new Schedules(store, this.jobs)
     this.commits = new GroupCommit(
       {
         begin: () => this.#begin(),

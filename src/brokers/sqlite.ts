@@ -14,9 +14,12 @@ import type {
   JobRecord,
   LeasedJob,
   NewJob,
+  NewSchedule,
   Outcome,
   QueueStats,
   Settled,
+  Tick,
+  TickAnswer,
 } from './broker.ts'
 import { readCursor } from './cursor.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
@@ -143,6 +146,19 @@ class SqliteBroker implements Broker {
   async job(id: string): Promise<JobRecord | undefined> {
     const { archive, now } = this.#opened
     return archive.record(id, now)
+  }
+
+  async schedule(given: NewSchedule): Promise<number> {
+    return this.#write(1, ({ schedules, now }) => schedules.keep(given, now))
+  }
+
+  async unschedule(queue: string): Promise<boolean> {
+    return this.#write(1, ({ schedules }) => schedules.remove(queue))
+  }
+
+  async tick(tick: Tick): Promise<TickAnswer> {
+    const input = writeJson(tick.job?.input)
+    return this.#write(1, ({ schedules, now }, changes) => schedules.tick(tick, input, now, changes))
   }
 
   async stats(): Promise<readonly QueueStats[]> {
