@@ -1,4 +1,4 @@
-import type { Enqueued, NewJob } from '../brokers/broker.ts'
+import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -7,6 +7,7 @@ import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
 import { askedJob, checkRunOptions, keepInput } from './asked-job.ts'
+import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
@@ -210,6 +211,10 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   /** Somebody in another process gave up a job that may be held here. */
   cancelLive(id: string, reason: unknown): void {
     this.live.get(id)?.cancel(reason)
+  }
+
+  buried(job: BuriedJob): void {
+    bury(this, job)
   }
 
   /** The system stops. What a durable broker keeps is not over by that: nobody is told but who waits. */

@@ -1,4 +1,4 @@
-import type { Broker } from '../brokers/broker.ts'
+import type { Broker, BuriedJob } from '../brokers/broker.ts'
 import type { Clock } from '../clock.ts'
 import type { DecisionName } from '../decision.ts'
 import { Events } from '../events.ts'
@@ -48,6 +48,7 @@ export interface TaskNode {
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void
+  buried(job: BuriedJob): void
   readonly nextTick: number | undefined
   /** Its definition is no part of the tree any more. */
   leave(): void

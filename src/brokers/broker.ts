@@ -183,11 +183,26 @@ export type TickAnswer =
   /** Not this one: `next` is the tick to wait for, undefined if the schedule is gone or another one. */
   | { readonly answer: 'stale'; readonly next: number | undefined }
 
-/** What other processes do to the jobs of a store. Each may be told more than once. */
+/** A job that the broker ended, for whoever held it was lost too often. */
+export interface BuriedJob {
+  readonly id: string
+  readonly queue: string
+  /** Begun in this incarnation. */
+  readonly attempts: number
+  readonly generation: number
+  readonly restarts: Readonly<Record<string, number>>
+  readonly failure: Failure
+}
+
+/** What happens to the jobs of a store without the workers of this process. */
 export interface Elsewhere {
-  /** A job is over without this process; undefined: some are, and which is no longer known. */
+  /** Whether somebody here waits for jobs: while it is so, looking for what others do holds the process. */
+  isAwaited(): boolean
+  /** Told once, to the process that ended it; the others are told that it is settled. */
+  buried(job: BuriedJob): void
+  /** A job is over without this process; undefined: some are, and which is no longer known. May be told again. */
   settled(id: string | undefined): void
-  /** Somebody gave up a job that this process holds. */
+  /** Somebody gave up a job that this process holds. May be told again. */
   cancelled(id: string, reason: unknown): void
 }
 
@@ -226,8 +241,15 @@ export interface Broker {
   /** Newest first; of those behind `cursor`, a place that stays although its letter was replayed or discarded. */
   deadLetters(filter: DeadLetterFilter, cursor?: string): Awaitable<readonly DeadLetter[]>
   deadLetter(id: string): Awaitable<DeadLetter | undefined>
-  /** Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). */
-  replay(id: string, input: Json | undefined): Awaitable<{ readonly queue: string } | undefined>
+  /**
+   * Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). `restarts`: those
+   * it has behind it, if a supervisor decided it. @default none
+   */
+  replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): Awaitable<{ readonly queue: string } | undefined>
   /** Whether it was there. */
   discard(id: string): Awaitable<boolean>
 }

@@ -69,11 +69,15 @@ export function newEntry(job: NewJob, now: number, seq: number): Entry {
 }
 
 /** Makes a dead job a new one under the same id and key; its history stays. */
-export function revive(entry: Entry, input: Json | undefined, now: number): void {
+export function revive(
+  entry: Entry,
+  { input, restarts = NO_RESTARTS }: { input: Json | undefined; restarts: Entry['restarts'] | undefined },
+  now: number,
+): void {
   if (input !== undefined) entry.input = input
   entry.attempts = entry.charged = entry.putOffs = 0
   entry.generation += 1
-  entry.restarts = NO_RESTARTS
+  entry.restarts = restarts
   entry.finishedAt = undefined
   entry.failure = undefined
   entry.due = now

@@ -170,13 +170,17 @@ class MemoryBroker implements Broker {
     return entry && letterOf(entry)
   }
 
-  replay(id: string, input: Json | undefined): { readonly queue: string } | undefined {
+  replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): { readonly queue: string } | undefined {
     const entry = this.#archive.takeDead(id)
     if (entry === undefined) return undefined
     const now = this.#clock.now()
     const queue = this.#queue(entry.queue)
     queue.dead -= 1
-    revive(entry, input, now)
+    revive(entry, { input, restarts }, now)
     if (entry.dedupe !== undefined && queue.keys.holderOf(entry.dedupe.key, now) === undefined) {
       queue.keys.hold(entry, now)
     }

@@ -5,10 +5,22 @@ import type { Changes } from './sqlite-changes.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
 import type { End, Jobs, Store } from './sqlite-jobs.ts'
 import { isGone, thisProcess, type Owner } from './sqlite-owner.ts'
-import { addToHistory, JOB_COLUMNS, writeJson, writeReason, type JobRow, type PastRow } from './sqlite-row.ts'
+import {
+  addToHistory,
+  JOB_COLUMNS,
+  restartsOf,
+  writeJson,
+  writeReason,
+  type JobRow,
+  type PastRow,
+} from './sqlite-row.ts'
 import { State } from './sqlite-schema.ts'
 
-type LosableRow = JobRow & { readonly lost: number }
+interface LosableRow extends JobRow {
+  readonly lost: number
+  readonly generation: number
+  readonly restarts: string | null
+}
 
 interface OfLease {
   readonly id: string
@@ -41,7 +53,7 @@ export class Leases {
     this.#lease = options.lease
     this.#lostLimit = options.lostLimit
     const { db } = store
-    const leased = `SELECT ${JOB_COLUMNS}, lost FROM jobs WHERE state = ${State.leased}`
+    const leased = `SELECT ${JOB_COLUMNS}, lost, generation, restarts FROM jobs WHERE state = ${State.leased}`
     this.#held = db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = ? AND token = ? AND state = ${State.leased}`)
     this.#extend = db.prepare(`UPDATE jobs SET until = ? WHERE id = ? AND token = ? AND state = ${State.leased}`)
     this.#expired = db.prepare(`${leased} AND until <= ? ORDER BY until LIMIT ${GIVEN_BACK_AT_ONCE}`)
@@ -94,11 +106,15 @@ export class Leases {
     const lost = row.lost + 1
     this.#setLost.run(lost, row.seq)
     if (lost < this.#lostLimit || row.unwanted !== null) return this.#jobs.putBack(row, now, changes)
-    const path = `${this.#store.queues.nameOf(row.queue)}/job:${row.id}`
-    const attempt = row.attempts + 1 // the one that was lost
-    const failure = new Failure({ error: new LeaseLostError(path, this.#lease), path, kind: 'lost', at: now, attempt })
-    this.#fail(row, failure, { attempts: attempt, failure: JSON.stringify(failure) }, now, changes)
-    changes.ended.push(row.id)
+    const { id, generation } = row
+    const queue = this.#store.queues.nameOf(row.queue)
+    const path = `${queue}/job:${id}`
+    const attempts = row.attempts + 1 // the last is the one that was lost
+    const error = LeaseLostError.ofLimit(path, lost)
+    const job = { id, task: queue, attempts }
+    const failure = new Failure({ error, path, kind: 'lost', at: now, attempt: attempts, job, generation })
+    this.#fail(row, failure, { attempts, failure: JSON.stringify(failure) }, now, changes)
+    changes.buried.push({ id, queue, attempts, generation, restarts: restartsOf(row), failure })
   }
 
   #apply(row: JobRow, outcome: Outcome, texts: OutcomeTexts, now: number, changes: Changes): void {

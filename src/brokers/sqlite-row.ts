@@ -156,8 +156,12 @@ function progressOf(row: LeaseRow): JobProgress {
     charged: row.charged,
     putOffs: row.put_offs,
     generation: row.generation,
-    restarts: row.restarts === null ? NO_RESTARTS : withoutPrototype(row.restarts),
+    restarts: restartsOf(row),
   }
+}
+
+export function restartsOf({ restarts }: { readonly restarts: string | null }): JobProgress['restarts'] {
+  return restarts === null ? NO_RESTARTS : withoutPrototype(restarts)
 }
 
 /** A path may be called `constructor`. */

@@ -1,6 +1,6 @@
 import { BrokerError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
-import type { BrokerClock, LeasedJob } from './broker.ts'
+import type { BrokerClock, BuriedJob, LeasedJob } from './broker.ts'
 import { Archive, type Retention } from './sqlite-archive.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
 import { GroupCommit } from './sqlite-commit.ts'
@@ -34,6 +34,8 @@ export class Session {
   readonly schedules: Schedules
   readonly commits: GroupCommit
   readonly watch: Watch
+  /** Jobs that were found to be lost at the opening, before anybody listened. */
+  readonly buried: BuriedJob[] = []
   readonly #db: Database
   readonly #path: string
   readonly #clock: BrokerClock
@@ -107,12 +109,13 @@ export class Session {
 
   /** Frees what processes held that are gone. */
   #recover(): void {
-    this.#transact((changes) => {
+    const { buried } = this.#transact((changes) => {
       const { now } = this
       this.leases.freeDeadOwners(now, changes)
       this.leases.expire(now, changes)
       this.archive.trim(TRIMMED_AT_OPEN, now)
     })
+    this.buried.push(...buried)
   }
 
   async #expire(): Promise<void> {
@@ -124,11 +127,13 @@ export class Session {
     }
   }
 
-  #transact(work: (changes: Changes) => void): void {
+  #transact(work: (changes: Changes) => void): Changes {
+    const changes = new Changes()
     this.#begin()
     try {
-      work(new Changes())
+      work(changes)
       this.#commit()
+      return changes
     } catch (error) {
       this.#rollback()
       throw error

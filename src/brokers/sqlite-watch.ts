@@ -16,6 +16,12 @@ export class Watchers {
     return this.byQueue.size === 0 && this.listeners.size === 0
   }
 
+  /** Whether somebody waits for what another process may end. */
+  get isAwaited(): boolean {
+    for (const listener of this.listeners) if (listener.isAwaited()) return true
+    return false
+  }
+
   add(queue: string, wake: () => void): () => void {
     const known = this.byQueue.get(queue)
     if (known === undefined) this.byQueue.set(queue, new Set([wake]))
@@ -84,12 +90,16 @@ export class Watch {
     for (const alarm of [this.#dueAlarm, this.#leaseAlarm, this.#pollAlarm]) alarm.clear()
   }
 
-  committed({ woken, ended, due, until }: Changes): void {
+  committed({ woken, ended, buried, due, until }: Changes): void {
     if (this.#watchers.isEmpty) return
+    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#dueAlarm.atLatest(due)
     this.#leaseAlarm.atLatest(until)
     for (const queue of woken) this.#watchers.wake(this.#store.queues.nameOf(queue))
-    for (const id of ended) for (const listener of this.#watchers.listeners) listener.settled(id)
+    for (const listener of this.#watchers.listeners) {
+      for (const id of ended) listener.settled(id)
+      for (const job of buried) listener.buried(job)
+    }
   }
 
   /** Wakes whoever has something to take. */
@@ -105,6 +115,7 @@ export class Watch {
 
   #poll(): void {
     if (this.#watchers.isEmpty) return this.stop()
+    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#pollAlarm.atLatest(this.#clock.now() + POLL)
     try {
       const version = this.#readVersion()

@@ -116,6 +116,7 @@ class SqliteBroker implements Broker {
   listen(elsewhere: Elsewhere): () => void {
     this.#watchers.listeners.add(elsewhere)
     this.#session?.watch.start()
+    for (const job of this.#session?.buried.splice(0) ?? []) elsewhere.buried(job)
     return () => this.#watchers.listeners.delete(elsewhere)
   }
 
@@ -174,10 +175,15 @@ class SqliteBroker implements Broker {
     return this.#opened.archive.letter(id)
   }
 
-  async replay(id: string, input: Json | undefined): Promise<{ readonly queue: string } | undefined> {
+  async replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): Promise<{ readonly queue: string } | undefined> {
     const text = input === undefined ? undefined : writeJson(input)
+    const behind = writeJson(restarts)
     return this.#write(1, ({ jobs, queues, now }, changes) => {
-      const queue = jobs.revive(id, text, now, changes)
+      const queue = jobs.revive(id, { input: text, restarts: behind }, now, changes)
       return queue === undefined ? undefined : { queue: queues.nameOf(queue) }
     })
   }

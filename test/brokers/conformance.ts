@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { PayloadError, start, task } from 'rootcatch'
 import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import type { Broker, JobStatus, LeasedJob, NewJob, Outcome, Tick } from '../../src/brokers/broker.ts'
-import { failureOf, newJob, outcomes, queue } from '../support/broker-job.ts'
+import { elsewhere, failureOf, newJob, outcomes, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
 
 /** A kind of broker, and how to get at its store. */
@@ -354,7 +354,7 @@ export function describeBroker(name: string, kind: BrokerKind): void {
     test.runIf(runsOut)('26 fails a job that was lost three times, kind lost, and says so', async () => {
       const { broker, clock } = await fresh()
       const told: unknown[] = []
-      broker.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+      broker.listen?.(elsewhere({ buried: ({ id }) => told.push(id) }))
       await add(broker, { id: 'a', lane: 'x' }, { id: 'b', lane: 'x' })
       for (let times = 0; times < 3; times += 1) {
         expect(told).toEqual([])
@@ -502,7 +502,7 @@ export function describeBroker(name: string, kind: BrokerKind): void {
     test.runIf(survives)('35 tells who holds a job, in whichever process, before its next extend', async () => {
       const { broker, clock } = await fresh()
       const told: unknown[] = []
-      broker.listen?.({ settled: () => {}, cancelled: (id, reason) => told.push([id, reason]) })
+      broker.listen?.(elsewhere({ cancelled: (id, reason) => told.push([id, reason]) }))
       await add(broker, { id: 'a' })
       await take(broker)
       await (await second(broker, clock)).cancel('a', 'user left')

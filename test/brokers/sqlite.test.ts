@@ -19,7 +19,7 @@ import { findDriver } from '../../src/brokers/sqlite-driver.ts'
 import { isGone, thisProcess } from '../../src/brokers/sqlite-owner.ts'
 import { sqlite } from '../../src/brokers/sqlite.ts'
 import { systemClock } from '../../src/clock.ts'
-import { newJob, outcomes, queue } from '../support/broker-job.ts'
+import { elsewhere, newJob, outcomes, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
 import { newFiles, readRow } from '../support/sqlite-store.ts'
 
@@ -309,7 +309,7 @@ describe('sqlite()', () => {
     const clock = manualClock(1_000)
     const broker = await opened(newFile(), clock)
     const end = broker.watch(queue, () => {})
-    broker.listen?.({ settled: () => {}, cancelled: () => {} })
+    broker.listen?.(elsewhere({ settled: () => {} }))
     await broker.enqueue([newJob(broker, { delay: 1_000 }), newJob(broker)])
     await take(broker)
     expect(clock.pending).toBeGreaterThan(0)
@@ -472,7 +472,7 @@ describe('two processes on one file', () => {
     const clock = manualClock(1_000)
     const [here, there] = [await opened(path, clock), await opened(path, clock)]
     const told: unknown[] = []
-    const end = here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    const end = here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'own', 'done', 'dead', 'cancelled')
     await here.settle((await take(here)).map((lease) => outcomes.done(lease)))
     const [done, dead] = (await take(there, 2)) as [LeasedJob, LeasedJob]
@@ -495,7 +495,7 @@ describe('two processes on one file', () => {
     const options = { keepResults: { last: 1 } }
     const [here, there] = [await opened(path, clock, options), await opened(path, clock, options)]
     const told: unknown[] = []
-    here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'a', 'b', 'c')
     for (let times = 0; times < 3; times += 1) {
       await there.settle((await take(there)).map((lease) => outcomes.done(lease)))
@@ -509,7 +509,7 @@ describe('two processes on one file', () => {
     const clock = manualClock(1_000)
     const [here, there] = [await opened(path, clock), await opened(path, clock)]
     const told: unknown[] = []
-    here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'retry', 'restart', 'release', 'lost')
     const leases = await take(here, 4)
     for (const { id } of leases) await there.cancel(id, `no ${id}`)
