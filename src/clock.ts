@@ -12,8 +12,6 @@ const LONGEST_NODE_TIMER = 2 ** 31 - 1
 /** A wait longer than one timer of Node, in parts. */
 interface LongTimer {
   part: NodeJS.Timeout
-  /** As of a timer of Node: it does not keep the process alive. */
-  unref(): void
 }
 
 const isLong = (timer: unknown): timer is LongTimer => typeof timer === 'object' && timer !== null && 'part' in timer
@@ -23,19 +21,11 @@ export const systemClock: Clock = Object.freeze({
   setTimeout: (callback: () => void, ms: number): unknown => {
     if (ms <= LONGEST_NODE_TIMER) return setTimeout(callback, ms)
     const due = Date.now() + ms
-    let isIdle = false
     const waitOn = (): void => {
       const left = due - Date.now()
       timer.part = left <= LONGEST_NODE_TIMER ? setTimeout(callback, left) : setTimeout(waitOn, LONGEST_NODE_TIMER)
-      if (isIdle) timer.part.unref()
     }
-    const timer: LongTimer = {
-      part: setTimeout(waitOn, LONGEST_NODE_TIMER),
-      unref: () => {
-        isIdle = true
-        timer.part.unref()
-      },
-    }
+    const timer: LongTimer = { part: setTimeout(waitOn, LONGEST_NODE_TIMER) }
     return timer
   },
   clearTimeout: (timer: unknown): void => {

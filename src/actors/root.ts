@@ -68,6 +68,11 @@ export class Root implements RootLevel {
     this.done.catch(() => {}) // whoever does not ask how it ended is not told by a crash
   }
 
+  /** Before the start: there will be one job, and none that a schedule makes. */
+  doOneJob(): void {
+    this.#tree.isForOneJob = true
+  }
+
   get plugins(): readonly Plugin[] {
     return this.#tree.plugins
   }

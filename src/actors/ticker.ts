@@ -14,6 +14,9 @@ export interface Ticking {
 
 const BROKER_AWAY = 1_000
 
+/** How long it waits at most before it looks at the clock again, which may have been set, or stood still in a sleep. */
+const LONGEST_WAIT = 3_600_000
+
 /**
  * Makes the jobs of a schedule, as one of many processes may: each has a timer for the next tick, and the broker lets one
  * of them make it. It outlives the workers of its task.
@@ -36,9 +39,9 @@ export class Ticker {
     return this.#next
   }
 
-  /** Once; a worker that was restarted changes nothing. */
+  /** Once; a worker that was restarted changes nothing. A system that is there for one job has no ticks. */
   begin(): void {
-    if (this.#isBegun) return
+    if (this.#isBegun || this.#task.tree.isForOneJob) return
     this.#isBegun = true
     runAsNobody(() => this.#keep())
   }
@@ -53,6 +56,7 @@ export class Ticker {
   leave(): void {
     const { tree, path } = this.#task
     this.end()
+    if (!this.#isBegun) return
     whenever(
       () => tree.broker.unschedule(path),
       () => {},
@@ -79,12 +83,12 @@ export class Ticker {
     if (this.#isIdle) return
     this.#next = next
     if (next === undefined) return
-    this.#setTimer(next - this.#task.tree.clock.now(), () => this.#ring(next))
+    this.#setTimer(Math.min(next - this.#task.tree.clock.now(), LONGEST_WAIT), () => this.#ring(next))
   }
 
   #ring(at: number): void {
     if (this.#isIdle) return
-    if (this.#task.tree.clock.now() < at) return this.#wait(at) // a timer may be early by the wall clock
+    if (this.#task.tree.clock.now() < at) return this.#wait(at)
     this.#task.tickJob(at, (job) => this.#tick(at, job))
   }
 

@@ -84,6 +84,8 @@ export class Tree {
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
   isStopped = false
+  /** It was made to do one job, and ends with it. */
+  isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */
   system: PluginSystem | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */

@@ -147,7 +147,8 @@ class MemoryBroker implements Broker {
     if (kept.next !== at) return { answer: 'stale', next: kept.next }
     kept.next = next
     if (job === undefined) return { answer: 'skipped', unfinished: undefined }
-    if (this.job(job.id) !== undefined) return { answer: 'stale', next } // the clock was set back: it was made before
+    // The clock was set back: this tick was made before.
+    if (this.#open.has(job.id) || this.#archive.get(job.id) !== undefined) return { answer: 'stale', next }
     const isFree = overlap || kept.last === undefined || !this.#open.has(kept.last)
     if (!isFree) return { answer: 'skipped', unfinished: kept.last }
     const { id, duplicate } = this.#add(job)

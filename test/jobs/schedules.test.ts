@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import { memory, resume, start, supervisor, task, type System } from 'rootcatch'
+import { memory, resume, start, supervisor, task, toLogic, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle } from 'rootcatch/testing'
 import { describe, expect, test, vi } from 'vitest'
+import { createActor } from 'xstate'
 import { z } from 'zod'
 import { runNode } from '../support/child.ts'
 import { startChild } from '../support/child-lines.ts'
@@ -89,6 +90,21 @@ describe('a task with every', () => {
     // One that had waited for a worker, and one of its own time; those between would have overlapped.
     expect(ids.map((id) => Date.parse(id.slice(id.indexOf('@') + 1)))).toEqual([1_000, 2_000, 5_000])
     await system.stop()
+  })
+})
+
+describe('a task that another machine invokes', () => {
+  test('does the one job it is invoked for', async () => {
+    const clock = manualClock()
+    const ids: string[] = []
+    const tick = task('tick', { every: '1s' }, async (_, ctx) => {
+      ids.push(ctx.id)
+      await ctx.sleep('5s')
+    })
+    const actor = createActor(toLogic(tick, { clock })).start()
+    await clock.advance('10s')
+    expect(actor.getSnapshot().status).toBe('done')
+    expect(ids).toEqual(['1'])
   })
 })
 
@@ -226,6 +242,37 @@ describe('a tick that the task refuses', () => {
     const system = await start(job, { clock })
     await clock.advance('1s')
     expect(seen).toEqual([7])
+    await system.stop()
+  })
+})
+
+describe('a clock that is set', () => {
+  test('forward, as by a machine that slept, is noticed within the hour, and what was missed is made up for once', async () => {
+    const clock = manualClock()
+    let set = 0
+    const ids: string[] = []
+    const job = task('job', { every: '6h' }, (_, ctx) => void ids.push(ctx.id.slice(-13)))
+    const system = await start(job, { clock: { ...clock, now: () => clock.now() + set } })
+    await clock.advance('10m')
+    set = 20 * 3_600_000
+    await clock.advance('1h')
+    expect(ids).toEqual(['06:00:00.000Z'])
+    await clock.advance('3h')
+    expect(ids).toEqual(['06:00:00.000Z', '00:00:00.000Z'])
+    await system.stop()
+  })
+
+  test('back makes no tick twice, and none too early', async () => {
+    const clock = manualClock(86_400_000)
+    let set = 0
+    const seen: number[] = []
+    const now = (): number => clock.now() + set
+    const job = task('job', { every: '1m' }, () => void seen.push(now()))
+    const system = await start(job, { clock: { ...clock, now } })
+    await clock.advance('2m')
+    set = -600_000
+    await clock.advance('13m')
+    expect(seen.map((at) => at - 86_400_000)).toEqual([60_000, 120_000, 180_000, 240_000, 300_000])
     await system.stop()
   })
 })
