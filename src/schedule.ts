@@ -113,7 +113,12 @@ interface Croner {
 let croner: Croner | undefined
 
 function nextOf(line: string, timezone: string, now: number): number | undefined {
-  // At first use and at once: a wrong line is refused where it is written, and who has no cron pays nothing.
-  croner ??= createRequire(import.meta.url)('croner') as Croner
+  croner ??= loadCroner()
   return new croner.Cron(line, { timezone }).nextRun(new Date(now))?.getTime()
+}
+
+/** At first use and at once: a wrong line is refused where it is written, and who has no cron pays nothing. */
+function loadCroner(): Croner {
+  const require = createRequire(import.meta.url)
+  return require('croner') as Croner
 }
