@@ -4,7 +4,6 @@ import type { RunOutcome } from '../run.ts'
 import { whenever } from './answer.ts'
 import type { AnyTask } from '../task.ts'
 import { climb, type JobDecision, type Level } from './climb.ts'
-import { announce } from './outcome.ts'
 import type { Tree } from './tree.ts'
 
 /** The task that it was a job of. */
@@ -38,14 +37,6 @@ export function bury(queue: Bereaved, job: BuriedJob): void {
   if (decided.decision === 'restart') return restart(queue, job, decided, () => queue.settle(id, outcome))
   queue.settle(id, outcome)
   if (decided.decision === 'stay' && decided.stopsSystem) tree.stopBecause(failure)
-}
-
-/** The same of a task that is not in this system: there is nobody to ask. */
-export function buryForeign(tree: Tree, { id, attempts, failure }: BuriedJob): void {
-  const outcome: RunOutcome = { status: 'failed', failure, attempts }
-  tree.report(failure, 'resume')
-  announce(tree, failure.path, id, outcome)
-  tree.runs.settle(id, outcome)
 }
 
 function restart(

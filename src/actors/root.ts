@@ -1,5 +1,5 @@
 import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
-import type { Broker, BuriedJob } from '../brokers/broker.ts'
+import type { Broker } from '../brokers/broker.ts'
 import { escalate, resume, stop, type RootDecision } from '../decision.ts'
 import { InvalidDecisionError, InvalidOptionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
 import { addToTrail, Failure, noteOnFailure } from '../failure.ts'
@@ -7,7 +7,6 @@ import type { Plugin } from '../plugin.ts'
 import { allows, charge, createSlidingWindow } from '../sliding-window.ts'
 import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
 import { Host, type AnyActorScope } from './chart.ts'
-import { buryForeign } from './bury.ts'
 import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
 import { Lives } from './lives.ts'
@@ -51,8 +50,6 @@ export class Root implements RootLevel {
   #cancelWait: (() => void) | undefined
   #unwatch: (() => void) | undefined
   #unlisten: (() => void) | undefined
-  /** Jobs that the broker found lost before there was anybody to ask; undefined once all is up. */
-  #foundEarly: BuriedJob[] | undefined = []
   #settleDone: { resolve(): void; reject(failure: unknown): void } = { resolve: () => {}, reject: () => {} }
   #isDown: () => void = () => {}
 
@@ -126,7 +123,6 @@ export class Root implements RootLevel {
       throw failure
     }
     this.#tree.events.emit('system.started', { path: this.path })
-    this.#tree.wait(0, () => this.#buryEarly()) // whoever awaits the start may listen by then
   }
 
   /** The root as one child, for whoever looks at the tree. */
@@ -336,24 +332,14 @@ export class Root implements RootLevel {
     const { broker, runs, tasks } = this.#tree
     return broker.listen?.({
       isAwaited: () => runs.size > 0,
-      buried: (job) => (this.#foundEarly === undefined ? this.#bury(job) : this.#foundEarly.push(job)),
+      buried: (job) => {
+        for (const queue of tasks.values()) if (queue.path === job.queue) queue.buried(job)
+      },
       settled: (id) => runs.lookAgain(id),
       cancelled: (id, reason) => {
         for (const queue of tasks.values()) queue.cancelLive(id, reason)
       },
     })
-  }
-
-  #buryEarly(): void {
-    const found = this.#foundEarly ?? []
-    this.#foundEarly = undefined
-    for (const job of found) this.#bury(job)
-  }
-
-  #bury(job: BuriedJob): void {
-    const queue = [...this.#tree.tasks.values()].find(({ path }) => path === job.queue)
-    if (queue === undefined) buryForeign(this.#tree, job)
-    else queue.buried(job)
   }
 
   async #close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { BrokerError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
-import type { BrokerClock, BuriedJob, LeasedJob } from './broker.ts'
+import type { BrokerClock, LeasedJob } from './broker.ts'
 import { Archive, type Retention } from './sqlite-archive.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
 import { GroupCommit } from './sqlite-commit.ts'
@@ -34,8 +34,6 @@ export class Session {
   readonly schedules: Schedules
   readonly commits: GroupCommit
   readonly watch: Watch
-  /** Jobs that were found to be lost at the opening, before anybody listened. */
-  readonly buried: BuriedJob[] = []
   readonly #db: Database
   readonly #path: string
   readonly #clock: BrokerClock
@@ -69,7 +67,10 @@ export class Session {
       },
       clock,
     )
-    this.watch = new Watch(store, watchers, clock, () => void this.#expire())
+    this.watch = new Watch(store, watchers, clock, {
+      leaseIsOver: () => void this.#expire(),
+      isOrphaned: (queue) => void this.#bury(queue),
+    })
     this.#recover()
     this.watch.start()
   }
@@ -88,6 +89,7 @@ export class Session {
     this.leases.expire(now, changes)
     const id = this.queues.find(queue)
     if (id === undefined) return { jobs: [], isMore: false }
+    if (this.leases.hasOrphans(id)) this.leases.bury(id, now, changes)
     if (this.jobs.promote(id, now, changes)) return { jobs: [], isMore: true }
     const room = Math.max(1, ROWS_AT_ONCE - changes.rows)
     const until = now + this.#leaseTime
@@ -109,13 +111,12 @@ export class Session {
 
   /** Frees what processes held that are gone. */
   #recover(): void {
-    const { buried } = this.#transact((changes) => {
+    this.#transact((changes) => {
       const { now } = this
       this.leases.freeDeadOwners(now, changes)
       this.leases.expire(now, changes)
       this.archive.trim(TRIMMED_AT_OPEN, now)
     })
-    this.buried.push(...buried)
   }
 
   async #expire(): Promise<void> {
@@ -127,13 +128,19 @@ export class Session {
     }
   }
 
-  #transact(work: (changes: Changes) => void): Changes {
-    const changes = new Changes()
+  async #bury(queue: number): Promise<void> {
+    try {
+      await this.commits.run(1, (changes) => this.leases.bury(queue, this.now, changes))
+    } catch {
+      // As above: the next look finds them again.
+    }
+  }
+
+  #transact(work: (changes: Changes) => void): void {
     this.#begin()
     try {
-      work(changes)
+      work(new Changes())
       this.#commit()
-      return changes
     } catch (error) {
       this.#rollback()
       throw error

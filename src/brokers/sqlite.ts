@@ -116,7 +116,6 @@ class SqliteBroker implements Broker {
   listen(elsewhere: Elsewhere): () => void {
     this.#watchers.listeners.add(elsewhere)
     this.#session?.watch.start()
-    for (const job of this.#session?.buried.splice(0) ?? []) elsewhere.buried(job)
     return () => this.#watchers.listeners.delete(elsewhere)
   }
 

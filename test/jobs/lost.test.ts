@@ -4,7 +4,7 @@ import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import type { Broker } from '../../src/brokers/broker.ts'
-import { queue } from '../support/broker-job.ts'
+import { newJob, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
 import { jobRecorder, type JobRecorder } from '../support/job-recorder.ts'
 import { slowly } from '../support/slow-task.ts'
@@ -129,16 +129,62 @@ describe('a job that was lost too often', () => {
     await other.stop()
   })
 
-  test('is announced, without asking anybody, by a system that does not know its task', async () => {
-    const known = task('known', () => 1)
-    const rootCatch = vi.fn<() => typeof resume>(() => resume)
-    const { system, clock, broker, seen } = await losing(known, { catch: rootCatch })
-    const strange = { id: 'strange', queue: 'other', input: null, idempotencyKey: 'x', priority: 0, delay: 0 }
-    await broker.enqueue([{ ...strange, lane: undefined, dedupe: undefined }])
-    await lose(broker, 'other', clock)
-    await vi.waitFor(() => expect(seen.all('dead.added')).toMatchObject([{ path: 'other/job:strange' }]))
-    expect(rootCatch).not.toHaveBeenCalled()
-    expect(system.failures()).toHaveLength(1)
+  test('is left to a process that knows its task', async () => {
+    const job = task('job', () => 1)
+    const strangers = await losing(
+      task('known', () => 1),
+      { catch: () => resume },
+    )
+    const { clock, broker, file } = strangers
+    await broker.enqueue([newJob(broker, { id: 'a', queue: 'job' })])
+    await lose(broker, 'job', clock)
+    await clock.advance('1m')
+    expect(strangers.seen.all('dead.added')).toEqual([])
+    expect(await broker.job('a')).toMatchObject({ status: 'running' })
+    await broker.close()
+
+    const system = await start(job, { clock, broker: sqlite(file, { lostLimit: 1 }), catch: () => resume })
+    const seen = jobRecorder()
+    seen.listen(system)
+    await vi.waitFor(() => expect(seen.events('job/job:a')).toEqual(['failure.decided', 'job.failed', 'dead.added']))
+    await clock.advance('1m')
+    expect(strangers.system.failures()).toEqual([])
+    await system.stop()
+    await strangers.system.stop()
+  })
+
+  test('and found by another process is announced by the one that knows its task, paused or not', async () => {
+    const job = task('job', () => 1)
+    const { system, clock, broker, seen, file } = await losing(job, { catch: () => resume })
+    system.pause(job)
+    const run = system.run(job)
+    await run.queued()
+    await broker.lease('job', 1)
+    // Its lease is over for the other one first.
+    const later = manualClock(clock.now() + 60_000)
+    const finder = sqlite(file, { lostLimit: 1 })
+    await finder.open(later)
+    expect(await finder.job(run.id)).toMatchObject({ status: 'running' })
+    await clock.advance('1s')
+    await vi.waitFor(() => expect(seen.all('dead.added')).toMatchObject([{ path: run.path }]))
+    expect(await run.settled()).toMatchObject({ failure: { kind: 'lost' } })
+    await finder.close()
+    await broker.close()
+    await system.stop()
+  })
+
+  test('and is given up before anybody has buried it is cancelled', async () => {
+    const { clock, broker, file, system } = await losing(task('known', () => 1))
+    await broker.enqueue([newJob(broker, { id: 'a', queue: 'job' })])
+    await lose(broker, 'job', clock)
+    expect(await broker.cancel('a', 'enough')).toBe('leased')
+    const knows = await start(
+      task('job', () => 1),
+      { clock, broker: sqlite(file, { lostLimit: 1 }) },
+    )
+    await vi.waitFor(async () => expect(await broker.job('a')).toMatchObject({ status: 'cancelled', reason: 'enough' }))
+    expect(knows.failures()).toEqual([])
+    await knows.stop()
     await broker.close()
     await system.stop()
   })
@@ -154,10 +200,9 @@ describe('a job that was lost too often', () => {
     const system = await start(root, { broker: sqlite(file, { lostLimit: 1 }) })
     const seen = jobRecorder()
     seen.listen(system)
-    await settle()
     const path = `${queue}/job:leased`
+    await vi.waitFor(() => expect(seen.events(path)).toEqual(['failure.decided', 'job.failed', 'dead.added']))
     expect(asked).toEqual([path])
-    expect(seen.events(path)).toEqual(['failure.decided', 'job.failed', 'dead.added'])
     await system.stop()
   })
 })

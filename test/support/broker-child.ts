@@ -66,7 +66,7 @@ async function tick(): Promise<void> {
   const after = (now: number): number => (Math.floor(now / EVERY) + 1) * EVERY
   let at = await broker.schedule({ queue, spec, next: after(Date.now()) })
   for (let ticks = 0; ticks < TICKS; ticks += 1) {
-    await new Promise((resolve) => setTimeout(resolve, at - Date.now()))
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, at - Date.now())))
     const next = Math.max(after(at), after(Date.now()))
     const job = newJob(broker, { id: `${queue}@${at}` })
     const answer = await broker.tick({ queue, spec, at, next, overlap: true, job })
