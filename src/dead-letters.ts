@@ -1,8 +1,11 @@
 import type { TaskNode, Tree } from './actors/tree.ts'
 import type { DeadLetter, DeadLetterFilter } from './brokers/broker.ts'
-import { SystemStoppedError, UnknownJobError } from './errors.ts'
-import { checkKeys } from './options.ts'
+import { InvalidOptionError, SystemStoppedError, UnknownJobError } from './errors.ts'
+import { FAILURE_KINDS } from './failure.ts'
+import { checkKeys, readOneOf, readWholeNumber } from './options.ts'
 import type { AnyRun } from './run.ts'
+
+const SUBJECT = 'dead.list()'
 
 /** The jobs that failed for good, kept to be looked at and replayed. */
 export class DeadLetters {
@@ -12,10 +15,20 @@ export class DeadLetters {
     this.#tree = tree
   }
 
-  /** Newest first. */
-  async list(filter: DeadLetterFilter = {}): Promise<readonly DeadLetter[]> {
-    checkKeys('dead.list()', filter, ['task', 'kind', 'since', 'limit'])
-    return this.#tree.broker.deadLetters(filter)
+  /**
+   * Newest first. The cursor of the last letter leads on to the next page: nothing is left out or listed twice, however
+   * many die, are replayed or discarded meanwhile.
+   *
+   * @example
+   * const first = await system.dead.list({ limit: 20 })
+   * const next = await system.dead.list({ limit: 20 }, first.at(-1)?.cursor)
+   */
+  async list(filter: DeadLetterFilter = {}, cursor?: string): Promise<readonly DeadLetter[]> {
+    checkFilter(filter)
+    if (cursor !== undefined && typeof cursor !== 'string') {
+      throw new InvalidOptionError(SUBJECT, 'cursor', cursor, 'Pass the cursor of a letter that list() gave.')
+    }
+    return this.#tree.broker.deadLetters(filter, cursor)
   }
 
   async show(id: string): Promise<DeadLetter | undefined> {
@@ -45,4 +58,17 @@ export class DeadLetters {
     for (const queue of this.#tree.tasks.values()) if (queue.path === path) return queue
     return undefined
   }
+}
+
+function checkFilter(filter: DeadLetterFilter): void {
+  checkKeys(SUBJECT, filter, ['task', 'kind', 'since', 'limit'])
+  const { task, kind, since, limit } = filter
+  if (task !== undefined && typeof task !== 'string') {
+    throw new InvalidOptionError(SUBJECT, 'task', task, `Give the path of a task: 'app/media/resize'.`)
+  }
+  readOneOf(SUBJECT, 'kind', kind, FAILURE_KINDS)
+  if (since !== undefined && !Number.isFinite(since)) {
+    throw new InvalidOptionError(SUBJECT, 'since', since, 'Give milliseconds since 1970: date.getTime().')
+  }
+  readWholeNumber(SUBJECT, 'limit', limit, { min: 1 })
 }

@@ -284,9 +284,15 @@ export class LeaseLostError extends RootcatchError<'lease-lost'> {
     identify(this, 'LeaseLostError', 'lease-lost')
   }
 
-  constructor(path: string, leaseMs: number) {
+  /** It was lost so often that it is not given to anybody any more. */
+  static ofLimit(path: string, times: number): LeaseLostError {
+    const evidence = `was lost ${times} ${times === 1 ? 'time' : 'times'}: its process ended, or its lease ran out`
+    return new LeaseLostError(path, 0, `job ${path} ${evidence}. See what it does to its process, or raise lostLimit.`)
+  }
+
+  constructor(path: string, leaseMs: number, message?: string) {
     const evidence = `lost its lease after ${formatDuration(leaseMs)} without renewal`
-    super(`job ${path} ${evidence}. Keep the event loop free, or raise lease.`)
+    super(message ?? `job ${path} ${evidence}. Keep the event loop free, or raise lease.`)
   }
 }
 

@@ -35,6 +35,17 @@ export interface EventData {
   readonly 'message.dropped': OfActor & { readonly event: unknown; readonly reason: DropReason }
   readonly 'worker.paused': { readonly path: string }
   readonly 'worker.unpaused': { readonly path: string }
+  /**
+   * A tick made no job: another one, the job of the tick before or of the same key, is `unfinished`; or the task refused
+   * it, and `job.refused` says why. `tick` is the time it was for.
+   */
+  readonly 'schedule.skipped': {
+    readonly path: string
+    readonly tick: number
+    readonly because: 'unfinished' | 'refused'
+    /** Id of the job that stood in its way. */
+    readonly unfinished?: string
+  }
   /** Nothing was queued: the input does not fit, or cannot be kept. */
   readonly 'job.refused': { readonly path: string; readonly error: unknown }
   /** `by` is the path of the job that asked for it, if it was one. */
@@ -47,6 +58,8 @@ export interface EventData {
   readonly 'job.done': OfJob & { readonly value: unknown }
   readonly 'job.fellBack': OfJob & { readonly value: unknown; readonly failure: Failure }
   readonly 'job.failed': OfJob & { readonly failure: Failure }
+  /** Its attempts are spent and nobody above helped: it is kept as a dead letter. Follows `job.failed`. */
+  readonly 'dead.added': OfJob & { readonly failure: Failure }
   readonly 'job.cancelled': OfJob & { readonly reason: unknown }
   /** A new incarnation begins, as decided above. */
   readonly 'job.restarted': OfJob & { readonly generation: number }

@@ -6,19 +6,22 @@ import { oneLine } from './evidence.ts'
 import { describeThrown } from './thrown.ts'
 
 /** What went wrong: which part threw, or what was not over, did not fit or did not come back. */
-export type FailureKind =
-  | 'thrown'
-  | 'timeout'
-  | 'plugin'
-  | 'fallback'
-  | 'input'
-  | 'result'
-  | 'lost'
-  | 'floating'
-  | 'start'
-  | 'stop'
-  | 'restarts'
-  | 'handler'
+export type FailureKind = (typeof FAILURE_KINDS)[number]
+
+export const FAILURE_KINDS = [
+  'thrown',
+  'timeout',
+  'plugin',
+  'fallback',
+  'input',
+  'result',
+  'lost',
+  'floating',
+  'start',
+  'stop',
+  'restarts',
+  'handler',
+] as const
 
 /** What made a decision: the user's `catch`, or the rule that stood in for it or against it. */
 export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping'

@@ -37,6 +37,7 @@ export type { Dedupe, InnerRunOptions, RunOptions } from './run-options.ts'
 export type { TaskContext } from './task-context.ts'
 
 // Policies
+export type { ScheduleOptions } from './schedule.ts'
 export { exponential, type Backoff, type ExponentialOptions, type RetryOptions } from './retry.ts'
 export type { Duration } from './duration.ts'
 

@@ -9,11 +9,13 @@ import { checkKeys, readDuration, readFunction, readName, readWholeNumber } from
 import { HOOK_TIMEOUT, readPlugins, type Plugin } from './plugin.ts'
 import { readRetry, type RetryOptions, type RetryPolicy } from './retry.ts'
 import type { Dedupe } from './run-options.ts'
+import { readSchedule, SCHEDULE_OPTIONS, type Schedule, type ScheduleOptions } from './schedule.ts'
 
 /** A value, or a function of the job's input. */
 export type FromInput<Input, Value> = Value | ((input: Input) => Value)
 
-export interface TaskOptions<Input, Fallback = never> extends Omit<ChildOptions, 'ready' | 'startTimeout'> {
+export interface TaskOptions<Input, Fallback = never>
+  extends Omit<ChildOptions, 'ready' | 'startTimeout'>, ScheduleOptions {
   /** How often, how long apart, and for which errors the body is tried again. @default { attempts: 1 } */
   readonly retry?: RetryOptions
   /** How long one attempt may take. @default none */
@@ -40,6 +42,13 @@ export interface TaskOptions<Input, Fallback = never> extends Omit<ChildOptions,
   readonly description?: string
   readonly tags?: readonly string[]
 }
+
+/** The jobs of a schedule have no input, so that a task that needs one has no schedule. */
+type Unscheduled<Input> = [Input] extends [never] // what is inferred for a task that is given on at once
+  ? unknown
+  : undefined extends Input
+    ? unknown
+    : { readonly every?: undefined; readonly cron?: undefined }
 
 /** What the body of a task may give: a value, a promise of one, or a generator that yields progress and returns one. */
 export type BodyResult = unknown
@@ -78,6 +87,7 @@ export interface Task<Input = never, Output = unknown, Progress = unknown, Name 
   readonly lane: FromInput<Input, string | undefined>
   readonly dedupe: FromInput<Input, Dedupe | undefined>
   readonly maxPayload: number
+  readonly schedule: Schedule | undefined
   readonly plugins: readonly Plugin[]
   readonly description: string | undefined
   readonly tags: readonly string[]
@@ -104,6 +114,7 @@ const OPTIONS = [
   'plugins',
   'description',
   'tags',
+  ...SCHEDULE_OPTIONS,
   ...CHILD_OPTIONS.filter((key) => key !== 'ready' && key !== 'startTimeout'),
 ]
 
@@ -116,6 +127,9 @@ export const MAX_PRIORITY = 1_000_000
  * With `input`, a Standard Schema, inputs are checked when they are given and again when they are taken; without it
  * they are what the body says. Annotate the input where an option such as `fallback` or `lane` takes it.
  *
+ * With `every` or `cron` it makes jobs by itself as well, one for each tick over all processes that share a broker.
+ * Those have no input.
+ *
  * @example
  * const greet = task('greet', { retry: { attempts: 3 } }, async (name: string) => `Hello ${name}`)
  */
@@ -125,12 +139,14 @@ export function task<const Name extends string, Result, Input = unknown>(
 ): Task<Input, ValueOf<Result>, ProgressOf<Result>, Name>
 export function task<const Name extends string, Schema extends StandardSchemaV1, Result, Fallback = never>(
   name: Name,
-  options: TaskOptions<StandardSchemaV1.InferOutput<Schema>, Fallback> & { readonly input: Schema },
+  options: TaskOptions<StandardSchemaV1.InferOutput<Schema>, Fallback> & { readonly input: Schema } & Unscheduled<
+      StandardSchemaV1.InferInput<Schema>
+    >,
   body: (input: StandardSchemaV1.InferOutput<Schema>, ctx: TaskContext) => Result,
 ): Task<StandardSchemaV1.InferInput<Schema>, ValueOf<Result> | Awaited<Fallback>, ProgressOf<Result>, Name>
 export function task<const Name extends string, Result, OptionInput, Input extends OptionInput, Fallback = never>(
   name: Name,
-  options: TaskOptions<OptionInput, Fallback> & { readonly input?: undefined },
+  options: TaskOptions<OptionInput, Fallback> & { readonly input?: undefined } & Unscheduled<Input>,
   body: (input: Input, ctx: TaskContext) => Result,
 ): Task<Input, ValueOf<Result> | Awaited<Fallback>, ProgressOf<Result>, Name>
 export function task(name: string, ...rest: readonly unknown[]): AnyTask {
@@ -158,6 +174,7 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
     lane: readKey(subject, 'lane', options.lane),
     dedupe: readDedupe(subject, options.dedupe),
     maxPayload: readWholeNumber(subject, 'maxPayload', options.maxPayload, { min: 1 }) ?? 256 * 1024,
+    schedule: readSchedule(subject, options),
     plugins: readPlugins(subject, options.plugins),
     description: readText(subject, 'description', options.description),
     tags: readTags(subject, options.tags),

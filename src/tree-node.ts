@@ -18,6 +18,8 @@ export interface TreeNode {
   readonly isDynamic: boolean
   /** Of a task: attempts that run, and jobs that wait for their next one. */
   readonly jobs?: { readonly running: number; readonly retrying: number }
+  /** Of a task with a schedule: when it makes its next job, in ms since 1970. */
+  readonly nextTick?: number
   readonly children?: readonly TreeNode[]
 }
 
@@ -61,6 +63,7 @@ function nodeOf(tree: Tree, child: Child): TreeNode {
     generation,
     isDynamic,
     ...(queue && { jobs: queue.jobs }),
+    ...(queue?.nextTick !== undefined && { nextTick: queue.nextTick }),
     ...(supervision && { children: childrenOf(tree, supervision) }),
   }
 }

@@ -244,6 +244,12 @@ const rows: readonly (readonly [name: string, code: string, error: Error, messag
     'job app/media/resize/job:812 lost its lease after 30s without renewal. Keep the event loop free, or raise lease.',
   ],
   [
+    'LeaseLostError',
+    'lease-lost',
+    LeaseLostError.ofLimit(job, 3),
+    'job app/media/resize/job:812 was lost 3 times: its process ended, or its lease ran out. See what it does to its process, or raise lostLimit.',
+  ],
+  [
     'PluginError',
     'plugin',
     new PluginError('timed', 'before', job, new TypeError('x is undefined')),

@@ -22,7 +22,8 @@ export function announce(tree: Tree, path: string, id: string, outcome: RunOutco
     }
     case 'failed':
       counters.jobs.failed += 1
-      return events.emit('job.failed', { path, id, attempt, failure: outcome.failure })
+      events.emit('job.failed', { path, id, attempt, failure: outcome.failure })
+      return events.emit('dead.added', { path, id, attempt, failure: outcome.failure })
     case 'cancelled':
       counters.jobs.cancelled += 1
       return events.emit('job.cancelled', { path, id, attempt, reason: outcome.reason })

@@ -68,6 +68,11 @@ export class Root implements RootLevel {
     this.done.catch(() => {}) // whoever does not ask how it ended is not told by a crash
   }
 
+  /** Before the start: there will be one job, and none that a schedule makes. */
+  doOneJob(): void {
+    this.#tree.isForOneJob = true
+  }
+
   get plugins(): readonly Plugin[] {
     return this.#tree.plugins
   }
@@ -347,6 +352,10 @@ export class Root implements RootLevel {
   #listenElsewhere(): (() => void) | undefined {
     const { broker, runs, tasks } = this.#tree
     return broker.listen?.({
+      isAwaited: () => runs.size > 0,
+      buried: (job) => {
+        for (const queue of tasks.values()) if (queue.path === job.queue) queue.buried(job)
+      },
       settled: (id) => runs.lookAgain(id),
       cancelled: (id, reason) => {
         for (const queue of tasks.values()) queue.cancelLive(id, reason)

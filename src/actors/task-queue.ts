@@ -1,4 +1,4 @@
-import type { Enqueued, NewJob } from '../brokers/broker.ts'
+import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -7,6 +7,7 @@ import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
 import { askedJob, checkRunOptions, keepInput } from './asked-job.ts'
+import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
@@ -14,6 +15,7 @@ import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked, type HookOwner } from './job-hooks.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, validate, type Checked } from './schema.ts'
+import { Ticker, type Ticking } from './ticker.ts'
 import type { Asker, TaskNode, Tree } from './tree.ts'
 
 /** The job that asks for another, and whether that one ends with it. */
@@ -37,7 +39,7 @@ export interface Holding {
 }
 
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
-export class TaskQueue implements RunHost, TaskNode, HookOwner {
+export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   readonly tree: Tree
   readonly definition: AnyTask
   readonly path: string
@@ -60,12 +62,14 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
   #isQuiet: (() => void) | undefined
   /** Jobs that are over and whose runs wait for hooks. */
   readonly #telling = new Map<string, RunOutcome>()
+  readonly ticker: Ticker | undefined
 
   constructor(tree: Tree, definition: AnyTask, path: string, level: Level) {
     this.tree = tree
     this.definition = definition
     this.path = path
     this.#level = level
+    this.ticker = definition.schedule && new Ticker(this, definition.schedule)
   }
 
   /** The nearest supervisor, of the latest worker. */
@@ -96,6 +100,10 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
 
   get jobs(): Holding {
     return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
+  }
+
+  get nextTick(): number | undefined {
+    return this.ticker?.next
   }
 
   run(input: unknown, options: RunOptions = {}, by?: Inner): AnyRun {
@@ -144,6 +152,25 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     )
   }
 
+  tickJob(at: number, then: (job: NewJob | undefined) => void): void {
+    const id = `${this.path}@${new Date(at).toISOString()}`
+    const path = this.#pathOf(id)
+    const refuse = (error: unknown): void => {
+      this.tree.events.emit('job.refused', { path, error })
+      then(undefined)
+    }
+    const accept = (parsed: unknown): void => {
+      let job: NewJob
+      try {
+        job = askedJob(this.definition, { id, queue: this.path, path }, { input: undefined, parsed, options: {} })
+      } catch (error) {
+        return refuse(error)
+      }
+      then(job)
+    }
+    this.#check(undefined, accept, refuse)
+  }
+
   pause(isPaused: boolean): void {
     if (this.isPaused === isPaused) return
     this.isPaused = isPaused
@@ -186,6 +213,10 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     this.live.get(id)?.cancel(reason)
   }
 
+  buried(job: BuriedJob): void {
+    bury(this, job)
+  }
+
   /** The system stops. What a durable broker keeps is not over by that: nobody is told but who waits. */
   abandon(id: string): void {
     const { broker, name, runs } = this.tree
@@ -199,7 +230,12 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner {
     this.settle(id, { status: 'cancelled', reason, attempts })
   }
 
+  leave(): void {
+    this.ticker?.leave()
+  }
+
   close(): void {
+    this.ticker?.end()
     this.tree.runs.abandonAll()
   }
 

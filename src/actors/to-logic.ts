@@ -33,6 +33,7 @@ export function systemLogic(definition: Definition, prepare: () => Prepared): An
       if (self.getSnapshot().status === 'active') self.send(event) // its own end is told to nobody
     }
     try {
+      if (isTask) live.run.doOneJob()
       await live.run.start(Host.of(scope))
       tell({ type: READY })
       if (isTask) {

@@ -1,4 +1,4 @@
-import type { Broker } from '../brokers/broker.ts'
+import type { Broker, BuriedJob } from '../brokers/broker.ts'
 import type { Clock } from '../clock.ts'
 import type { DecisionName } from '../decision.ts'
 import { Events } from '../events.ts'
@@ -48,6 +48,10 @@ export interface TaskNode {
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void
+  buried(job: BuriedJob): void
+  readonly nextTick: number | undefined
+  /** Its definition is no part of the tree any more. */
+  leave(): void
   close(): void
   /** Resolves once none of its hooks is under way. */
   quiet(): Promise<void> | undefined
@@ -80,6 +84,8 @@ export class Tree {
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
   isStopped = false
+  /** It was made to do one job, and ends with it. */
+  isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */
   system: PluginSystem | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
@@ -107,7 +113,11 @@ export class Tree {
 
   /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
   forget(definition: Definition, path: string): void {
-    if (definition.kind === 'task') this.tasks.delete(definition)
+    if (definition.kind === 'task') {
+      // A tree that stops lets go of children as well, and their schedules are kept for the next start.
+      if (!this.isStopped) this.tasks.get(definition)?.leave()
+      this.tasks.delete(definition)
+    }
     if (definition.kind !== 'supervisor') return
     const incarnation = this.supervisors.get(path)
     this.supervisors.delete(path)

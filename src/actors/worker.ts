@@ -91,6 +91,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue.onWatched = () => this.#afterJob()
     this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake())
     this.#reports.ready()
+    this.#queue.ticker?.begin()
     this.#pauseOrGoOn()
   }
 

@@ -136,6 +136,8 @@ export interface DeadLetter {
   readonly message: string
   readonly attempts: number
   readonly diedAt: number
+  /** Its place in the list: those that died before it come after this cursor. */
+  readonly cursor: string
   readonly input: Json
   readonly failure: FailureJson
   readonly history: readonly HistoryEntry[]
@@ -151,11 +153,56 @@ export interface DeadLetterFilter {
   readonly limit?: number
 }
 
-/** What other processes do to the jobs of a store. Each may be told more than once. */
+/** When a queue gets jobs by itself, as a store keeps it. */
+export interface NewSchedule {
+  readonly queue: string
+  /** Says all that decides the times. */
+  readonly spec: string
+  /** The first tick, in ms since 1970. */
+  readonly next: number
+}
+
+export interface Tick {
+  readonly queue: string
+  readonly spec: string
+  /** The tick that is due. */
+  readonly at: number
+  /** The tick after it: all between the two were missed, and are left out. */
+  readonly next: number
+  /** Whether it matters not that the job of the tick before is unfinished. */
+  readonly overlap: boolean
+  /** What it makes; undefined: nothing. */
+  readonly job: NewJob | undefined
+}
+
+/** What a tick came to. */
+export type TickAnswer =
+  | { readonly answer: 'added' }
+  /** It made no job; `unfinished` is the id of the one that stood in its way. */
+  | { readonly answer: 'skipped'; readonly unfinished: string | undefined }
+  /** Not this one: `next` is the tick to wait for, undefined if the schedule is gone or another one. */
+  | { readonly answer: 'stale'; readonly next: number | undefined }
+
+/** A job that the broker ended, for whoever held it was lost too often. */
+export interface BuriedJob {
+  readonly id: string
+  readonly queue: string
+  /** Begun in this incarnation. */
+  readonly attempts: number
+  readonly generation: number
+  readonly restarts: Readonly<Record<string, number>>
+  readonly failure: Failure
+}
+
+/** What happens to the jobs of a store without the workers of this process. */
 export interface Elsewhere {
-  /** A job is over without this process; undefined: some are, and which is no longer known. */
+  /** Whether somebody here waits for jobs: while it is so, looking for what others do holds the process. */
+  isAwaited(): boolean
+  /** Told once, to a process that takes jobs of that queue; the others are told that it is settled. */
+  buried(job: BuriedJob): void
+  /** A job is over without this process; undefined: some are, and which is no longer known. May be told again. */
   settled(id: string | undefined): void
-  /** Somebody gave up a job that this process holds. */
+  /** Somebody gave up a job that this process holds. May be told again. */
   cancelled(id: string, reason: unknown): void
 }
 
@@ -184,12 +231,25 @@ export interface Broker {
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
   cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
   job(id: string): Awaitable<JobRecord | undefined>
+  /** Keeps the schedule of a queue and gives its next tick. Changes nothing if it has one of the same spec. */
+  schedule(given: NewSchedule): Awaitable<number>
+  /** Whether there was one. */
+  unschedule(queue: string): Awaitable<boolean>
+  /** Makes the job of a tick and goes on to the next one, in one step: once, however many ask. */
+  tick(tick: Tick): Awaitable<TickAnswer>
   stats(): Awaitable<readonly QueueStats[]>
-  /** Newest first. */
-  deadLetters(filter: DeadLetterFilter): Awaitable<readonly DeadLetter[]>
+  /** Newest first; of those behind `cursor`, a place that stays although its letter was replayed or discarded. */
+  deadLetters(filter: DeadLetterFilter, cursor?: string): Awaitable<readonly DeadLetter[]>
   deadLetter(id: string): Awaitable<DeadLetter | undefined>
-  /** Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). */
-  replay(id: string, input: Json | undefined): Awaitable<{ readonly queue: string } | undefined>
+  /**
+   * Queues a dead job again under its own id, from attempt 1; undefined if it is not there (any more). `restarts`: those
+   * it has behind it, if a supervisor decided it. @default none
+   */
+  replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): Awaitable<{ readonly queue: string } | undefined>
   /** Whether it was there. */
   discard(id: string): Awaitable<boolean>
 }

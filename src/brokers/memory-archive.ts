@@ -43,6 +43,7 @@ class Shelf {
 export class Archive {
   readonly #finished = new Shelf()
   readonly #dead = new Shelf()
+  #deaths = 0
 
   get(id: string): Entry | undefined {
     return this.#finished.get(id) ?? this.#dead.get(id)
@@ -58,6 +59,8 @@ export class Archive {
 
   /** Gives the dead letter that had to make room, if one had to. */
   keepDead(entry: Entry): Entry | undefined {
+    this.#deaths += 1
+    entry.death = this.#deaths
     this.#dead.add(entry)
     const { oldest } = this.#dead
     if (oldest === undefined || this.#dead.size <= KEPT_DEAD_LETTERS) return undefined
@@ -75,8 +78,9 @@ export class Archive {
     return entry
   }
 
-  listDead({ task, kind, since, limit = LISTED }: DeadLetterFilter): readonly Entry[] {
-    const matches = ({ queue, failure, finishedAt }: Entry): boolean =>
+  listDead({ task, kind, since, limit = LISTED }: DeadLetterFilter, before: number): readonly Entry[] {
+    const matches = ({ queue, failure, finishedAt, death }: Entry): boolean =>
+      death < before &&
       (task === undefined || task === queue) &&
       (kind === undefined || kind === failure?.kind) &&
       (since === undefined || since <= (finishedAt ?? 0))

@@ -27,6 +27,8 @@ export interface Entry extends Waiting<Entry> {
   failure: Failure | undefined
   reason: unknown
   history: HistoryEntry[] | undefined
+  /** How many jobs had died when it did, itself included; 0 while it lives. */
+  death: number
 }
 
 const KEPT_HISTORY = 100
@@ -62,15 +64,20 @@ export function newEntry(job: NewJob, now: number, seq: number): Entry {
     failure: undefined,
     reason: undefined,
     history: undefined,
+    death: 0,
   }
 }
 
 /** Makes a dead job a new one under the same id and key; its history stays. */
-export function revive(entry: Entry, input: Json | undefined, now: number): void {
+export function revive(
+  entry: Entry,
+  { input, restarts = NO_RESTARTS }: { input: Json | undefined; restarts: Entry['restarts'] | undefined },
+  now: number,
+): void {
   if (input !== undefined) entry.input = input
   entry.attempts = entry.charged = entry.putOffs = 0
   entry.generation += 1
-  entry.restarts = NO_RESTARTS
+  entry.restarts = restarts
   entry.finishedAt = undefined
   entry.failure = undefined
   entry.due = now
@@ -135,6 +142,7 @@ export function letterOf(entry: Entry): DeadLetter {
     message: failure.message,
     attempts: entry.attempts,
     diedAt: entry.finishedAt ?? 0,
+    cursor: String(entry.death),
     input: copyJson(entry.input),
     failure: failure.toJSON(),
     history: [...(entry.history ?? [])],

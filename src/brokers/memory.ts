@@ -9,10 +9,14 @@ import type {
   JobRecord,
   LeasedJob,
   NewJob,
+  NewSchedule,
   Outcome,
   QueueStats,
   Settled,
+  Tick,
+  TickAnswer,
 } from './broker.ts'
+import { readCursor } from './cursor.ts'
 import { Archive } from './memory-archive.ts'
 import { Delays } from './memory-delays.ts'
 import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry } from './memory-entry.ts'
@@ -35,6 +39,7 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   readonly #open = new Map<string, Entry>()
   readonly #archive = new Archive()
+  readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
   #lastId = 0
@@ -54,6 +59,7 @@ class MemoryBroker implements Broker {
       this.#archive.keepResult(entry, now)
     }
     this.#open.clear()
+    this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
   }
 
@@ -124,13 +130,40 @@ class MemoryBroker implements Broker {
     return entry && recordOf(entry)
   }
 
+  schedule({ queue, spec, next }: NewSchedule): number {
+    const kept = this.#schedules.get(queue)
+    if (kept?.spec === spec) return kept.next
+    this.#schedules.set(queue, { spec, next, last: kept?.last })
+    return next
+  }
+
+  unschedule(queue: string): boolean {
+    return this.#schedules.delete(queue)
+  }
+
+  tick({ queue, spec, at, next, overlap, job }: Tick): TickAnswer {
+    const kept = this.#schedules.get(queue)
+    if (kept?.spec !== spec) return { answer: 'stale', next: undefined }
+    if (kept.next !== at) return { answer: 'stale', next: kept.next }
+    kept.next = next
+    if (job === undefined) return { answer: 'skipped', unfinished: undefined }
+    // The clock was set back: this tick was made before.
+    if (this.#open.has(job.id) || this.#archive.get(job.id) !== undefined) return { answer: 'stale', next }
+    const isFree = overlap || kept.last === undefined || !this.#open.has(kept.last)
+    if (!isFree) return { answer: 'skipped', unfinished: kept.last }
+    const { id, duplicate } = this.#add(job)
+    if (duplicate) return { answer: 'skipped', unfinished: id }
+    kept.last = id
+    return { answer: 'added' }
+  }
+
   stats(): readonly QueueStats[] {
     const now = this.#clock.now()
     return [...this.#queues.values()].map((queue) => queue.stats(now))
   }
 
-  deadLetters(filter: DeadLetterFilter): readonly DeadLetter[] {
-    return this.#archive.listDead(filter).map(letterOf)
+  deadLetters(filter: DeadLetterFilter, cursor?: string): readonly DeadLetter[] {
+    return this.#archive.listDead(filter, readCursor(cursor)).map(letterOf)
   }
 
   deadLetter(id: string): DeadLetter | undefined {
@@ -138,13 +171,17 @@ class MemoryBroker implements Broker {
     return entry && letterOf(entry)
   }
 
-  replay(id: string, input: Json | undefined): { readonly queue: string } | undefined {
+  replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): { readonly queue: string } | undefined {
     const entry = this.#archive.takeDead(id)
     if (entry === undefined) return undefined
     const now = this.#clock.now()
     const queue = this.#queue(entry.queue)
     queue.dead -= 1
-    revive(entry, input, now)
+    revive(entry, { input, restarts }, now)
     if (entry.dedupe !== undefined && queue.keys.holderOf(entry.dedupe.key, now) === undefined) {
       queue.keys.hold(entry, now)
     }

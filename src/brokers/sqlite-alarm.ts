@@ -4,7 +4,7 @@ import type { BrokerClock } from './broker.ts'
 export class Alarm {
   readonly #ring: () => void
   readonly #clock: BrokerClock
-  readonly #keepsAlive: boolean
+  #keepsAlive: boolean
   #timer: unknown
   #due = Infinity
 
@@ -25,11 +25,24 @@ export class Alarm {
       },
       Math.max(0, due - this.#clock.now()),
     )
-    if (!this.#keepsAlive) (this.#timer as Partial<NodeJS.Timeout> | undefined)?.unref?.()
+    if (!this.#keepsAlive) this.#setHold()
+  }
+
+  /** Whether waiting for it keeps the process alive, from now on. */
+  hold(keepsAlive: boolean): void {
+    if (this.#keepsAlive === keepsAlive) return
+    this.#keepsAlive = keepsAlive
+    if (this.#due !== Infinity) this.#setHold()
   }
 
   clear(): void {
     if (this.#due !== Infinity) this.#clock.clearTimeout(this.#timer)
     this.#due = Infinity
+  }
+
+  #setHold(): void {
+    const timer = this.#timer as Partial<NodeJS.Timeout> | undefined // whatever the clock gives
+    if (this.#keepsAlive) timer?.ref?.()
+    else timer?.unref?.()
   }
 }

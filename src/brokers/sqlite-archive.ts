@@ -34,7 +34,7 @@ export class Archive {
     this.#record = db.prepare(`${full} WHERE jobs.id = ?`)
     this.#letter = db.prepare(`${full} WHERE jobs.id = ? AND state = ${State.failed}`)
     this.#letters = db.prepare(`
-      ${full} WHERE state = ${State.failed}
+      ${full} WHERE state = ${State.failed} AND finish < ?
         AND coalesce(queues.name = ?, true) AND coalesce(kind = ?, true) AND coalesce(finished_at >= ?, true)
       ORDER BY finish DESC LIMIT ?`)
     this.#newestOf = db.prepare(`SELECT finish FROM jobs WHERE ${RESULT} ORDER BY finish LIMIT 1 OFFSET ?`)
@@ -57,8 +57,8 @@ export class Archive {
     return row && letterOf(row)
   }
 
-  letters({ task, kind, since, limit = LISTED }: DeadLetterFilter): readonly DeadLetter[] {
-    const rows = this.#letters.all(task ?? null, kind ?? null, since ?? null, limit)
+  letters({ task, kind, since, limit = LISTED }: DeadLetterFilter, before: number): readonly DeadLetter[] {
+    const rows = this.#letters.all(before, task ?? null, kind ?? null, since ?? null, limit)
     return (rows as FullRow[]).map(letterOf)
   }
 

@@ -77,7 +77,7 @@ export class Jobs {
     )
     this.#revive = db.prepare(`
       UPDATE jobs SET input = CASE WHEN ? THEN input ELSE ? END, finish = NULL, finished_at = NULL, failure = NULL,
-        kind = NULL, attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = generation + 1, restarts = NULL
+        kind = NULL, attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = generation + 1, restarts = ?
       WHERE seq = ?`)
     this.#delete = db.prepare('DELETE FROM jobs WHERE seq = ?')
   }
@@ -163,11 +163,16 @@ export class Jobs {
   }
 
   /** A dead job is a new one under the same id and key; its history stays. */
-  revive(id: string, input: string | null | undefined, now: number, changes: Changes): number | undefined {
+  revive(
+    id: string,
+    { input, restarts }: { readonly input: string | null | undefined; readonly restarts: string | null },
+    now: number,
+    changes: Changes,
+  ): number | undefined {
     const { keys } = this.#store
     const row = this.#takeDead(id)
     if (row === undefined) return undefined
-    this.#revive.run(input === undefined ? 1 : 0, input ?? null, row.seq)
+    this.#revive.run(input === undefined ? 1 : 0, input ?? null, restarts, row.seq)
     if (row.dedupe_key !== null && keys.holderOf(row.queue, row.dedupe_key, now) === undefined) keys.hold(row, now)
     this.comeAgain(row, 0, 0, now, changes)
     return row.queue

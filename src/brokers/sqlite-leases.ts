@@ -5,10 +5,22 @@ import type { Changes } from './sqlite-changes.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
 import type { End, Jobs, Store } from './sqlite-jobs.ts'
 import { isGone, thisProcess, type Owner } from './sqlite-owner.ts'
-import { addToHistory, JOB_COLUMNS, writeJson, writeReason, type JobRow, type PastRow } from './sqlite-row.ts'
-import { State } from './sqlite-schema.ts'
+import {
+  addToHistory,
+  JOB_COLUMNS,
+  restartsOf,
+  writeJson,
+  writeReason,
+  type JobRow,
+  type PastRow,
+} from './sqlite-row.ts'
+import { ORPHANED, State } from './sqlite-schema.ts'
 
-type LosableRow = JobRow & { readonly lost: number }
+interface LosableRow extends JobRow {
+  readonly lost: number
+  readonly generation: number
+  readonly restarts: string | null
+}
 
 interface OfLease {
   readonly id: string
@@ -23,6 +35,8 @@ export class Leases {
   readonly #jobs: Jobs
   readonly #lease: number
   readonly #lostLimit: number
+  /** Queues of jobs that this process found to be lost too often. */
+  readonly #found = new Set<number>()
   readonly #held: Statement
   readonly #extend: Statement
   readonly #expired: Statement
@@ -31,6 +45,8 @@ export class Leases {
   readonly #retry: Statement
   readonly #restart: Statement
   readonly #setLost: Statement
+  readonly #orphan: Statement
+  readonly #orphans: Statement
   readonly #setKind: Statement
   readonly #owners: Statement
   readonly #deleteOwner: Statement
@@ -41,7 +57,7 @@ export class Leases {
     this.#lease = options.lease
     this.#lostLimit = options.lostLimit
     const { db } = store
-    const leased = `SELECT ${JOB_COLUMNS}, lost FROM jobs WHERE state = ${State.leased}`
+    const leased = `SELECT ${JOB_COLUMNS}, lost, generation, restarts FROM jobs WHERE state = ${State.leased}`
     this.#held = db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = ? AND token = ? AND state = ${State.leased}`)
     this.#extend = db.prepare(`UPDATE jobs SET until = ? WHERE id = ? AND token = ? AND state = ${State.leased}`)
     this.#expired = db.prepare(`${leased} AND until <= ? ORDER BY until LIMIT ${GIVEN_BACK_AT_ONCE}`)
@@ -52,6 +68,8 @@ export class Leases {
       UPDATE jobs SET attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = ?, restarts = ?, history = ?
       WHERE seq = ?`)
     this.#setLost = db.prepare('UPDATE jobs SET lost = ? WHERE seq = ?')
+    this.#orphan = db.prepare(`UPDATE jobs SET until = ${ORPHANED}, owner = NULL, token = token + 1 WHERE seq = ?`)
+    this.#orphans = db.prepare(`${leased} AND until = ${ORPHANED} AND queue = ? LIMIT ${GIVEN_BACK_AT_ONCE}`)
     this.#setKind = db.prepare('UPDATE jobs SET kind = ?, history = ? WHERE seq = ?')
     this.#owners = db.prepare('SELECT id, place, pid, born FROM owners WHERE id <> ?')
     this.#deleteOwner = db.prepare('DELETE FROM owners WHERE id = ?')
@@ -89,16 +107,40 @@ export class Leases {
     this.#deleteOwner.run(owner)
   }
 
-  /** A job that ends its process each time must not do so for ever. */
+  /** Whether this process found jobs of a queue that were lost too often. */
+  hasOrphans(queue: number): boolean {
+    return this.#found.has(queue)
+  }
+
+  /** Ends jobs that were lost too often, by who knows their task: its supervisors are to decide about them. */
+  bury(queue: number, now: number, changes: Changes): void {
+    const rows = this.#orphans.all(queue) as LosableRow[]
+    if (rows.length < GIVEN_BACK_AT_ONCE) this.#found.delete(queue)
+    for (const row of rows) {
+      if (row.unwanted === null) this.#bury(row, now, changes)
+      else this.#jobs.putBack(row, now, changes)
+    }
+  }
+
+  /** A job that ends its process each time must not do so for ever: nobody is given it, and it waits to be buried. */
   #lose(row: LosableRow, now: number, changes: Changes): void {
     const lost = row.lost + 1
     this.#setLost.run(lost, row.seq)
     if (lost < this.#lostLimit || row.unwanted !== null) return this.#jobs.putBack(row, now, changes)
-    const path = `${this.#store.queues.nameOf(row.queue)}/job:${row.id}`
-    const attempt = row.attempts + 1 // the one that was lost
-    const failure = new Failure({ error: new LeaseLostError(path, this.#lease), path, kind: 'lost', at: now, attempt })
-    this.#fail(row, failure, { attempts: attempt, failure: JSON.stringify(failure) }, now, changes)
-    changes.ended.push(row.id)
+    this.#orphan.run(row.seq)
+    this.#found.add(row.queue)
+  }
+
+  #bury(row: LosableRow, now: number, changes: Changes): void {
+    const { id, generation, lost } = row
+    const queue = this.#store.queues.nameOf(row.queue)
+    const path = `${queue}/job:${id}`
+    const attempts = row.attempts + 1 // the last is the one that was lost
+    const error = LeaseLostError.ofLimit(path, lost)
+    const job = { id, task: queue, attempts }
+    const failure = new Failure({ error, path, kind: 'lost', at: now, attempt: attempts, job, generation })
+    this.#fail(row, failure, { attempts, failure: JSON.stringify(failure) }, now, changes)
+    changes.buried.push({ id, queue, attempts, generation, restarts: restartsOf(row), failure })
   }
 
   #apply(row: JobRow, outcome: Outcome, texts: OutcomeTexts, now: number, changes: Changes): void {

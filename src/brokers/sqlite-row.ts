@@ -49,6 +49,7 @@ export interface PastRow {
 export interface FullRow extends JobRow, LeaseRow, PastRow {
   readonly name: string
   readonly added_at: number
+  readonly finish: number | null
   readonly finished_at: number | null
   readonly value: string | null
   readonly failure: string | null
@@ -114,6 +115,7 @@ export function letterOf(row: FullRow): DeadLetter {
     message: failure.message,
     attempts: row.attempts,
     diedAt: row.finished_at ?? 0,
+    cursor: String(row.finish),
     input: readJson(row.input) as Json,
     failure,
     history: historyOf(row),
@@ -154,8 +156,12 @@ function progressOf(row: LeaseRow): JobProgress {
     charged: row.charged,
     putOffs: row.put_offs,
     generation: row.generation,
-    restarts: row.restarts === null ? NO_RESTARTS : withoutPrototype(row.restarts),
+    restarts: restartsOf(row),
   }
+}
+
+export function restartsOf({ restarts }: { readonly restarts: string | null }): JobProgress['restarts'] {
+  return restarts === null ? NO_RESTARTS : withoutPrototype(restarts)
 }
 
 /** A path may be called `constructor`. */

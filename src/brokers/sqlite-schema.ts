@@ -18,6 +18,9 @@ export const State = {
 
 export type StateNumber = (typeof State)[keyof typeof State]
 
+/** When the lease of a job ends that was lost too often: never, so that nobody is given it. */
+export const ORPHANED: number = Number.MAX_SAFE_INTEGER
+
 /** Forward only; `user_version` counts those that are done. What was released is never changed, only added to. */
 const MIGRATIONS: readonly string[] = [
   `
@@ -99,6 +102,14 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (queue, key)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX keys_until ON keys (until) WHERE until IS NOT NULL;
+  `,
+  `
+  CREATE TABLE schedules (
+    queue INTEGER PRIMARY KEY,
+    spec TEXT NOT NULL,
+    next INTEGER NOT NULL, -- the tick that is not made yet
+    last TEXT              -- id of the latest job a tick made
+  ) STRICT;
   `,
 ]
 

@@ -12,6 +12,7 @@ import { Lanes } from './sqlite-lanes.ts'
 import { Leases, registerProcess } from './sqlite-leases.ts'
 import { Ledger } from './sqlite-ledger.ts'
 import { Queues } from './sqlite-queues.ts'
+import { Schedules } from './sqlite-schedules.ts'
 import { Watch, type Watchers } from './sqlite-watch.ts'
 
 export interface SessionOptions {
@@ -30,6 +31,7 @@ export class Session {
   readonly archive: Archive
   readonly jobs: Jobs
   readonly leases: Leases
+  readonly schedules: Schedules
   readonly commits: GroupCommit
   readonly watch: Watch
   readonly #db: Database
@@ -54,6 +56,7 @@ export class Session {
     this.archive = archive
     this.jobs = new Jobs(store)
     this.leases = new Leases(store, this.jobs, options)
+    this.schedules = new Schedules(store, this.jobs)
     this.commits = new GroupCommit(
       {
         begin: () => this.#begin(),
@@ -64,7 +67,10 @@ export class Session {
       },
       clock,
     )
-    this.watch = new Watch(store, watchers, clock, () => void this.#expire())
+    this.watch = new Watch(store, watchers, clock, {
+      leaseIsOver: () => void this.#expire(),
+      isOrphaned: (queue) => void this.#bury(queue),
+    })
     this.#recover()
     this.watch.start()
   }
@@ -83,6 +89,7 @@ export class Session {
     this.leases.expire(now, changes)
     const id = this.queues.find(queue)
     if (id === undefined) return { jobs: [], isMore: false }
+    if (this.leases.hasOrphans(id)) this.leases.bury(id, now, changes)
     if (this.jobs.promote(id, now, changes)) return { jobs: [], isMore: true }
     const room = Math.max(1, ROWS_AT_ONCE - changes.rows)
     const until = now + this.#leaseTime
@@ -118,6 +125,14 @@ export class Session {
       this.watch.look()
     } catch {
       // It cannot be written at present; the next lease looks for expired ones too.
+    }
+  }
+
+  async #bury(queue: number): Promise<void> {
+    try {
+      await this.commits.run(1, (changes) => this.leases.bury(queue, this.now, changes))
+    } catch {
+      // As above: the next look finds them again.
     }
   }
 

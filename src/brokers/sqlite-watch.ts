@@ -5,7 +5,7 @@ import type { Changes } from './sqlite-changes.ts'
 import type { Statement } from './sqlite-driver.ts'
 import type { Store } from './sqlite-jobs.ts'
 import { readJson } from './sqlite-row.ts'
-import { State } from './sqlite-schema.ts'
+import { ORPHANED, State } from './sqlite-schema.ts'
 
 /** Those who wait for jobs of a queue, and those who wait for what happens elsewhere; they outlast a reopening. */
 export class Watchers {
@@ -14,6 +14,12 @@ export class Watchers {
 
   get isEmpty(): boolean {
     return this.byQueue.size === 0 && this.listeners.size === 0
+  }
+
+  /** Whether somebody waits for what another process may end. */
+  get isAwaited(): boolean {
+    for (const listener of this.listeners) if (listener.isAwaited()) return true
+    return false
   }
 
   add(queue: string, wake: () => void): () => void {
@@ -35,6 +41,14 @@ export class Watchers {
 /** How often the file is looked at for what other processes wrote. */
 const POLL = 150
 
+/** What it lets others do. */
+export interface WatchHands {
+  /** Somebody may not have extended a lease. */
+  leaseIsOver(): void
+  /** A queue that is watched here has jobs that were lost too often. */
+  isOrphaned(queue: number): void
+}
+
 /** Notices what becomes due and what other processes did, while somebody waits for it. */
 export class Watch {
   readonly #store: Store
@@ -50,15 +64,18 @@ export class Watch {
   readonly #nextDue: Statement
   readonly #nextUntil: Statement
   readonly #unwanted: Statement
+  readonly #orphaned: Statement
+  readonly #hands: WatchHands
   #seenVersion: number
   #seenFinish: number
 
-  constructor(store: Store, watchers: Watchers, clock: BrokerClock, onLeaseOver: () => void) {
+  constructor(store: Store, watchers: Watchers, clock: BrokerClock, hands: WatchHands) {
     this.#store = store
     this.#watchers = watchers
     this.#clock = clock
     this.#dueAlarm = new Alarm(clock, () => guarded(() => this.look(), undefined), true) // the next poll looks again
-    this.#leaseAlarm = new Alarm(clock, onLeaseOver, false)
+    this.#hands = hands
+    this.#leaseAlarm = new Alarm(clock, () => hands.leaseIsOver(), false)
     this.#pollAlarm = new Alarm(clock, () => this.#poll(), false)
     const { db } = store
     this.#version = db.prepare('PRAGMA data_version')
@@ -67,7 +84,12 @@ export class Watch {
     this.#nextDue = db.prepare(
       `SELECT min(due) AS due FROM jobs WHERE queue = ? AND state = ${State.delayed} AND due > ?`,
     )
-    this.#nextUntil = db.prepare(`SELECT min(until) AS due FROM jobs WHERE state = ${State.leased}`)
+    this.#nextUntil = db.prepare(
+      `SELECT min(until) AS due FROM jobs WHERE state = ${State.leased} AND until < ${ORPHANED}`,
+    )
+    this.#orphaned = db.prepare(
+      `SELECT 1 FROM jobs WHERE state = ${State.leased} AND until = ${ORPHANED} AND queue = ? LIMIT 1`,
+    )
     this.#unwanted = db.prepare('SELECT id, unwanted FROM jobs WHERE unwanted IS NOT NULL AND owner = ?')
     this.#seenVersion = this.#readVersion()
     this.#seenFinish = store.ledger.read().finish
@@ -84,12 +106,16 @@ export class Watch {
     for (const alarm of [this.#dueAlarm, this.#leaseAlarm, this.#pollAlarm]) alarm.clear()
   }
 
-  committed({ woken, ended, due, until }: Changes): void {
+  committed({ woken, ended, buried, due, until }: Changes): void {
     if (this.#watchers.isEmpty) return
+    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#dueAlarm.atLatest(due)
     this.#leaseAlarm.atLatest(until)
     for (const queue of woken) this.#watchers.wake(this.#store.queues.nameOf(queue))
-    for (const id of ended) for (const listener of this.#watchers.listeners) listener.settled(id)
+    for (const listener of this.#watchers.listeners) {
+      for (const id of ended) listener.settled(id)
+      for (const job of buried) listener.buried(job)
+    }
   }
 
   /** Wakes whoever has something to take. */
@@ -105,6 +131,7 @@ export class Watch {
 
   #poll(): void {
     if (this.#watchers.isEmpty) return this.stop()
+    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#pollAlarm.atLatest(this.#clock.now() + POLL)
     try {
       const version = this.#readVersion()
@@ -138,7 +165,9 @@ export class Watch {
     const now = this.#now()
     for (const name of this.#watchers.byQueue.keys()) {
       const queue = this.#store.queues.find(name)
-      if (queue !== undefined) this.#dueAlarm.atLatest(timeIn(this.#nextDue.get(queue, now)))
+      if (queue === undefined) continue
+      this.#dueAlarm.atLatest(timeIn(this.#nextDue.get(queue, now)))
+      if (this.#orphaned.get(queue) !== undefined) this.#hands.isOrphaned(queue)
     }
     this.#leaseAlarm.atLatest(timeIn(this.#nextUntil.get()))
   }

@@ -14,10 +14,14 @@ import type {
   JobRecord,
   LeasedJob,
   NewJob,
+  NewSchedule,
   Outcome,
   QueueStats,
   Settled,
+  Tick,
+  TickAnswer,
 } from './broker.ts'
+import { readCursor } from './cursor.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
 import { openFile } from './sqlite-file.ts'
@@ -144,23 +148,41 @@ class SqliteBroker implements Broker {
     return archive.record(id, now)
   }
 
+  async schedule(given: NewSchedule): Promise<number> {
+    return this.#write(1, ({ schedules, now }) => schedules.keep(given, now))
+  }
+
+  async unschedule(queue: string): Promise<boolean> {
+    return this.#write(1, ({ schedules }) => schedules.remove(queue))
+  }
+
+  async tick(tick: Tick): Promise<TickAnswer> {
+    const input = writeJson(tick.job?.input)
+    return this.#write(1, ({ schedules, now }, changes) => schedules.tick(tick, input, now, changes))
+  }
+
   async stats(): Promise<readonly QueueStats[]> {
     const { queues, now } = this.#opened
     return queues.stats(now)
   }
 
-  async deadLetters(filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
-    return this.#opened.archive.letters(filter)
+  async deadLetters(filter: DeadLetterFilter, cursor?: string): Promise<readonly DeadLetter[]> {
+    return this.#opened.archive.letters(filter, readCursor(cursor))
   }
 
   async deadLetter(id: string): Promise<DeadLetter | undefined> {
     return this.#opened.archive.letter(id)
   }
 
-  async replay(id: string, input: Json | undefined): Promise<{ readonly queue: string } | undefined> {
+  async replay(
+    id: string,
+    input: Json | undefined,
+    restarts?: Readonly<Record<string, number>>,
+  ): Promise<{ readonly queue: string } | undefined> {
     const text = input === undefined ? undefined : writeJson(input)
+    const behind = writeJson(restarts)
     return this.#write(1, ({ jobs, queues, now }, changes) => {
-      const queue = jobs.revive(id, text, now, changes)
+      const queue = jobs.revive(id, { input: text, restarts: behind }, now, changes)
       return queue === undefined ? undefined : { queue: queues.nameOf(queue) }
     })
   }

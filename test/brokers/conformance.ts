@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { PayloadError, start, task } from 'rootcatch'
 import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
-import type { Broker, JobStatus, LeasedJob, NewJob, Outcome } from '../../src/brokers/broker.ts'
-import { failureOf, newJob, outcomes, queue } from '../support/broker-job.ts'
+import type { Broker, JobStatus, LeasedJob, NewJob, Outcome, Tick } from '../../src/brokers/broker.ts'
+import { elsewhere, failureOf, newJob, outcomes, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
 
 /** A kind of broker, and how to get at its store. */
@@ -20,7 +20,7 @@ export interface BrokerKind {
 
 const CHILD = fileURLToPath(import.meta.resolve('../support/broker-child.ts'))
 
-/** What every broker promises (`semantics/tasks.md` §10). Schedules, 37 to 40, are tested where they are made. */
+/** What every broker promises (`semantics/tasks.md` §10). */
 export function describeBroker(name: string, kind: BrokerKind): void {
   const open: Broker[] = []
 
@@ -354,7 +354,7 @@ export function describeBroker(name: string, kind: BrokerKind): void {
     test.runIf(runsOut)('26 fails a job that was lost three times, kind lost, and says so', async () => {
       const { broker, clock } = await fresh()
       const told: unknown[] = []
-      broker.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+      broker.listen?.(elsewhere({ buried: ({ id }) => told.push(id) }))
       await add(broker, { id: 'a', lane: 'x' }, { id: 'b', lane: 'x' })
       for (let times = 0; times < 3; times += 1) {
         expect(told).toEqual([])
@@ -502,7 +502,7 @@ export function describeBroker(name: string, kind: BrokerKind): void {
     test.runIf(survives)('35 tells who holds a job, in whichever process, before its next extend', async () => {
       const { broker, clock } = await fresh()
       const told: unknown[] = []
-      broker.listen?.({ settled: () => {}, cancelled: (id, reason) => told.push([id, reason]) })
+      broker.listen?.(elsewhere({ cancelled: (id, reason) => told.push([id, reason]) }))
       await add(broker, { id: 'a' })
       await take(broker)
       await (await second(broker, clock)).cancel('a', 'user left')
@@ -521,6 +521,113 @@ export function describeBroker(name: string, kind: BrokerKind): void {
         'unknown',
       ])
       expect(await broker.job('a')).toMatchObject({ status: 'done', value: 'ok', reason: undefined })
+    })
+
+    /** A tick of a schedule with one tick each 100 ms, as a process that knows its task makes it. */
+    const tickAt = (broker: Broker, at: number, more: Partial<Tick> = {}): Tick => ({
+      queue,
+      spec: 'every 100',
+      at,
+      next: at + 100,
+      overlap: false,
+      job: newJob(broker, { id: `${queue}@${at}` }),
+      ...more,
+    })
+
+    test('37 makes one job of a tick, whoever asks and however often', async () => {
+      const { broker, clock } = await fresh()
+      const other = await second(broker, clock)
+      const all = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? broker : other))
+      const given = { queue, spec: 'every 100', next: 1_000_100 }
+      expect(new Set(await Promise.all(all.map((each) => each.schedule(given))))).toEqual(new Set([1_000_100]))
+      await clock.advance(100)
+      const answers = await Promise.all(all.map((each) => each.tick(tickAt(each, 1_000_100))))
+      expect(answers.filter(({ answer }) => answer === 'added')).toHaveLength(1)
+      expect(answers.filter(({ answer }) => answer !== 'added')).toEqual(
+        Array.from({ length: 19 }, () => ({ answer: 'stale', next: 1_000_200 })),
+      )
+      expect(await takeIds(broker)).toEqual([`${queue}@1000100`])
+    })
+
+    test.runIf(kind.child !== undefined)('37 makes one job of each tick of two processes', async () => {
+      const { broker } = await fresh()
+      const children = [0, 1].map(() => startChild(CHILD, [...(kind.child?.() ?? []), 'tick']))
+      expect(await Promise.all(children.map(({ ended }) => ended))).toEqual([0, 0])
+      const made = children.map(({ lines }) => lines.filter((line) => line.startsWith('added ')))
+      const all = made.flat().map((line) => Number(line.slice(6)))
+      expect(new Set(all).size).toBe(all.length)
+      expect(all.length).toBeGreaterThanOrEqual(30)
+      expect((await takeIds(broker)).map((id) => Number(id.slice(id.indexOf('@') + 1)))).toEqual(
+        all.toSorted((a, b) => a - b),
+      )
+    })
+
+    test('38 makes up once for all ticks that were missed', async () => {
+      const { broker, clock } = await fresh()
+      await broker.schedule({ queue, spec: 'every 100', next: 1_000_100 })
+      if (survives) await broker.close()
+      await clock.advance(450)
+      const again = survives ? await second(broker, clock) : broker
+      const next = 1_000_500 // the first tick after now
+      expect(await again.schedule({ queue, spec: 'every 100', next })).toBe(1_000_100)
+      expect(await again.tick(tickAt(again, 1_000_100, { next }))).toEqual({ answer: 'added' })
+      expect(await again.tick(tickAt(again, 1_000_200))).toEqual({ answer: 'stale', next })
+      expect(await again.schedule({ queue, spec: 'every 100', next })).toBe(next)
+      expect(await takeIds(again)).toEqual([`${queue}@1000100`])
+    })
+
+    test('39 skips a tick whose predecessor is unfinished, unless they may overlap', async () => {
+      const { broker } = await fresh()
+      await broker.schedule({ queue, spec: 'every 100', next: 100 })
+      const first = `${queue}@100`
+      expect(await broker.tick(tickAt(broker, 100))).toEqual({ answer: 'added' })
+      expect(await broker.tick(tickAt(broker, 200))).toEqual({ answer: 'skipped', unfinished: first })
+      const lease = await take(broker)
+      expect(await broker.tick(tickAt(broker, 300))).toEqual({ answer: 'skipped', unfinished: first })
+      await broker.settle([outcomes.retry(lease, 1_000)])
+      expect(await broker.tick(tickAt(broker, 400))).toEqual({ answer: 'skipped', unfinished: first })
+      expect(await broker.tick(tickAt(broker, 500, { overlap: true }))).toEqual({ answer: 'added' })
+      await broker.settle([outcomes.failed(await take(broker))])
+      expect(await broker.tick(tickAt(broker, 600))).toEqual({ answer: 'added' })
+      expect(await takeIds(broker)).toEqual([`${queue}@600`])
+      expect(await broker.tick(tickAt(broker, 700, { job: undefined }))).toEqual({
+        answer: 'skipped',
+        unfinished: undefined,
+      })
+      expect(await broker.schedule({ queue, spec: 'every 100', next: 7 })).toBe(800)
+    })
+
+    test('39 skips a tick whose key another job holds', async () => {
+      const { broker } = await fresh()
+      const dedupe = { key: 'k', for: undefined }
+      await add(broker, { id: 'a', dedupe })
+      await broker.schedule({ queue, spec: 'every 100', next: 100 })
+      const job = newJob(broker, { id: `${queue}@100`, dedupe })
+      expect(await broker.tick(tickAt(broker, 100, { job }))).toEqual({ answer: 'skipped', unfinished: 'a' })
+    })
+
+    test('40 lets a schedule leave, and be replaced by one of another spec', async () => {
+      const { broker, clock } = await fresh()
+      const other = await second(broker, clock)
+      await broker.schedule({ queue, spec: 'every 100', next: 100 })
+      await other.schedule({ queue, spec: 'every 70', next: 140 })
+      expect(await broker.tick(tickAt(broker, 100))).toEqual({ answer: 'stale', next: undefined })
+      expect(await broker.tick(tickAt(broker, 140, { spec: 'every 70' }))).toEqual({ answer: 'added' })
+      expect(await other.unschedule(queue)).toBe(true)
+      expect(await broker.unschedule(queue)).toBe(false)
+      expect(await broker.unschedule('app/never')).toBe(false)
+      expect(await broker.tick(tickAt(broker, 240, { spec: 'every 70' }))).toEqual({ answer: 'stale', next: undefined })
+      expect(await takeIds(broker)).toEqual([`${queue}@140`])
+    })
+
+    test('40 makes no tick anew that was made before the clock was set back', async () => {
+      const { broker } = await fresh()
+      await broker.schedule({ queue, spec: 'every 100', next: 100 })
+      await broker.tick(tickAt(broker, 100))
+      await broker.unschedule(queue)
+      await broker.schedule({ queue, spec: 'every 100', next: 100 })
+      expect(await broker.tick(tickAt(broker, 100))).toEqual({ answer: 'stale', next: 200 })
+      expect(await takeIds(broker)).toEqual([`${queue}@100`])
     })
 
     test('41 lists dead letters newest first, as many as are asked for, and by task, kind and time', async () => {
@@ -550,6 +657,21 @@ export function describeBroker(name: string, kind: BrokerKind): void {
         failure: { error: { message: 'boom' } },
         history: [{ attempt: 1, message: 'boom' }],
       })
+    })
+
+    test('41 pages through dead letters, also when the one a page ended with has left', async () => {
+      const { broker } = await fresh()
+      await die(broker, 'a', 'b', 'c', 'd', 'e')
+      const first = await broker.deadLetters({ limit: 2 })
+      expect(idsOf(first)).toEqual(['e', 'd'])
+      await broker.discard('d')
+      await broker.replay('b', undefined)
+      await broker.settle([outcomes.failed(await take(broker))]) // dead again, so the newest
+      await die(broker, 'f')
+      const second = await broker.deadLetters({ limit: 1 }, first.at(-1)?.cursor)
+      expect(idsOf(second)).toEqual(['c'])
+      expect(idsOf(await broker.deadLetters({}, second[0]?.cursor))).toEqual(['a'])
+      expect(idsOf(await broker.deadLetters({}))).toEqual(['f', 'b', 'e', 'c', 'a'])
     })
 
     test('42 replays a dead letter under its id and key, from attempt 1', async () => {

@@ -19,7 +19,7 @@ import { findDriver } from '../../src/brokers/sqlite-driver.ts'
 import { isGone, thisProcess } from '../../src/brokers/sqlite-owner.ts'
 import { sqlite } from '../../src/brokers/sqlite.ts'
 import { systemClock } from '../../src/clock.ts'
-import { newJob, outcomes, queue } from '../support/broker-job.ts'
+import { elsewhere, newJob, outcomes, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
 import { newFiles, readRow } from '../support/sqlite-store.ts'
 
@@ -49,10 +49,24 @@ describe('the file', () => {
     await opened(path)
     expect(readRow(path, 'PRAGMA journal_mode')).toEqual({ journal_mode: 'wal' })
     expect(readRow(path, 'PRAGMA application_id')).toEqual({ application_id: 0x72637463 })
-    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 1 })
+    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 2 })
     const loose = `SELECT count(*) AS tables FROM pragma_table_list
       WHERE type = 'table' AND schema = 'main' AND name NOT LIKE 'sqlite_%' AND NOT strict`
     expect(readRow(path, loose)).toEqual({ tables: 0 })
+  })
+
+  test('of an earlier schema is brought up to this one, with all its jobs', async () => {
+    const path = newFile()
+    const broker = await opened(path)
+    await add(broker, 'a')
+    await broker.close()
+    const earlier = new DatabaseSync(path)
+    earlier.exec('DROP TABLE schedules; PRAGMA user_version = 1')
+    earlier.close()
+    const again = await opened(path)
+    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 2 })
+    expect(await take(again)).toMatchObject([{ id: 'a' }])
+    expect(await again.schedule({ queue, spec: 'every 100', next: 100 })).toBe(100)
   })
 
   test('is written through a connection that waits for others and for the disk', async () => {
@@ -151,7 +165,7 @@ describe('a path that is refused', () => {
     const { code, message } = await refusal(path)
     expect(code).toBe('store-newer')
     expect(message).toBe(
-      `${path} was written by a newer rootcatch (schema 7, this one knows 1). Update rootcatch, or use another file.`,
+      `${path} was written by a newer rootcatch (schema 7, this one knows 2). Update rootcatch, or use another file.`,
     )
     expect(readFileSync(path).equals(before)).toBe(true)
   })
@@ -295,7 +309,7 @@ describe('sqlite()', () => {
     const clock = manualClock(1_000)
     const broker = await opened(newFile(), clock)
     const end = broker.watch(queue, () => {})
-    broker.listen?.({ settled: () => {}, cancelled: () => {} })
+    broker.listen?.(elsewhere({ settled: () => {} }))
     await broker.enqueue([newJob(broker, { delay: 1_000 }), newJob(broker)])
     await take(broker)
     expect(clock.pending).toBeGreaterThan(0)
@@ -458,7 +472,7 @@ describe('two processes on one file', () => {
     const clock = manualClock(1_000)
     const [here, there] = [await opened(path, clock), await opened(path, clock)]
     const told: unknown[] = []
-    const end = here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    const end = here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'own', 'done', 'dead', 'cancelled')
     await here.settle((await take(here)).map((lease) => outcomes.done(lease)))
     const [done, dead] = (await take(there, 2)) as [LeasedJob, LeasedJob]
@@ -481,7 +495,7 @@ describe('two processes on one file', () => {
     const options = { keepResults: { last: 1 } }
     const [here, there] = [await opened(path, clock, options), await opened(path, clock, options)]
     const told: unknown[] = []
-    here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'a', 'b', 'c')
     for (let times = 0; times < 3; times += 1) {
       await there.settle((await take(there)).map((lease) => outcomes.done(lease)))
@@ -495,7 +509,7 @@ describe('two processes on one file', () => {
     const clock = manualClock(1_000)
     const [here, there] = [await opened(path, clock), await opened(path, clock)]
     const told: unknown[] = []
-    here.listen?.({ settled: (id) => told.push(id), cancelled: () => {} })
+    here.listen?.(elsewhere({ settled: (id) => told.push(id) }))
     await add(here, 'retry', 'restart', 'release', 'lost')
     const leases = await take(here, 4)
     for (const { id } of leases) await there.cancel(id, `no ${id}`)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { PermanentError, resume, start, supervisor, task, UnknownJobError } from 'rootcatch'
+import { PermanentError, restart, resume, start, supervisor, task, UnknownJobError } from 'rootcatch'
 import { manualClock } from 'rootcatch/testing'
 import { jobRecorder } from '../support/job-recorder.ts'
 
@@ -33,6 +33,55 @@ describe('dead letters', () => {
     await system.stop()
   })
 
+  test('are listed page by page, however many die or leave in between', async () => {
+    const job = task('job', boom)
+    const system = await start(job, { catch: () => resume })
+    const die = async (count: number): Promise<void> => {
+      for (let index = 0; index < count; index += 1) await system.run(job).settled()
+    }
+    await die(7)
+    const first = await system.dead.list({ limit: 3 })
+    expect(first.map(({ id }) => id)).toEqual(['7', '6', '5'])
+    await die(2)
+    await system.dead.discard('5') // the last of the first page
+    await system.dead.discard('3')
+    const second = await system.dead.list({ limit: 2 }, first.at(-1)?.cursor)
+    expect(second.map(({ id }) => id)).toEqual(['4', '2'])
+    const third = await system.dead.list({ limit: 2 }, second.at(-1)?.cursor)
+    expect(third.map(({ id }) => id)).toEqual(['1'])
+    expect(await system.dead.list({}, third.at(-1)?.cursor)).toEqual([])
+    await system.stop()
+  })
+
+  test.each([
+    [{ kind: 'timeuot' }, undefined, `dead.list() got kind "timeuot" (string). Use 'thrown', 'timeout'`],
+    [{ limit: 0 }, undefined, 'dead.list() got limit 0 (number). Use a whole number from 1.'],
+    [{ limit: 1.5 }, undefined, 'dead.list() got limit 1.5 (number).'],
+    [{ since: Number.NaN }, undefined, 'dead.list() got since NaN (number). Give milliseconds since 1970'],
+    [{ since: new Date(0) }, undefined, 'dead.list() got since'],
+    [{ task: 7 }, undefined, 'dead.list() got task 7 (number). Give the path of a task'],
+    [{}, 7, 'dead.list() got cursor 7 (number). Pass the cursor of a letter that list() gave.'],
+    [{}, 'x', 'dead.list() got cursor "x" (string). Pass the cursor of a letter that list() gave.'],
+  ])('a filter %o with cursor %o is refused', async (filter, cursor, sentence) => {
+    await using system = await start(task('job', boom))
+    await expect(system.dead.list(filter as never, cursor as never)).rejects.toThrow(sentence)
+  })
+
+  test('are announced once, after job.failed, and only when all is spent', async () => {
+    let decided = 0
+    const job = task('job', { retry: { attempts: 2 } }, boom)
+    const root = supervisor('app', { catch: () => (decided++ === 0 ? restart : resume) }, [job])
+    const system = await start(root)
+    const heard = jobRecorder()
+    heard.listen(system)
+    const run = system.run(job)
+    const { failure } = await run.settled()
+    expect(heard.events(run.path).slice(-2)).toEqual(['job.failed', 'dead.added'])
+    expect(heard.all('dead.added')).toMatchObject([{ path: run.path, id: run.id, attempt: 2 }])
+    expect(heard.all('dead.added')[0]?.failure).toBe(failure)
+    await system.stop()
+  })
+
   test('show what happened', async () => {
     const clock = manualClock(5_000)
     const job = task('job', { retry: { attempts: 2 } }, (_: { n: number }, ctx) => {
@@ -50,6 +99,7 @@ describe('dead letters', () => {
       message: 'job/job:1 failed after 1 attempt in 0ms: try 1',
       attempts: 1,
       diedAt: 5_000,
+      cursor: '1',
       input: { n: 1 },
       failure: (await run.settled()).failure?.toJSON(),
       history: [{ generation: 1, attempt: 1, at: 5_000, kind: 'thrown', message: 'try 1' }],

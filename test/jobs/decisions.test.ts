@@ -31,8 +31,8 @@ describe('J9 decisions from above, each row of §9', () => {
   const begin = ['job.added', 'job.started', 'failure.decided']
   const failed = { status: 'failed', attempts: 1, failure: { kind: 'thrown' } }
   const rows: readonly Row[] = [
-    ['resume', [resume], ['running', 'failed'], failed, [...begin, 'job.failed'], 1],
-    ['stop', [stop], ['running', 'failed'], failed, [...begin, 'job.failed'], 1],
+    ['resume', [resume], ['running', 'failed'], failed, [...begin, 'job.failed', 'dead.added'], 1],
+    ['stop', [stop], ['running', 'failed'], failed, [...begin, 'job.failed', 'dead.added'], 1],
     [
       'resume(value)',
       [resume({ from: 'above' })],
@@ -54,7 +54,7 @@ describe('J9 decisions from above, each row of §9', () => {
       [restart, resume],
       ['running', 'failed', 'running', 'failed'],
       failed,
-      [...begin, 'job.restarted', 'job.started', 'failure.decided', 'job.failed'],
+      [...begin, 'job.restarted', 'job.started', 'failure.decided', 'job.failed', 'dead.added'],
       1,
     ],
   ]
@@ -96,7 +96,7 @@ describe('J9 decisions from above, each row of §9', () => {
       { path: 'outer/inner', decision: 'escalate', by: 'catch' },
       { path: 'outer', decision: 'resume', by: 'catch' },
     ])
-    expect(seen.events(run.path)).toEqual(['job.added', 'job.started', 'failure.decided', 'job.failed'])
+    expect(seen.events(run.path)).toEqual(['job.added', 'job.started', 'failure.decided', 'job.failed', 'dead.added'])
     await system.stop()
   })
 })

@@ -8,11 +8,14 @@ import { newJob, outcomes, queue } from './broker-job.ts'
 const [kind, where = '', what] = process.argv.slice(2)
 if (kind !== 'sqlite') throw new Error(`there is no broker ${kind}`)
 const broker = sqlite(where, { lostLimit: 100, keepResults: { last: 100_000 } })
+const EVERY = 20
+const TICKS = 30
 const say = (line: string): void => void writeSync(1, `${line}\n`)
 
 if (what === 'open') await tryToOpen()
 else if (what === 'hold') await holdOneOfEach()
 else if (what === 'work') await work()
+else if (what === 'tick') await tick()
 
 /** Says what the attempt to open came to. */
 async function tryToOpen(): Promise<void> {
@@ -52,6 +55,23 @@ async function work(): Promise<void> {
       }),
     )
     await new Promise((resolve) => setImmediate(resolve))
+  }
+  await broker.close()
+}
+
+/** Makes ticks as they become due, until so many are over. */
+async function tick(): Promise<void> {
+  await broker.open(systemClock)
+  const spec = `every ${EVERY}`
+  const after = (now: number): number => (Math.floor(now / EVERY) + 1) * EVERY
+  let at = await broker.schedule({ queue, spec, next: after(Date.now()) })
+  for (let ticks = 0; ticks < TICKS; ticks += 1) {
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, at - Date.now())))
+    const next = Math.max(after(at), after(Date.now()))
+    const job = newJob(broker, { id: `${queue}@${at}` })
+    const answer = await broker.tick({ queue, spec, at, next, overlap: true, job })
+    if (answer.answer === 'added') say(`added ${at}`)
+    at = answer.answer === 'stale' ? (answer.next ?? next) : next
   }
   await broker.close()
 }

@@ -1,4 +1,4 @@
-import type { Broker, LeasedJob, NewJob, Outcome } from '../../src/brokers/broker.ts'
+import type { Broker, Elsewhere, LeasedJob, NewJob, Outcome } from '../../src/brokers/broker.ts'
 import { Failure } from '../../src/failure.ts'
 
 export const queue = 'app/resize'
@@ -70,5 +70,14 @@ export const outcomes = {
   }),
   release: (lease: LeasedJob): Outcome => ({ ...ofLease(lease), kind: 'release' }),
 } as const
+
+/** Who listens to a store: what is not given is heard and forgotten. */
+export const elsewhere = (more: Partial<Elsewhere> = {}): Elsewhere => ({
+  isAwaited: () => false,
+  buried: () => {},
+  settled: () => {},
+  cancelled: () => {},
+  ...more,
+})
 
 const ofLease = ({ id, token }: LeasedJob): { readonly id: string; readonly token: number } => ({ id, token })

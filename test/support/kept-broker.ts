@@ -103,7 +103,17 @@ export function keptStore({ leaseTime = 30_000 }: { readonly leaseTime?: number 
 /** The methods of an object, to be spread. */
 function bound(broker: Broker): Broker {
   return new Proxy({} as Broker, {
-    ownKeys: () => ['newId', 'stats', 'deadLetters', 'deadLetter', 'replay', 'discard'],
+    ownKeys: () => [
+      'newId',
+      'schedule',
+      'unschedule',
+      'tick',
+      'stats',
+      'deadLetters',
+      'deadLetter',
+      'replay',
+      'discard',
+    ],
     getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
     get: (_, key) => (broker as unknown as Record<PropertyKey, () => unknown>)[key]?.bind(broker),
   })

@@ -72,6 +72,20 @@ async function watch(): Promise<void> {
 }
 void watch
 
+// What a schedule makes has no input.
+task('tick', { every: '1h' }, () => 1)
+task('tick', { cron: '0 3 * * *', timezone: 'Europe/Berlin', overlap: true }, (_: { full: boolean } | undefined) => 1)
+task('tick', { every: '1h', input: z.object({ full: z.boolean() }).optional() }, (input) => input?.full)
+start(task('tick', { every: '1h' }, () => 1))
+// @ts-expect-error a schedule cannot give the input it needs
+task('tick', { every: '1h' }, (input: { full: boolean }) => input.full)
+// @ts-expect-error nor can a cron line
+task('tick', { cron: '0 3 * * *' }, (input: { full: boolean }) => input.full)
+// @ts-expect-error nor where a schema asks for it
+task('tick', { every: '1h', input: z.object({ full: z.boolean() }) }, (input) => input.full)
+// @ts-expect-error no duration
+task('tick', { every: '1 hour' }, () => 1)
+
 // A schema types the input on both sides: given as its input, taken as its output.
 const schema = z.object({ at: z.string().transform((text) => new Date(text)) })
 const remind = task('remind', { input: schema, lane: (input) => input.at.toISOString() }, (input) => input.at.getTime())
