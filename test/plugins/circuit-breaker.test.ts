@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { exponential, PermanentError, plugin, resume, start, supervisor, task, type System } from 'rootcatch'
+import { sqlite } from 'rootcatch/sqlite'
 import { circuitBreaker, type CircuitBreaker, type CircuitBreakerOptions } from 'rootcatch/plugins'
 import { manualClock, settle } from 'rootcatch/testing'
+import { keptStore } from '../support/kept-broker.ts'
+import { newFiles } from '../support/sqlite-store.ts'
 
+const newFile = newFiles()
 const quiet = { catch: () => resume }
 const never = new Promise<never>(() => {})
 
@@ -157,6 +161,28 @@ describe('circuitBreaker', () => {
     await system.stop()
   })
 
+  test('a probe whose lease is lost gives its place to another, and says nothing', async () => {
+    const clock = manualClock()
+    const store = keptStore({ leaseTime: 30_000 })
+    const bank = circuitBreaker('bank', { failures: 1, reset: '10s', clock })
+    let calls = 0
+    const job = task('job', { plugins: [bank] }, () => {
+      calls += 1
+      if (calls === 1) throw new Error('down')
+      return calls === 2 ? never : 'up'
+    })
+    const system = await start(job, { ...quiet, clock, broker: store.broker() })
+    await system.run(job).settled()
+    const run = system.run(job)
+    await clock.advance('10s')
+    expect([calls, bank.state()]).toEqual([2, 'half-open'])
+    store.expire(run.id)
+    await clock.advance('15s')
+    expect(await run).toBe('up')
+    expect(bank.state()).toBe('closed')
+    await system.stop()
+  })
+
   test('probes is how many run at once while it is half-open, and how many have to succeed', async () => {
     const { clock, changes, calls, service, refund, system, trip } = await world({ probes: 2 })
     await trip()
@@ -250,6 +276,56 @@ describe('circuitBreaker', () => {
     await one.system.stop()
     await two.system.stop()
     expect(clock.pending).toBe(0)
+  })
+
+  test('listed at a task and above it, it counts each attempt once and lets its probe through', async () => {
+    const clock = manualClock()
+    const bank = circuitBreaker('bank', { failures: 2, reset: '10s', clock })
+    let isDown = true
+    const job = task('job', { plugins: [bank] }, () => {
+      if (isDown) throw new Error('down')
+      return 'up'
+    })
+    const system = await start(job, { ...quiet, clock, plugins: [bank] })
+    await system.run(job).settled()
+    expect(bank.state()).toBe('closed')
+    await system.run(job).settled()
+    expect(bank.state()).toBe('open')
+    isDown = false
+    const run = system.run(job)
+    await clock.advance('10s')
+    expect(await run).toBe('up')
+    await system.stop()
+  })
+
+  test('on a durable broker, of 300 jobs none is lost or tried more than once while the circuit opens and closes', async () => {
+    const bank = circuitBreaker('bank', { failures: 3, reset: '20ms', counts: () => true })
+    let calls = 0
+    let duringOutage = 0
+    let isDown = false
+    const charge = (): number => {
+      calls += 1
+      if (calls === 100 || calls === 200) isDown = true
+      if (isDown) {
+        duringOutage += 1
+        if (duringOutage % 5 === 0) isDown = false // after two failed probes
+        throw new Error('down')
+      }
+      return calls
+    }
+    const tasks = [
+      task('a', { plugins: [bank], concurrency: 1 }, charge),
+      task('b', { plugins: [bank], concurrency: 1 }, charge),
+    ]
+    const system = await start(supervisor('app', tasks), { ...quiet, broker: sqlite(newFile()) })
+    const runs = Array.from({ length: 150 }, () => tasks.map((one) => system.run(one))).flat()
+    const outcomes = await Promise.all(runs.map((run) => run.settled()))
+    expect(outcomes.filter(({ status }) => status === 'failed')).toHaveLength(duringOutage)
+    expect(outcomes.filter(({ status }) => status === 'done')).toHaveLength(300 - duringOutage)
+    expect(outcomes.filter(({ attempts }) => attempts !== 1)).toEqual([])
+    expect(calls).toBe(300)
+    expect(duringOutage).toBe(10)
+    await system.stop()
   })
 
   test('an onChange or counts that throws is reported, and changes nothing', async () => {
