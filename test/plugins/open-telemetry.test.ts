@@ -1,6 +1,6 @@
 import { context, trace } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { plugin, resume, start, supervisor, task, type TaskContext } from 'rootcatch'
+import { exponential, plugin, resume, start, supervisor, task, type TaskContext } from 'rootcatch'
 import { openTelemetry } from 'rootcatch/plugins'
 import { manualClock, settle } from 'rootcatch/testing'
 import { runNode } from '../support/child.ts'
@@ -68,6 +68,29 @@ describe('openTelemetry', () => {
     expect(span('outer work')?.parent).toBe(span('process app/outer')?.id)
     expect(span('inner work')?.parent).toBe(span('process app/inner')?.id)
     expect(span('process app/inner')).toMatchObject({ parent: undefined, links: [span('process app/outer')?.id] })
+    await system.stop()
+  })
+
+  test('runs each step of a generator inside of its span, and an attempt after a wait as well', async () => {
+    const clock = manualClock()
+    const job = task(
+      'job',
+      { retry: { attempts: 2, backoff: exponential({ from: '1s', to: '1s' }) } },
+      async function* (_: unknown, ctx) {
+        yield 1
+        await ctx.sleep(1)
+        inSpan(`step of attempt ${ctx.attempt}`, () => {})
+        if (ctx.attempt === 1) throw new Error('again')
+        return 2
+      },
+    )
+    const system = await start(job, { clock, plugins: [openTelemetry()] })
+    const run = inSpan('GET /', () => system.run(job))
+    await clock.advance('2s')
+    expect(await run).toBe(2)
+    const [, stepOfFirst, first, stepOfSecond, second] = seen.spans
+    expect([stepOfFirst?.name, stepOfFirst?.parent]).toEqual(['step of attempt 1', first?.id])
+    expect([stepOfSecond?.name, stepOfSecond?.parent]).toEqual(['step of attempt 2', second?.id])
     await system.stop()
   })
 
