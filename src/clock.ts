@@ -1,3 +1,6 @@
+import { InvalidOptionError } from './errors.ts'
+import { peek } from './evidence.ts'
+
 /** Where all time of a system comes from. */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -32,3 +35,11 @@ export const systemClock: Clock = Object.freeze({
     clearTimeout(isLong(timer) ? timer.part : (timer as NodeJS.Timeout | undefined))
   },
 })
+
+/** Reads a clock as an option; without one it is the machine's. */
+export function readClock(subject: string, clock: Clock | undefined): Clock {
+  if (clock === undefined) return systemClock
+  const isClock = ['now', 'setTimeout', 'clearTimeout'].every((part) => typeof peek(clock, part) === 'function')
+  if (isClock) return clock
+  throw new InvalidOptionError(subject, 'clock', clock, 'Pass the clock that start() got.')
+}

@@ -88,6 +88,7 @@ describe('importing', () => {
   test.each([
     { entry: 'rootcatch', packages: ['eventemitter3', 'xstate'] },
     { entry: 'rootcatch/machines', packages: ['xstate'] },
+    { entry: 'rootcatch/plugins', packages: [] },
     { entry: 'rootcatch/testing', packages: ['eventemitter3', 'xstate'] },
   ])('$entry loads no other packages than $packages', async ({ entry, packages }) => {
     const loaded = await modulesLoadedBy(entry)

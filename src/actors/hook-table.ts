@@ -10,10 +10,11 @@ export type HookTable = { readonly [Hook in JobHook]: readonly Plugin[] }
 
 const INWARD: ReadonlySet<HookName> = new Set(['setup', 'enqueue', 'before'])
 
-/** The plugins of a task, of the supervisors from the nearest to the root, and of the system. */
+/** The plugins of a task, of the supervisors from the nearest to the root, and of the system; each once, where it comes first. */
 export function hookTable(task: AnyTask, level: Level): HookTable {
-  const outward = [...task.plugins]
-  for (const { plugins } of levelsAbove(level)) outward.push(...plugins)
+  const listed = [...task.plugins]
+  for (const { plugins } of levelsAbove(level)) listed.push(...plugins)
+  const outward = [...new Set(listed)]
   if (outward.length === 0) return EMPTY
   const having = (hook: JobHook): readonly Plugin[] => inOrder(hook, outward)
   return {

@@ -65,6 +65,22 @@ describe('the order of hooks', () => {
     ])
   })
 
+  test('has a plugin that is listed at several places once, where it comes first', async () => {
+    const log: string[] = []
+    const [twice, once] = [recorder('twice', log), recorder('once', log)]
+    const job = task('job', { plugins: [twice] }, () => 1)
+    const system = await start(supervisor('app', { plugins: [once, twice] }, [job]), { plugins: [twice] })
+    await system.run(job)
+    expect(log.filter((line) => /after|done/.test(line))).toEqual([
+      'twice.after',
+      'once.after',
+      'twice.done',
+      'once.done',
+    ])
+    expect(log.filter((line) => line === 'twice.around>')).toHaveLength(1)
+    await system.stop()
+  })
+
   test('is the order of the attempts: before, retrying, before, …, then one outcome', async () => {
     const log: string[] = []
     const watch = plugin('watch', {

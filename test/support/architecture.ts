@@ -11,13 +11,13 @@ type Rule = {
 }
 
 const plainLeaf =
-  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule)\\.ts'
+  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
 const definition = 'src/(?:definition|task|supervisor|actor|plugin|child|task-context|run-options)\\.ts'
 const record = 'src/(?:failure|events)\\.ts'
 const contract = 'src/brokers/broker\\.ts'
-const subpath = 'src/(?:bot|crawl|inspect|cli|testing)/.+'
+const subpath = 'src/(?:bot|crawl|inspect|cli|plugins|testing)/.+'
 
 const only = (...patterns: string[]): RegExp => new RegExp(`^(?:${patterns.join('|')})$`)
 
@@ -84,6 +84,16 @@ const rules: readonly Rule[] = [
       '(?:type )?src/brokers/(?!(?:memory|sqlite|bullmq)\\.ts).+',
     ),
     because: 'a broker keeps plain records; other brokers and jobs as actors are none of its business',
+  },
+  {
+    of: only('src/plugins/.+'),
+    may: only(
+      leaves,
+      'src/node-version\\.ts',
+      `(?:type )?(?:src/plugins/.+|src/plugin\\.ts|${record})`,
+      'type @opentelemetry/api',
+    ),
+    because: 'a ready-made plugin is made of what every user has: hooks, events and failures',
   },
   {
     of: only('(?!machines/|src/actors/|src/testing/|examples/|bench/).+'),
