@@ -352,7 +352,6 @@ export class Root implements RootLevel {
   #listenElsewhere(): (() => void) | undefined {
     const { broker, runs, tasks } = this.#tree
     return broker.listen?.({
-      isAwaited: () => runs.size > 0,
       buried: (job) => {
         for (const queue of tasks.values()) if (queue.path === job.queue) queue.buried(job)
       },

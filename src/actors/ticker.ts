@@ -127,7 +127,6 @@ export class Ticker {
     this.#setTimer(BROKER_AWAY, again)
   }
 
-  /** A schedule alone keeps no process alive. */
   #setTimer(ms: number | undefined, ring: () => void): void {
     const { clock } = this.#task.tree
     if (this.#timer !== undefined) clock.clearTimeout(this.#timer)
@@ -140,6 +139,5 @@ export class Ticker {
       },
       Math.max(0, ms),
     )
-    ;(this.#timer as Partial<NodeJS.Timeout> | undefined)?.unref?.()
   }
 }

@@ -196,8 +196,6 @@ export interface BuriedJob {
 
 /** What happens to the jobs of a store without the workers of this process. */
 export interface Elsewhere {
-  /** Whether somebody here waits for jobs: while it is so, looking for what others do holds the process. */
-  isAwaited(): boolean
   /** Told once, to a process that takes jobs of that queue; the others are told that it is settled. */
   buried(job: BuriedJob): void
   /** A job is over without this process; undefined: some are, and which is no longer known. May be told again. */

@@ -16,12 +16,6 @@ export class Watchers {
     return this.byQueue.size === 0 && this.listeners.size === 0
   }
 
-  /** Whether somebody waits for what another process may end. */
-  get isAwaited(): boolean {
-    for (const listener of this.listeners) if (listener.isAwaited()) return true
-    return false
-  }
-
   add(queue: string, wake: () => void): () => void {
     const known = this.byQueue.get(queue)
     if (known === undefined) this.byQueue.set(queue, new Set([wake]))
@@ -38,7 +32,7 @@ export class Watchers {
   }
 }
 
-/** How often the file is looked at for what other processes wrote. */
+/** How often the file is looked at for what other processes wrote; so whoever watches stays alive, as it should. */
 const POLL = 150
 
 /** What it lets others do. */
@@ -54,7 +48,6 @@ export class Watch {
   readonly #store: Store
   readonly #watchers: Watchers
   readonly #clock: BrokerClock
-  /** Keeps the process alive, as waiting for a retry does in memory. */
   readonly #dueAlarm: Alarm
   readonly #leaseAlarm: Alarm
   readonly #pollAlarm: Alarm
@@ -73,10 +66,10 @@ export class Watch {
     this.#store = store
     this.#watchers = watchers
     this.#clock = clock
-    this.#dueAlarm = new Alarm(clock, () => guarded(() => this.look(), undefined), true) // the next poll looks again
+    this.#dueAlarm = new Alarm(clock, () => guarded(() => this.look(), undefined)) // the next poll looks again
     this.#hands = hands
-    this.#leaseAlarm = new Alarm(clock, () => hands.leaseIsOver(), false)
-    this.#pollAlarm = new Alarm(clock, () => this.#poll(), false)
+    this.#leaseAlarm = new Alarm(clock, () => hands.leaseIsOver())
+    this.#pollAlarm = new Alarm(clock, () => this.#poll())
     const { db } = store
     this.#version = db.prepare('PRAGMA data_version')
     this.#ready = db.prepare(`SELECT 1 FROM jobs WHERE queue = ? AND state = ${State.ready} LIMIT 1`)
@@ -108,7 +101,6 @@ export class Watch {
 
   committed({ woken, ended, buried, due, until }: Changes): void {
     if (this.#watchers.isEmpty) return
-    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#dueAlarm.atLatest(due)
     this.#leaseAlarm.atLatest(until)
     for (const queue of woken) this.#watchers.wake(this.#store.queues.nameOf(queue))
@@ -131,7 +123,6 @@ export class Watch {
 
   #poll(): void {
     if (this.#watchers.isEmpty) return this.stop()
-    this.#pollAlarm.hold(this.#watchers.isAwaited)
     this.#pollAlarm.atLatest(this.#clock.now() + POLL)
     try {
       const version = this.#readVersion()

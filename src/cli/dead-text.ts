@@ -2,7 +2,7 @@ import type { DeadLetter } from '../brokers/broker.ts'
 import type { ThrownJson } from '../causes.ts'
 import { formatDuration } from '../duration.ts'
 import { oneLine } from '../evidence.ts'
-import { redact, redactData } from './redact.ts'
+import { redact, redactData } from '../secrets.ts'
 import { table, type Column } from './table.ts'
 
 const COLUMNS: readonly Column[] = [

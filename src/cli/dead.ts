@@ -5,7 +5,7 @@ import { findTask, readFilter, type FilterOptions } from './dead-filter.ts'
 import { idsOf, pageOf } from './dead-letters.ts'
 import { letterText, listText } from './dead-text.ts'
 import { paint, print, remark, widthOf } from './output.ts'
-import { redactData } from './redact.ts'
+import { redactData } from '../secrets.ts'
 import { withStore } from './store.ts'
 import { UsageError } from './usage-error.ts'
 

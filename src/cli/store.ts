@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import type { Broker } from '../brokers/broker.ts'
 import { sqlite } from '../brokers/sqlite.ts'
 import { systemClock } from '../clock.ts'
-import { redact } from './redact.ts'
+import { redact } from '../secrets.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The broker that is meant by a file or a URL. Nothing is opened yet. */

@@ -11,4 +11,4 @@ const run = system.run(slowly, 'x')
 await run.queued()
 writeSync(1, 'queued\n')
 writeSync(1, `${await run}\n`)
-// Not stopped: with nobody waiting any more it ends by itself.
+await system.stop()

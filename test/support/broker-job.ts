@@ -73,7 +73,6 @@ export const outcomes = {
 
 /** Who listens to a store: what is not given is heard and forgotten. */
 export const elsewhere = (more: Partial<Elsewhere> = {}): Elsewhere => ({
-  isAwaited: () => false,
   buried: () => {},
   settled: () => {},
   cancelled: () => {},
