@@ -1,6 +1,6 @@
 import type { Broker, DeadLetterFilter } from '../brokers/broker.ts'
 import { parseDuration } from '../duration.ts'
-import type { FailureKind } from '../failure.ts'
+import { FAILURE_KINDS, type FailureKind } from '../failure.ts'
 import { nearest } from '../nearest.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -10,21 +10,6 @@ export interface FilterOptions {
   readonly kind?: string
   readonly since?: string
   readonly limit?: string
-}
-
-const KINDS: Readonly<Record<FailureKind, true>> = {
-  thrown: true,
-  timeout: true,
-  plugin: true,
-  fallback: true,
-  input: true,
-  result: true,
-  lost: true,
-  floating: true,
-  start: true,
-  stop: true,
-  restarts: true,
-  handler: true,
 }
 
 /** What options ask for. `now` is what a duration counts back from. */
@@ -51,10 +36,10 @@ export async function findTask(
 }
 
 function readKind(kind: string): FailureKind {
-  const kinds = Object.keys(KINDS)
-  if (kinds.includes(kind)) return kind as FailureKind
-  const meant = nearest(kind, kinds)
-  const advice = meant === undefined ? `Use one of ${kinds.join(', ')}.` : `Did you mean "${meant}"?`
+  const known = FAILURE_KINDS.find((one) => one === kind)
+  if (known !== undefined) return known
+  const meant = nearest(kind, FAILURE_KINDS)
+  const advice = meant === undefined ? `Use one of ${FAILURE_KINDS.join(', ')}.` : `Did you mean "${meant}"?`
   throw new UsageError(`--kind got "${kind}". ${advice}`)
 }
 

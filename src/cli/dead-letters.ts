@@ -10,9 +10,18 @@ export async function pageOf(
   return { letters: letters.slice(0, limit), isMore: letters.length > limit }
 }
 
-/** All that match, by id: what dies while they are worked through is not among them. */
+/** All that match, by id. Read before anything is changed, so what dies meanwhile is not among them. */
 export async function idsOf(broker: Broker, filter: DeadLetterFilter): Promise<readonly string[]> {
-  const limit = filter.limit ?? (await broker.stats()).reduce((sum, { dead }) => sum + dead, 0)
-  if (limit === 0) return []
-  return (await broker.deadLetters({ ...filter, limit })).map(({ id }) => id)
+  const { limit = Infinity, ...rest } = filter
+  const ids: string[] = []
+  for (let cursor: string | undefined; ids.length < limit;) {
+    const page = await broker.deadLetters({ ...rest, limit: Math.min(PAGE, limit - ids.length) }, cursor)
+    ids.push(...page.map(({ id }) => id))
+    cursor = page.at(-1)?.cursor
+    if (cursor === undefined) break
+  }
+  return ids
 }
+
+/** Letters keep their inputs: so many at once are held, however many there are. */
+const PAGE = 200

@@ -15,15 +15,16 @@ export interface Drain {
 export function drainOnSignals(system: System, within: number, say: (text: string) => void): Drain {
   let first: { readonly signal: StopSignal; readonly at: number } | undefined
   let isCutOff = false
+  const { path: root } = system.tree()
+  // A timer may be a little early, so the clock alone does not tell that the deadline has cut something off.
+  system.on('actor.stopped', ({ path, how }) => (isCutOff ||= path === root && how === 'killed'))
   stopOnSignals(system, {
     within,
     onSignal: (signal, how) => {
       first ??= { signal, at: performance.now() }
-      isCutOff = how === 'cut off'
-      const advice = 'Once more cuts it off'
-      say(
-        `${signal}: ${isCutOff ? 'cut off' : `no more jobs are taken; what runs has ${formatDuration(within)}. ${advice}`}`,
-      )
+      isCutOff ||= how === 'cut off'
+      const drains = `no more jobs are taken; what runs has ${formatDuration(within)}. Once more cuts it off`
+      say(`${signal}: ${how === 'drain' ? drains : 'cut off'}`)
     },
   })
   const left = (): number | undefined => first && Math.max(0, within - (performance.now() - first.at))

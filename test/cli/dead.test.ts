@@ -1,4 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { PermanentError, resume, start, task } from 'rootcatch'
+import { sqlite } from 'rootcatch/sqlite'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hasTerminal, inTerminal, rootcatch, startCommand } from '../support/command.ts'
 import { fillStore } from '../support/dead-store.ts'
@@ -103,6 +105,22 @@ describe.concurrent('rootcatch dead', { timeout: 30_000 }, () => {
     expect(await discard(thrown[0] as string, 'nobody', '--yes')).toMatchObject({ code: 1 })
     expect(deadIn(own)).toBe(2)
     expect(await discard('--all', '--yes')).toMatchObject({ code: 0, stdout: 'discarded 2 dead letters\n' })
+    expect(deadIn(own)).toBe(0)
+  })
+
+  test('reaches all of them, however many pages they fill', async () => {
+    const own = newFile()
+    const work = task('work', { concurrency: 100 }, () => {
+      throw new PermanentError('none')
+    })
+    const system = await start(work, { broker: sqlite(own), catch: () => resume })
+    await Promise.all(Array.from({ length: 450 }, () => system.run(work).settled()))
+    await system.stop()
+    const env = { ROOTCATCH_BROKER: own }
+    const some = await rootcatch(['dead', 'discard', '--all', '--yes', '--limit', '210'], env)
+    expect(some.stdout).toBe('discarded 210 dead letters\n')
+    const rest = await rootcatch(['dead', 'replay', '--all', '--yes'], env)
+    expect(rest.stdout).toBe('replayed 240 dead letters\n')
     expect(deadIn(own)).toBe(0)
   })
 
