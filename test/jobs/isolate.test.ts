@@ -145,6 +145,21 @@ describe('the context in a thread', { timeout: 30_000 }, () => {
     expect(await system.run(tasks.throws, 'plugin')).toEqual({ quota: threadId })
   })
 
+  test('is inside of what plugins do around it, in the main thread', async () => {
+    const steps: unknown[] = []
+    const watch = plugin('watch', {
+      before: () => void steps.push('before'),
+      around: async ({ next }) => {
+        const { sum } = (await next()) as { sum: number }
+        steps.push(`gave ${sum}`)
+        return { sum: -sum, thread: threadId }
+      },
+    })
+    await using system = await running(tasks.add, { plugins: [watch] })
+    expect(await system.run(tasks.add, { a: 1, b: 2 })).toEqual({ sum: -3, thread: threadId })
+    expect(steps).toEqual(['before', 'gave 3'])
+  })
+
   test.each([
     { what: 'timeout', is: 'TimeoutError', says: 'was not over after 50ms', of: tasks.hurries, give: () => {} },
     {

@@ -147,7 +147,7 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('(?:examples|bench)/.+'),
-    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?bench/.+'),
+    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?(?:bench|examples/tasks)/.+'),
     because: 'examples and benches are written as a user writes: by the package name, beside peers of their own',
   },
 ]
