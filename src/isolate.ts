@@ -9,7 +9,10 @@ import { checkKeys, readDuration, readWholeNumber } from './options.ts'
 export interface IsolateOptions {
   /** The module that exports the task, such as `import.meta.url`. @default the one that calls `task()` */
   readonly module?: string | URL
-  /** MiB of heap that a thread may have; one that needs more ends, and its attempt fails. @default Node's own limit */
+  /**
+   * MiB of heap that a thread may have, from 16; one that grows beyond ends, and its attempt fails. A single allocation
+   * far beyond it ends the process, as it always does. @default Node's own limit
+   */
   readonly memory?: number
   /** How long a body may go on once its signal has aborted; then its thread is ended. @default '250ms' */
   readonly grace?: Duration
@@ -24,6 +27,7 @@ export interface IsolatePolicy {
 
 const OPTIONS = ['module', 'memory', 'grace']
 const DEFAULT_GRACE = 250
+const LEAST_MEMORY = 16 // with much less a thread does not begin, and with 2 it takes the process along
 const OWN_FRAMES = 2
 
 /** Reads `isolate`; undefined where the task runs as all others do. To be called by what the user's module calls. */
@@ -38,7 +42,7 @@ export function readIsolate(subject: string, value: unknown): IsolatePolicy | un
   const { module = getCallSites(OWN_FRAMES + 1, { sourceMap: false })[OWN_FRAMES]?.scriptName } = options
   return Object.freeze({
     module: readModule(own, module, options.module),
-    memory: readWholeNumber(own, 'memory', options.memory, { min: 1 }),
+    memory: readWholeNumber(own, 'memory', options.memory, { min: LEAST_MEMORY }),
     grace: readDuration(own, 'grace', options.grace) ?? DEFAULT_GRACE,
   })
 }

@@ -16,13 +16,26 @@ const STEPS_PER_TURN = 256
 /** The job whose code is running: what it leaves floating may be rejected when it is long over. */
 const jobs = new AsyncLocalStorage<Work>()
 
+/** The one that is under way. */
+let current: Work | undefined
+
 process.on('unhandledRejection', (error) => {
   const job = jobs.getStore()
-  if (job === undefined && Object.is(error, refusedInThread())) return // told by what loads the module
-  if (job === undefined) throw error // of the module itself, not of a job: it ends the thread, as it would a process
-  const { id, path, attempt } = job
-  parentPort?.postMessage({ type: 'floated', id, path, attempt, error: pack(error) } satisfies Floated)
+  if (job !== undefined) return tellFloated(job, error)
+  if (Object.is(error, refusedInThread())) return // told by what loads the module
+  throw error // of the module itself, not of a job: it ends the thread, as it would a process
 })
+
+process.on('uncaughtException', (error) => {
+  const job = jobs.getStore()
+  // What a job threw that is over must not cost another one its thread.
+  if (job === undefined || job === current) throw error
+  tellFloated(job, error)
+})
+
+function tellFloated({ id, path, attempt }: Work, error: unknown): void {
+  parentPort?.postMessage({ type: 'floated', id, path, attempt, error: pack(error) } satisfies Floated)
+}
 
 /** Loads the task, waits for what to do with it, and does that. */
 export async function work({ task: name, module, port }: Request): Promise<End> {
@@ -55,10 +68,13 @@ function nextOrder(
 async function doWork(task: AnyTask, asked: Work, context: ThreadContext): Promise<End> {
   const { body } = task // called without its task, so that a stack shows the user's own name for it
   let value: unknown
+  current = asked
   try {
     value = await jobs.run(asked, () => valueOf(body(asked.input as never, context), context))
   } catch (error) {
     return { type: 'error', error: pack(error) }
+  } finally {
+    current = undefined
   }
   try {
     // Here, for on its way a Date would become a Date of nobody's, and an instance of a class a plain object.

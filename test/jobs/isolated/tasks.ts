@@ -28,7 +28,7 @@ export const about = task('about', { isolate: true }, (_: null, { id, path, atte
   aborted: signal.aborted,
 }))
 
-export const anotherName = task('busy', { isolate: true, concurrency: 2, timeout: 300 }, (ms: number) => {
+export const anotherName = task('busy', { isolate: true, concurrency: 2, timeout: '2s' }, (ms: number) => {
   spin(ms)
   return ms
 })
@@ -83,6 +83,12 @@ export const throws = task('throws', { isolate: { module: import.meta.url } }, a
     })
     await ctx.sleep('1h')
   }
+  if (what === 'leaves a timer') {
+    setTimeout(() => {
+      throw new Error('from a job that is over')
+    }, 20)
+  }
+  if (what === 'takes time') await ctx.sleep(200)
   if (what === 'exit') process.exit(3)
   if (what === 'floating') {
     void Promise.reject(new Error('nobody looks'))
@@ -119,7 +125,7 @@ async function listen(_: null, ctx: TaskContext): Promise<string> {
   return 'obeyed'
 }
 
-export const hurries = task('hurries', { isolate: { grace: '5s' }, timeout: 50 }, listen)
+export const hurries = task('hurries', { isolate: { grace: '5s' }, timeout: 500 }, listen)
 export const listens = task('listens', { isolate: { grace: '5s' }, shutdown: 50 }, listen)
 
 export const unwinds = task('unwinds', { isolate: { grace: '5s' } }, async function* (_: null, ctx) {
