@@ -8,9 +8,31 @@ type Class = abstract new (...args: never[]) => object
 /** The brand of each class of this copy. A user's subclass has none of its own, so it is asked the ordinary way. */
 const brands = new WeakMap<Class, symbol>()
 
+/** The error class of each brand, for errors that come from another thread as data. */
+const classes = new Map<string, Class>()
+
 /** Whether a value carries a brand, also one of a second copy of the package. Never throws, whatever the value is. */
 export function isBranded(value: unknown, brand: symbol): boolean {
   return peek(value, brand) === true
+}
+
+/** The brand of the nearest of our error classes a value is of, as a text that `classOf` knows. */
+export function brandOf(value: unknown): string | undefined {
+  let above: unknown = value
+  for (let level = 0; level < mostClasses && typeof above === 'object' && above !== null; level += 1) {
+    const below: object = above
+    const brand = guarded(() => Object.getOwnPropertySymbols(below), [])
+      .map((symbol) => Symbol.keyFor(symbol))
+      .find((key) => key !== undefined && classes.has(key))
+    if (brand !== undefined) return brand
+    above = guarded(() => Object.getPrototypeOf(below), null)
+  }
+  return undefined
+}
+
+/** The error class that has a brand. */
+export function classOf(brand: string): Class | undefined {
+  return classes.get(brand)
 }
 
 /** Gives a class its brand: from now on `isInstance` knows its instances, and those of its twin in a second copy. */
@@ -342,6 +364,59 @@ export class PayloadError extends RootcatchError<'payload'> {
   }
 }
 
+/**
+ * A task cannot do its work in a thread: nothing was started. Or a thread ended before its job: that attempt failed with
+ * it, and the next one gets another thread.
+ */
+export class IsolateError extends RootcatchError<'isolate'> {
+  static {
+    identify(this, 'IsolateError', 'isolate')
+  }
+
+  /** No export of the module is that task. */
+  static ofExport(task: string, module: string): IsolateError {
+    const wayOut = `Export it: export const ${/^[A-Za-z_]\w*$/.test(task) ? task : 'name'} = task(…).`
+    return new IsolateError(`task ${quote(task)} has isolate: true, but ${module} does not export it. ${wayOut}`)
+  }
+
+  /** Two different exports of the module are tasks of that name. */
+  static ofExports(task: string, module: string): IsolateError {
+    return new IsolateError(`${module} exports two tasks named ${quote(task)}. Rename one of them.`)
+  }
+
+  /** `start` was called by what a thread imports. */
+  static ofStart(task: string, module: string): IsolateError {
+    const where = `${module}, or by what it imports, in a thread of task ${quote(task)}`
+    return new IsolateError(`start() was called by ${where}. Move the task into a file of its own that starts nothing.`)
+  }
+
+  /** `ctx.run` was called where no system is. */
+  static ofRun(task: string): IsolateError {
+    const problem = `ctx.run() was called in a thread of task ${quote(task)}, where no system is`
+    return new IsolateError(`${problem}. Call it in a task without isolate, which runs this one too.`)
+  }
+
+  /** The module threw when it was imported. */
+  static ofImport(task: string, module: string, cause: unknown): IsolateError {
+    const problem = `importing ${module} threw ${textOf(cause, 200)}`
+    const text = `task ${quote(task)} cannot be loaded in a thread: ${problem}. Import it by hand to see where.`
+    return new IsolateError(text, { cause })
+  }
+
+  /** The module was not there in time. */
+  static ofWait(task: string, module: string, ms: number): IsolateError {
+    const problem = `importing ${module} was not over after ${formatDuration(ms)}`
+    const wayOut = 'Move the task into a file of its own that waits for nothing at its top level.'
+    return new IsolateError(`task ${quote(task)} cannot be loaded in a thread: ${problem}. ${wayOut}`)
+  }
+
+  /** The thread is gone, and its job was not over. */
+  static ofEnd(task: string, because: string, advice: string, cause?: unknown): IsolateError {
+    const options = cause === undefined ? undefined : { cause }
+    return new IsolateError(`the thread of task ${quote(task)} ${because}. ${advice}.`, options)
+  }
+}
+
 /** Why a broker cannot be used, or not at present. */
 export type BrokerErrorCode = 'store-newer' | 'store-foreign' | 'evicting' | 'away'
 
@@ -403,10 +478,14 @@ export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
  * the code, and a subclass of the user's inherits both.
  */
 function identify(of: Class, name: string, code: string): void {
-  brandClass(of, Symbol.for(`rootcatch.error.${code}`))
+  const brand = `rootcatch.error.${code}`
+  brandClass(of, Symbol.for(brand))
+  classes.set(brand, of)
   Object.defineProperty(of.prototype, 'name', { value: name, writable: true, configurable: true })
   Object.defineProperty(of.prototype, 'code', { value: code, writable: true, configurable: true })
 }
+
+const mostClasses = 20
 
 function copyDetails(details: unknown): Readonly<Record<string, unknown>> {
   if (typeof details === 'string') return Object.freeze({ message: details })

@@ -33,6 +33,7 @@ export {
   type SupervisorOptions,
 } from './supervisor.ts'
 export { task, type Task, type TaskOptions } from './task.ts'
+export type { IsolateOptions } from './isolate.ts'
 export type { Dedupe, InnerRunOptions, RunOptions } from './run-options.ts'
 export type { TaskContext } from './task-context.ts'
 
@@ -74,6 +75,7 @@ export {
   InputError,
   InvalidDecisionError,
   InvalidOptionError,
+  IsolateError,
   LeaseLostError,
   MissingPackageError,
   FatalError,

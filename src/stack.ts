@@ -51,6 +51,7 @@ function ownerOf(path: string): string | undefined {
   if (path.startsWith('node:') || path === '<anonymous>' || path === 'native' || path.startsWith('index '))
     return 'Node'
   if (path.startsWith(home) || path.startsWith(charts)) return 'rootcatch'
+  if (path.includes(`${sep}node_modules${sep}piscina${sep}`)) return 'piscina'
   return path.includes(`${sep}node_modules${sep}xstate${sep}`) ? 'XState' : undefined
 }
 
@@ -61,7 +62,9 @@ function fromHere(path: string): string {
 }
 
 function sayFolded(frames: readonly Frame[]): string {
-  const owners = ['Node', 'rootcatch', 'XState'].filter((owner) => frames.some((frame) => frame.owner === owner))
+  const owners = ['Node', 'rootcatch', 'piscina', 'XState'].filter((owner) =>
+    frames.some((frame) => frame.owner === owner),
+  )
   const names = owners.length < 2 ? owners.join('') : `${owners.slice(0, -1).join(', ')} and ${owners.at(-1)}`
   return `… ${frames.length} ${frames.length === 1 ? 'frame' : 'frames'} of ${names}`
 }

@@ -8,6 +8,7 @@ import { systemClock, type Clock } from './clock.ts'
 import { isDefinition } from './definition.ts'
 import { resume } from './decision.ts'
 import { InvalidOptionError } from './errors.ts'
+import { refuseInThread } from './isolate.ts'
 import { checkKeys, readFunction } from './options.ts'
 import { readPlugins, type Plugin } from './plugin.ts'
 import type { Definition } from './supervisor.ts'
@@ -76,6 +77,7 @@ export type SystemLogic = ActorLogic<SystemSnapshot, AnyEventObject, undefined>
 
 function prepare(root: Definition, options: SystemOptions): { readonly system: System; readonly run: Root } {
   checkDefinition('start()', root)
+  refuseInThread()
   const { broker = memory(), clock = systemClock, random = Math.random } = options
   const tree = new Tree({
     name: root.name,

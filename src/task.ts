@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { CHILD_OPTIONS, readChildPolicy, type ChildOptions, type ChildPolicy } from './child.ts'
 import type { TaskContext } from './task-context.ts'
@@ -5,6 +6,7 @@ import { definitionBrand } from './definition.ts'
 import type { Duration } from './duration.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { Failure } from './failure.ts'
+import { readIsolate, type IsolateOptions, type IsolatePolicy } from './isolate.ts'
 import { checkKeys, readDuration, readFunction, readName, readWholeNumber } from './options.ts'
 import { HOOK_TIMEOUT, readPlugins, type Plugin } from './plugin.ts'
 import { readRetry, type RetryOptions, type RetryPolicy } from './retry.ts'
@@ -24,10 +26,15 @@ export interface TaskOptions<Input, Fallback = never>
   readonly hookTimeout?: Duration
   /** Gives a value when all attempts are spent; its throw fails the job. */
   readonly fallback?: (input: Input, failure: Failure) => Fallback | PromiseLike<Fallback>
-  /** Attempts running at once in this process. @default 10 */
+  /** Attempts running at once in this process. @default 10; with `isolate` one less than there are cores, at least 1 */
   readonly concurrency?: number
   /** Attempts begun in this process: no more than `limit` within any `within`. @default no limit */
   readonly rate?: { readonly limit: number; readonly within: Duration }
+  /**
+   * Calls the body in a worker thread, so that it cannot hold up anything else; as many threads as `concurrency`. The
+   * module that defines the task has to export it and must not start a system. Needs the package piscina. @default false
+   */
+  readonly isolate?: boolean | IsolateOptions
   /** Smaller first; a whole number from -1 000 000 to 1 000 000. @default 0 */
   readonly priority?: FromInput<Input, number>
   /** @default 0 */
@@ -82,6 +89,7 @@ export interface Task<Input = never, Output = unknown, Progress = unknown, Name 
   readonly fallback: ((input: Input, failure: Failure) => unknown) | undefined
   readonly concurrency: number
   readonly rate: { readonly limit: number; readonly within: number } | undefined
+  readonly isolate: IsolatePolicy | undefined
   readonly priority: FromInput<Input, number>
   readonly delay: FromInput<Input, Duration>
   readonly lane: FromInput<Input, string | undefined>
@@ -106,6 +114,7 @@ const OPTIONS = [
   'fallback',
   'concurrency',
   'rate',
+  'isolate',
   'priority',
   'delay',
   'lane',
@@ -157,6 +166,7 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
   if (typeof body !== 'function') {
     throw new InvalidOptionError(subject, 'body', body, 'Pass the function that does the work as the last argument.')
   }
+  const isolate = readIsolate(subject, options.isolate)
   return Object.freeze({
     [definitionBrand]: 'task' as const,
     kind: 'task' as const,
@@ -167,8 +177,9 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
     timeout: readDuration(subject, 'timeout', options.timeout, { positive: true }),
     hookTimeout: readDuration(subject, 'hookTimeout', options.hookTimeout, { positive: true }) ?? HOOK_TIMEOUT,
     fallback: readFunction(subject, 'fallback', options.fallback),
-    concurrency: readWholeNumber(subject, 'concurrency', options.concurrency, { min: 1 }) ?? 10,
+    concurrency: readWholeNumber(subject, 'concurrency', options.concurrency, { min: 1 }) ?? defaultSlots(isolate),
     rate: readRate(subject, options.rate),
+    isolate,
     priority: readPriority(subject, options.priority),
     delay: typeof options.delay === 'function' ? options.delay : (readDuration(subject, 'delay', options.delay) ?? 0),
     lane: readKey(subject, 'lane', options.lane),
@@ -180,6 +191,11 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
     tags: readTags(subject, options.tags),
     child: readChildPolicy(subject, options, { startTimeout: Infinity, shutdown: DEFAULT_SHUTDOWN }),
   })
+}
+
+/** Threads work: more of them than cores would only take turns, and one core is the main thread's. */
+function defaultSlots(isolate: IsolatePolicy | undefined): number {
+  return isolate === undefined ? 10 : Math.max(1, availableParallelism() - 1)
 }
 
 /** Reads a priority: a whole number within the bounds every broker keeps. */

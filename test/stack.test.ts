@@ -33,6 +33,7 @@ describe('framesOf', () => {
     [`run (file://${here}/src/actors/job.ts:1:2)`, 'rootcatch'],
     [`async ${here}/src/system.ts:1:2`, 'rootcatch'],
     [`step (${here}/machines/job.ts:1:2)`, 'rootcatch'],
+    [`async onMessage (${here}/node_modules/piscina/dist/worker.js:1:2)`, 'piscina'],
     [`Actor.send (${here}/node_modules/xstate/dist/xstate.js:1:2)`, 'XState'],
   ])('counts a frame of the machinery: %s', (frame, owner) => {
     expect(framesOf(stackOf(frame), 'x')).toEqual([`… 1 frame of ${owner}`])

@@ -2,8 +2,11 @@ import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/j
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
 import { Failure, type FailureKind } from '../failure.ts'
+import type { ThreadUse } from '../isolate/thread-use.ts'
+import type { Threads } from '../isolate/threads.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { delayOf } from '../retry.ts'
+import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
 import { Attempt, type CallEnd, type Caller } from './attempt.ts'
@@ -18,6 +21,8 @@ import type { Tree } from './tree.ts'
 
 /** What a job needs of the worker that holds it. */
 export interface Holder {
+  /** Where bodies are called that are isolated. */
+  readonly threads: Threads | undefined
   /** The wait for its next attempt begins: its slot is free. */
   park(job: JobActor, delay: number): void
   over(job: JobActor, output: JobOutput): void
@@ -166,8 +171,14 @@ export class JobActor implements Judged {
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
-    attempt.begin((ctx) => this.#callBody(ctx, attempt), this.task.timeout)
-    return () => attempt.abort(undefined)
+    const thread = this.#holder.threads?.take()
+    const begin = (): void => attempt.begin((ctx) => this.#callBody(ctx, attempt, thread), this.task.timeout)
+    if (thread === undefined) begin()
+    else thread.whenReady(begin) // the time that a thread takes to begin is none of the body's
+    return () => {
+      attempt.abort(undefined)
+      thread?.giveBack()
+    }
   }
 
   askPlugins(context: JobContext, send: Send): () => void {
@@ -223,9 +234,9 @@ export class JobActor implements Judged {
     return () => attempt.abort(undefined)
   }
 
-  #callBody(ctx: Parameters<AnyTask['body']>[1], attempt: Attempt): unknown {
+  #callBody(ctx: TaskContext, attempt: Attempt, thread: ThreadUse | undefined): unknown {
     const { task } = this
-    const { body } = task // called without its task, so that a stack shows the user's own name for it
+    const body = thread === undefined ? task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
     const call = (stored: StoredInput): unknown => {
       if ('parsed' in stored) {
         const input = stored.parsed as never
@@ -271,6 +282,12 @@ export class JobActor implements Judged {
     }
     const ready = hooks.before(hooked, input, attempt.signal)
     return ready === undefined ? inside() : ready.then(inside)
+  }
+
+  #bodyIn(thread: ThreadUse): AnyTask['body'] {
+    const { maxPayload } = this.task
+    const onMisfit = (error: unknown): void => void (this.#own = { error, kind: 'result', isFinal: true })
+    return (input, ctx) => thread.call(input, ctx, { maxPayload, onMisfit })
   }
 
   /** An input that fits is given as the body had it; one that does not, as it is stored. */

@@ -18,7 +18,7 @@ export interface Judged {
 /** An error that did not come from the body itself: `isFinal` if no further attempt can help. */
 export interface OwnError {
   readonly error: unknown
-  readonly kind: 'timeout' | 'input' | 'thrown'
+  readonly kind: 'timeout' | 'input' | 'result' | 'thrown'
   readonly isFinal: boolean
 }
 

@@ -4,6 +4,9 @@ import { workerMachine } from '../../machines/worker.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
 import { LeaseLostError, SystemStoppedError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
+import { Failure } from '../failure.ts'
+import type { IsolatePolicy } from '../isolate.ts'
+import type { Threads } from '../isolate/threads.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
 import { Host, toChartLogic } from './chart.ts'
@@ -40,6 +43,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #logic: AnyActorLogic
   #phase: 'taking' | 'draining' | 'over' = 'taking'
   #how: 'stopped' | 'killed' = 'stopped'
+  #threads: Threads | undefined
   #hasEndedItself = false
   #isPumpDue = false
   /** The broker was asked and has not answered; `again` if a job became due meanwhile. */
@@ -84,8 +88,21 @@ export class WorkerIncarnation implements Incarnation, Holder {
     return this.#host.ref
   }
 
+  get threads(): Threads | undefined {
+    return this.#threads
+  }
+
   start(): void {
     this.#host.start()
+    const { isolate } = this.#definition
+    if (isolate === undefined) return this.#beginTaking()
+    this.#openThreads(isolate).then(
+      () => this.#phase === 'taking' && this.#beginTaking(),
+      (error: unknown) => this.#phase === 'taking' && this.#failStart(error),
+    )
+  }
+
+  #beginTaking(): void {
     this.#queue.holding = this.#slots
     this.#queue.onPause = () => this.#pauseOrGoOn()
     this.#queue.onWatched = () => this.#afterJob()
@@ -269,6 +286,32 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.stop()
   }
 
+  /** Nothing of a task without isolation loads what threads are made of. */
+  async #openThreads(isolate: IsolatePolicy): Promise<void> {
+    const { Threads } = await import('../isolate/threads.ts')
+    if (this.#phase !== 'taking') return
+    this.#threads = new Threads({
+      task: this.#definition.name,
+      isolate,
+      size: this.#definition.concurrency,
+      floated: (error, job) => this.#queue.floated(error, { ...job, floated: this.#queue.floated }),
+      threadFailed: (error) => this.#tree.callbackFailed(this.#path, 'isolate', error),
+    })
+    await this.#threads.open()
+  }
+
+  #failStart(error: unknown): void {
+    this.#phase = 'over'
+    const [path, generation] = [this.#path, this.#generation]
+    const failure = new Failure({ error, path, kind: 'start', at: this.#tree.clock.now(), generation })
+    this.#closeThreads(() => this.#reports.didNotStart(failure))
+  }
+
+  #closeThreads(then: () => void): void {
+    if (this.#threads === undefined) then()
+    else void this.#threads.close().then(then)
+  }
+
   #finish(): void {
     if (this.#phase === 'over') return
     this.#phase = 'over'
@@ -279,6 +322,10 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue.onPause = this.#queue.onWatched = undefined
     this.#queue.holding = undefined
     this.#chart.showStopped()
+    this.#closeThreads(() => this.#reportEnd())
+  }
+
+  #reportEnd(): void {
     if (this.#hasEndedItself) return this.#reports.ended(undefined)
     this.#tree.counters.actors[this.#how] += 1
     this.#tree.events.emit('actor.stopped', { path: this.#path, generation: this.#generation, how: this.#how })

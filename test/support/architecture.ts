@@ -14,7 +14,7 @@ const plainLeaf =
   'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
-const definition = 'src/(?:definition|task|supervisor|actor|plugin|child|task-context|run-options)\\.ts'
+const definition = 'src/(?:definition|task|isolate|supervisor|actor|plugin|child|task-context|run-options)\\.ts'
 const record = 'src/(?:failure|events)\\.ts'
 const contract = 'src/brokers/broker\\.ts'
 const subpath = 'src/(?:bot|crawl|inspect|cli|plugins|testing)/.+'
@@ -72,8 +72,20 @@ const rules: readonly Rule[] = [
       '(?:type )?xstate',
       `(?:type )?(?:machines/.+|src/actors/.+|${definition}|${record}|${contract}|src/run\\.ts)`,
       'type @standard-schema/spec',
+      '(?:type )?src/isolate/threads\\.ts',
+      'type src/isolate/thread-use\\.ts',
     ),
     because: 'actors bring definitions to life and know nothing of start, system, stores or watchers',
+  },
+  {
+    of: only('src/isolate/.+'),
+    may: only(leaves, `(?:type )?${definition}`, '(?:type )?src/isolate/.+', '(?:type )?src/actors/generator\\.ts'),
+    because: 'a thread loads the body of a task and what calls it, and nothing of the runtime',
+  },
+  {
+    of: only('(?!src/isolate/|src/actors/).+'),
+    mayNot: only('(?:type )?src/isolate/.+'),
+    because: 'only the worker of a task that asks for threads loads what they are made of',
   },
   {
     of: only('src/brokers/.+'),
@@ -135,7 +147,7 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('(?:examples|bench)/.+'),
-    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?bench/.+'),
+    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?(?:bench|examples/tasks)/.+'),
     because: 'examples and benches are written as a user writes: by the package name, beside peers of their own',
   },
 ]

@@ -104,6 +104,9 @@ task('lanes', { lane: (input: { user: string }) => input.user }, (input: number)
 task('typo', { retires: { attempts: 2 } }, () => 1)
 // @ts-expect-error no such unit
 task('typo', { timeout: '30 sec' }, () => 1)
+task('isolated', { isolate: { module: import.meta.url, memory: 64, grace: '1s' } }, () => 1)
+// @ts-expect-error true, or an object
+task('typo', { isolate: 'yes' }, () => 1)
 // @ts-expect-error backoff is made by exponential()
 task('typo', { retry: { backoff: { from: 1 } } }, () => 1)
 // @ts-expect-error no such strategy

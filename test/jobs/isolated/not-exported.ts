@@ -1,0 +1,3 @@
+import { task } from 'rootcatch'
+
+export const inside = { hidden: task('hidden', { isolate: true }, () => 1) }

@@ -1,0 +1,3 @@
+const { task } = require('rootcatch')
+
+module.exports = { double: task('double', { isolate: true }, (n) => 2 * n) }
