@@ -17,7 +17,7 @@ import { Settlement } from './settlement.ts'
 import { Slots } from './slots.ts'
 import { TaskQueue } from './task-queue.ts'
 import type { Tree } from './tree.ts'
-import { JOBS_PER_STEP } from './turn.ts'
+import { JOBS_PER_COMMIT, JOBS_PER_STEP } from './turn.ts'
 import { WorkerChart } from './worker-chart.ts'
 
 const BROKER_AWAY = 1_000
@@ -138,7 +138,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
   }
 
   #pump(): void {
-    const limit = Math.min(this.#definition.concurrency - this.#slots.running, JOBS_PER_STEP)
+    const perStep = this.#tree.broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
+    const limit = Math.min(this.#definition.concurrency - this.#slots.running, perStep)
     if (this.#phase !== 'taking' || this.#queue.isPaused || limit <= 0) return
     if (this.#leasing !== 'no') return void (this.#leasing = 'again')
     this.#leasing = 'asked'
