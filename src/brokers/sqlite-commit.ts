@@ -1,6 +1,6 @@
 import type { BrokerClock } from './broker.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
-import { isBusy } from './sqlite-driver.ts'
+import { hindranceOf } from './sqlite-driver.ts'
 
 /** What a transaction rests on. */
 export interface Transactor {
@@ -12,6 +12,8 @@ export interface Transactor {
   committed(changes: Changes): void
   /** Another process has held the lock for too long: so many calls wait and are tried again. */
   isBusy(calls: number): void
+  /** What a call is told that could not be done because of `error`. */
+  explain(error: unknown): unknown
 }
 
 type Work<Value> = (changes: Changes) => Value
@@ -84,7 +86,7 @@ export class GroupCommit {
       this.#transactor.commit()
     } catch (error) {
       this.#transactor.rollback()
-      if (isBusy(error)) return this.#waitForLock()
+      if (hindranceOf(error) === 'locked') return this.#waitForLock()
       return this.#refuse(error, blamed)
     }
     this.#isTold = false
@@ -96,7 +98,7 @@ export class GroupCommit {
   #refuse(error: unknown, blamed: Call | undefined): void {
     const refused = blamed === undefined ? this.#calls : [blamed]
     this.#calls = blamed === undefined ? [] : this.#calls.filter((call) => call !== blamed)
-    for (const call of refused) call.reject(error)
+    for (const call of refused) call.reject(this.#transactor.explain(error))
   }
 
   #waitForLock(): void {

@@ -4,8 +4,8 @@ import type { BrokerClock, LeasedJob } from './broker.ts'
 import { Archive, type Retention } from './sqlite-archive.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
 import { GroupCommit } from './sqlite-commit.ts'
-import type { Database } from './sqlite-driver.ts'
-import { fileWatch } from './sqlite-file.ts'
+import { hindranceOf, type Database } from './sqlite-driver.ts'
+import { fileWatch, unusable } from './sqlite-file.ts'
 import { Jobs, type Store } from './sqlite-jobs.ts'
 import { Keys } from './sqlite-keys.ts'
 import { Lanes } from './sqlite-lanes.ts'
@@ -61,6 +61,7 @@ export class Session {
         rollback: () => this.#rollback(),
         committed: (changes) => this.watch.committed(changes),
         isBusy: (calls) => this.#warnOfBusy(calls),
+        explain: (error) => (hindranceOf(error) === undefined ? error : unusable(path, error)),
       },
       clock,
     )

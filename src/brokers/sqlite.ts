@@ -20,7 +20,7 @@ import type {
 } from './broker.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
-import { openFile } from './sqlite-file.ts'
+import { openFile, unusable } from './sqlite-file.ts'
 import { textsOf } from './sqlite-leases.ts'
 import { writeJson } from './sqlite-row.ts'
 import { Session, type SessionOptions } from './sqlite-session.ts'
@@ -178,7 +178,7 @@ class SqliteBroker implements Broker {
     } catch (error) {
       db?.close()
       this.#opening = undefined // so that it can be tried again
-      throw error
+      throw error instanceof BrokerError ? error : unusable(this.#path, error)
     }
   }
 
