@@ -115,10 +115,13 @@ class SqliteBroker implements Broker {
     return () => this.#watchers.listeners.delete(elsewhere)
   }
 
+  /** Who holds a job need not survive a power loss, for the holder does not either: a commit without a wait for the disk. */
   async lease(queue: string, limit: number): Promise<readonly LeasedJob[]> {
+    const session = this.#opened
     const taken: LeasedJob[] = []
-    for (;;) {
-      const part = await this.#write(1, (session, changes) => session.take(queue, limit - taken.length, changes))
+    for (let lasts = false; ; lasts = true) {
+      const take = (changes: Changes): ReturnType<Session['take']> => session.take(queue, limit - taken.length, changes)
+      const part = await session.commits.run(1, take, lasts)
       taken.push(...part.jobs)
       if (!part.isMore || taken.length === limit) return taken
     }

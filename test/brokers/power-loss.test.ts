@@ -2,9 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { start, supervisor, task } from 'rootcatch'
+import { start, supervisor, task, type Broker } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
+import { manualClock } from 'rootcatch/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { LeasedJob } from '../../src/brokers/broker.ts'
+import { newJob, outcomes, queue } from '../support/broker-job.ts'
 import { run } from '../support/child.ts'
 import { newFiles } from '../support/sqlite-store.ts'
 
@@ -16,13 +19,7 @@ const canTrace = spawnSync(STRACE, ['-o', '/dev/null', 'true']).status === 0
 
 describe('what a user was told', () => {
   test('was committed before, by a connection that waits for the disk', async () => {
-    const log: string[] = []
-    const exec = DatabaseSync.prototype.exec
-    const spy = vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, sql) {
-      exec.call(this, sql)
-      if (sql === 'COMMIT') log.push(`committed, synchronous ${synchronousOf(this)}`)
-    })
-    onTestFinished(() => spy.mockRestore())
+    const log = logOfCommits()
     const work = task('work', async () => void log.push('runs'))
     const system = await start(supervisor('app', [work]), { broker: sqlite(newFile()) })
     system.pause(work)
@@ -30,12 +27,12 @@ describe('what a user was told', () => {
     const asked = system.run(work, undefined)
     await asked.queued()
     log.push('confirmed')
-    expect(log).toEqual(['committed, synchronous 2', 'confirmed'])
+    expect(log).toEqual(['on disk', 'confirmed'])
     log.length = 0
     system.unpause(work)
     await asked
     log.push('settled')
-    expect(log.slice(log.indexOf('runs'))).toEqual(['runs', 'committed, synchronous 2', 'settled'])
+    expect(log.slice(log.indexOf('runs'))).toEqual(['runs', 'on disk', 'settled'])
     await system.stop()
   })
 
@@ -55,7 +52,58 @@ describe('what a user was told', () => {
   )
 })
 
-const synchronousOf = (db: DatabaseSync): unknown => db.prepare('PRAGMA synchronous').get()?.['synchronous']
+describe('who holds a job', () => {
+  const clock = manualClock(1_000)
+  const opened = async (path: string): Promise<Broker> => {
+    const broker = sqlite(path, { lostLimit: 1 })
+    await broker.open(clock)
+    onTestFinished(async () => broker.close())
+    return broker
+  }
+
+  test('is committed without a wait for the disk: after a power loss nobody does', async () => {
+    const broker = await opened(newFile())
+    await broker.enqueue([newJob(broker, { id: 'a' })])
+    const log = logOfCommits()
+    const [lease] = await broker.lease(queue, 1)
+    expect(log).toEqual(['not on disk'])
+    await broker.settle([outcomes.done(lease as LeasedJob)])
+    expect(log).toEqual(['not on disk', 'on disk'])
+  })
+
+  test('shares the wait of what is done in the same tick', async () => {
+    const broker = await opened(newFile())
+    await broker.enqueue([newJob(broker, { id: 'a' })])
+    const log = logOfCommits()
+    await Promise.all([broker.lease(queue, 1), broker.enqueue([newJob(broker, { id: 'b' })])])
+    expect(log).toEqual(['on disk'])
+  })
+
+  test('waits for the disk when somebody lost a job for good', async () => {
+    const broker = await opened(newFile())
+    await broker.enqueue([newJob(broker, { id: 'a' })])
+    await broker.lease(queue, 1)
+    await broker.enqueue([newJob(broker, { id: 'b' })])
+    await clock.advance('30s')
+    const log = logOfCommits()
+    expect(await broker.lease(queue, 2)).toMatchObject([{ id: 'b' }])
+    expect(log).toEqual(['not on disk', 'on disk'])
+    expect(await broker.job('a')).toMatchObject({ status: 'failed', failure: { kind: 'lost' } })
+  })
+})
+
+/** A line for each commit, and whether it waited for the disk. */
+function logOfCommits(): string[] {
+  const log: string[] = []
+  const exec = DatabaseSync.prototype.exec
+  const spy = vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, sql) {
+    exec.call(this, sql)
+    if (sql !== 'COMMIT') return
+    log.push(this.prepare('PRAGMA synchronous').get()?.['synchronous'] === 2 ? 'on disk' : 'not on disk')
+  })
+  onTestFinished(() => spy.mockRestore())
+  return log
+}
 
 /** What a line of strace says that counts here. */
 function stepOf(line: string): readonly string[] {
