@@ -3,12 +3,13 @@
  * of its own, side by side.
  *
  * How: each contender is one process that adds and works, with the same body, the same number of jobs in flight and as
- * many slots; Redis is one process more, on a unix socket. sqlite is a file on disk with `synchronous=FULL`: a commit is
- * on disk before its promise resolves. Redis writes its log every second (`appendfsync everysec`), so it may lose the
- * last one; a full run also has it with `always`, which promises what sqlite does, and without any log. BullMQ adds in
- * bulk, keeps nothing and needs no event stream: of its settings the fastest. `steady` keeps so many jobs in flight and
- * adds when some end; `backlog` adds all of them first. The rounds are interleaved, each in a new process that warms up
- * first; a ratio is the median of the ratios per round. CPU is that of the contender's process; that of Redis is not in it.
+ * many slots; Redis is one process more, on a unix socket. sqlite is a file on disk with `synchronous=FULL`: what is
+ * confirmed or settled is on disk before that is told. Redis writes its log every second (`appendfsync everysec`), so it
+ * may lose the last one; a full run also has it with `always`, which promises what sqlite does, and without any log.
+ * BullMQ adds in bulk, keeps nothing and needs no event stream: of its settings the fastest. `steady` keeps so many jobs
+ * in flight and adds when some end; `backlog` adds all of them first. The rounds are interleaved, each in a new process
+ * that warms up first; a ratio is the median of the ratios per round. CPU is that of the contender's process; that of
+ * Redis is not in it. A machine that is busy with something else flatters whoever needs one process.
  */
 import { mkdirSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
