@@ -1,6 +1,9 @@
 /** Jobs that a worker takes in one step, however many slots are free. */
 export const JOBS_PER_STEP = 32
 
+/** The same where each step is a commit, which costs about as much for one job as for many; so many begin within `LONGEST`. */
+export const JOBS_PER_COMMIT = 128
+
 /** How long the steps of all workers may hold the event loop before timers and I/O get their turn, in ms. */
 const LONGEST = 5
 

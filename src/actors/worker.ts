@@ -21,7 +21,7 @@ import { Settlement } from './settlement.ts'
 import { Slots } from './slots.ts'
 import { TaskQueue } from './task-queue.ts'
 import type { Tree } from './tree.ts'
-import { JOBS_PER_STEP } from './turn.ts'
+import { JOBS_PER_COMMIT, JOBS_PER_STEP } from './turn.ts'
 import { WorkerChart } from './worker-chart.ts'
 
 const BROKER_AWAY = 1_000
@@ -170,7 +170,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
     if (this.#phase !== 'taking' || this.#queue.isPaused) return
     if (this.#leasing !== 'no') return void (this.#leasing = 'again')
     const free = this.#definition.concurrency - this.#slots.taken - this.#queue.watching
-    const limit = this.#intake.room(Math.min(free, JOBS_PER_STEP))
+    const perStep = this.#tree.broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
+    const limit = this.#intake.room(Math.min(free, perStep))
     if (limit <= 0) return
     this.#leasing = 'asked'
     whenever(

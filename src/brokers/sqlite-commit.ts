@@ -1,17 +1,22 @@
 import type { BrokerClock } from './broker.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
-import { isBusy } from './sqlite-driver.ts'
+import { hindranceOf } from './sqlite-driver.ts'
 
 /** What a transaction rests on. */
 export interface Transactor {
-  /** Throws while somebody else writes for longer than the busy timeout, or the file cannot be written at all. */
-  begin(): void
+  /**
+   * Throws while somebody else writes for longer than the busy timeout, or the file cannot be written at all. What does
+   * not last may be forgotten by a power loss, but by nothing less.
+   */
+  begin(lasts: boolean): void
   commit(): void
   /** Never throws. */
   rollback(): void
   committed(changes: Changes): void
   /** Another process has held the lock for too long: so many calls wait and are tried again. */
   isBusy(calls: number): void
+  /** What a call is told that could not be done because of `error`. */
+  explain(error: unknown): unknown
 }
 
 type Work<Value> = (changes: Changes) => Value
@@ -20,6 +25,7 @@ type Work<Value> = (changes: Changes) => Value
 interface Call {
   /** How many rows it touches at least; what it takes besides it adds to the changes. */
   readonly rows: number
+  readonly lasts: boolean
   readonly work: Work<unknown>
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
@@ -43,9 +49,9 @@ export class GroupCommit {
   }
 
   /** Does `work` inside a transaction. A throw of it is the answer to this call alone. */
-  run<Value>(rows: number, work: Work<Value>): Promise<Value> {
+  run<Value>(rows: number, work: Work<Value>, lasts = true): Promise<Value> {
     return new Promise((resolve, reject) => {
-      this.#calls.push({ rows, work, resolve: resolve as Call['resolve'], reject })
+      this.#calls.push({ rows, lasts, work, resolve: resolve as Call['resolve'], reject })
       this.#flushSoon()
     })
   }
@@ -74,7 +80,7 @@ export class GroupCommit {
     const values: unknown[] = []
     let blamed: Call | undefined
     try {
-      this.#transactor.begin()
+      this.#transactor.begin(this.#calls.some(({ lasts }) => lasts))
       for (blamed of this.#calls) {
         if (values.length > 0 && changes.rows + blamed.rows > ROWS_AT_ONCE) break
         changes.rows += blamed.rows
@@ -84,7 +90,7 @@ export class GroupCommit {
       this.#transactor.commit()
     } catch (error) {
       this.#transactor.rollback()
-      if (isBusy(error)) return this.#waitForLock()
+      if (hindranceOf(error) === 'locked') return this.#waitForLock()
       return this.#refuse(error, blamed)
     }
     this.#isTold = false
@@ -96,7 +102,7 @@ export class GroupCommit {
   #refuse(error: unknown, blamed: Call | undefined): void {
     const refused = blamed === undefined ? this.#calls : [blamed]
     this.#calls = blamed === undefined ? [] : this.#calls.filter((call) => call !== blamed)
-    for (const call of refused) call.reject(error)
+    for (const call of refused) call.reject(this.#transactor.explain(error))
   }
 
   #waitForLock(): void {

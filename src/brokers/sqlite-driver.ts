@@ -36,11 +36,25 @@ export async function findDriver(node: string = process.versions.node): Promise<
   throw new MissingPackageError('rootcatch/sqlite', 'better-sqlite3')
 }
 
-/** Whether another connection holds the lock, still after the busy timeout. */
-export function isBusy(error: unknown): boolean {
-  const number = peek(error, 'errcode') // of node:sqlite; the lowest byte is the primary code
-  if (typeof number === 'number') return (number & 0xff) === 5
-  return String(peek(error, 'code')).startsWith('SQLITE_BUSY')
+/** What keeps SQLite from its file, in contrast to what is wrong with one statement. */
+export type Hindrance = 'locked' | 'unwritable' | 'damaged' | 'full'
+
+/** Primary result codes: node:sqlite gives the number, better-sqlite3 the name. */
+const HINDRANCES: readonly (readonly [number, string, Hindrance])[] = [
+  [5, 'SQLITE_BUSY', 'locked'], // still after the busy timeout
+  [8, 'SQLITE_READONLY', 'unwritable'],
+  [10, 'SQLITE_IOERR', 'unwritable'],
+  [11, 'SQLITE_CORRUPT', 'damaged'],
+  [13, 'SQLITE_FULL', 'full'],
+  [14, 'SQLITE_CANTOPEN', 'unwritable'],
+  [26, 'SQLITE_NOTADB', 'damaged'],
+]
+
+export function hindranceOf(error: unknown): Hindrance | undefined {
+  const [number, code] = [peek(error, 'errcode'), String(peek(error, 'code'))]
+  const is = ([primary, name]: (typeof HINDRANCES)[number]): boolean =>
+    typeof number === 'number' ? (number & 0xff) === primary : code.startsWith(name)
+  return HINDRANCES.find(is)?.[2]
 }
 
 function hasSilentSqlite(node: string): boolean {

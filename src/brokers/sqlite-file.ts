@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 import { BrokerError } from '../errors.ts'
 import { describeThrown } from '../thrown.ts'
-import { findDriver, isBusy, type Database } from './sqlite-driver.ts'
+import { findDriver, hindranceOf, type Database, type Hindrance } from './sqlite-driver.ts'
 import { APPLICATION_ID, foreignStore, migrate, newerStore, SCHEMA } from './sqlite-schema.ts'
 
 /** Keeps everything in memory, for tests. */
@@ -80,11 +80,17 @@ function readHeader(path: string): Buffer {
   return header
 }
 
-function unusable(path: string, cause: unknown): BrokerError {
-  const because = describeThrown(cause)
-  return new BrokerError('away', `${path} cannot be used: ${because}. Check that file and folder can be written.`, {
-    cause,
-  })
+/** Says what keeps us from a file, and what to do about it. */
+export function unusable(path: string, cause: unknown): BrokerError {
+  const remedy = REMEDIES[hindranceOf(cause) ?? 'unwritable']
+  return new BrokerError('away', `${path} cannot be used: ${describeThrown(cause)}. ${remedy}`, { cause })
+}
+
+const REMEDIES: Readonly<Record<Hindrance, string>> = {
+  locked: 'Another process has been writing to it all the time; end that one.',
+  unwritable: 'Check that file and folder can be written.',
+  damaged: 'Restore it from a copy, or give the path of a new file.',
+  full: 'Free some space.',
 }
 
 /** SQLite does not wait by itself here when two connections enter WAL at once. */
@@ -95,7 +101,7 @@ function enterWal(db: Database): void {
       db.exec('PRAGMA journal_mode = WAL')
       return
     } catch (error) {
-      if (!isBusy(error) || Date.now() > until) throw error
+      if (hindranceOf(error) !== 'locked' || Date.now() > until) throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
     }
   }

@@ -39,6 +39,7 @@ export class Leases {
   readonly #found = new Set<number>()
   readonly #held: Statement
   readonly #extend: Statement
+  readonly #anyExpired: Statement
   readonly #expired: Statement
   readonly #ofOwner: Statement
   readonly #past: Statement
@@ -60,6 +61,7 @@ export class Leases {
     const leased = `SELECT ${JOB_COLUMNS}, lost, generation, restarts FROM jobs WHERE state = ${State.leased}`
     this.#held = db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = ? AND token = ? AND state = ${State.leased}`)
     this.#extend = db.prepare(`UPDATE jobs SET until = ? WHERE id = ? AND token = ? AND state = ${State.leased}`)
+    this.#anyExpired = db.prepare(`SELECT 1 FROM jobs WHERE state = ${State.leased} AND until <= ? LIMIT 1`)
     this.#expired = db.prepare(`${leased} AND until <= ? ORDER BY until LIMIT ${GIVEN_BACK_AT_ONCE}`)
     this.#ofOwner = db.prepare(`${leased} AND owner = ?`)
     this.#past = db.prepare('SELECT generation, history FROM jobs WHERE seq = ?')
@@ -84,6 +86,11 @@ export class Leases {
     if (row === undefined) return 'lost'
     this.#apply(row, outcome, texts, now, changes)
     return 'settled'
+  }
+
+  /** Whether there is something that nobody extended. */
+  areOver(now: number): boolean {
+    return this.#anyExpired.get(now) !== undefined
   }
 
   /** Gives again what nobody extended. */

@@ -4,8 +4,8 @@ import type { BrokerClock, LeasedJob } from './broker.ts'
 import { Archive, type Retention } from './sqlite-archive.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
 import { GroupCommit } from './sqlite-commit.ts'
-import type { Database } from './sqlite-driver.ts'
-import { fileWatch } from './sqlite-file.ts'
+import { hindranceOf, type Database } from './sqlite-driver.ts'
+import { fileWatch, unusable } from './sqlite-file.ts'
 import { Jobs, type Store } from './sqlite-jobs.ts'
 import { Keys } from './sqlite-keys.ts'
 import { Lanes } from './sqlite-lanes.ts'
@@ -39,6 +39,8 @@ export class Session {
   readonly #clock: BrokerClock
   readonly #leaseTime: number
   readonly #isSameFile: () => boolean
+  /** Whether transactions are on disk when they are committed. */
+  #lasts = true
 
   constructor(db: Database, path: string, options: SessionOptions, watchers: Watchers, clock: BrokerClock) {
     this.#db = db
@@ -59,11 +61,12 @@ export class Session {
     this.schedules = new Schedules(store, this.jobs)
     this.commits = new GroupCommit(
       {
-        begin: () => this.#begin(),
+        begin: (lasts) => this.#begin(lasts),
         commit: () => this.#commit(),
         rollback: () => this.#rollback(),
         committed: (changes) => this.watch.committed(changes),
         isBusy: (calls) => this.#warnOfBusy(calls),
+        explain: (error) => (hindranceOf(error) === undefined ? error : unusable(path, error)),
       },
       clock,
     )
@@ -79,13 +82,15 @@ export class Session {
     return Math.floor(this.#clock.now())
   }
 
-  /** Inside a transaction. `isMore`: it has no room for all there may be, so ask again. */
+  /** Inside a transaction. `isMore`: ask again, in one that lasts; this one has no room for all there may be. */
   take(
     queue: string,
     limit: number,
     changes: Changes,
   ): { readonly jobs: readonly LeasedJob[]; readonly isMore: boolean } {
     const { now } = this
+    // Jobs that were lost too often fail, and that has to last.
+    if (!this.#lasts && this.leases.areOver(now)) return { jobs: [], isMore: true }
     this.leases.expire(now, changes)
     const id = this.queues.find(queue)
     if (id === undefined) return { jobs: [], isMore: false }
@@ -137,7 +142,7 @@ export class Session {
   }
 
   #transact(work: (changes: Changes) => void): void {
-    this.#begin()
+    this.#begin(true)
     try {
       work(new Changes())
       this.#commit()
@@ -147,11 +152,13 @@ export class Session {
     }
   }
 
-  #begin(): void {
+  #begin(lasts: boolean): void {
     if (!this.#isSameFile()) {
       const what = `${this.#path} was deleted or replaced while it was open`
       throw new BrokerError('away', `${what}. Stop the system and start it again.`)
     }
+    if (lasts !== this.#lasts) this.#db.exec(`PRAGMA synchronous = ${lasts ? 'FULL' : 'NORMAL'}`)
+    this.#lasts = lasts
     this.#db.exec('BEGIN IMMEDIATE')
   }
 

@@ -24,7 +24,7 @@ import type {
 import { readCursor } from './cursor.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
-import { openFile } from './sqlite-file.ts'
+import { openFile, unusable } from './sqlite-file.ts'
 import { textsOf } from './sqlite-leases.ts'
 import { writeJson } from './sqlite-row.ts'
 import { Session, type SessionOptions } from './sqlite-session.ts'
@@ -119,10 +119,13 @@ class SqliteBroker implements Broker {
     return () => this.#watchers.listeners.delete(elsewhere)
   }
 
+  /** Who holds a job need not survive a power loss, for the holder does not either: a commit without a wait for the disk. */
   async lease(queue: string, limit: number): Promise<readonly LeasedJob[]> {
+    const session = this.#opened
     const taken: LeasedJob[] = []
-    for (;;) {
-      const part = await this.#write(1, (session, changes) => session.take(queue, limit - taken.length, changes))
+    for (let lasts = false; ; lasts = true) {
+      const take = (changes: Changes): ReturnType<Session['take']> => session.take(queue, limit - taken.length, changes)
+      const part = await session.commits.run(1, take, lasts)
       taken.push(...part.jobs)
       if (!part.isMore || taken.length === limit) return taken
     }
@@ -200,7 +203,7 @@ class SqliteBroker implements Broker {
     } catch (error) {
       db?.close()
       this.#opening = undefined // so that it can be tried again
-      throw error
+      throw error instanceof BrokerError ? error : unusable(this.#path, error)
     }
   }
 

@@ -358,6 +358,7 @@ describe('group commit', () => {
         rollback: () => log.push('rollback'),
         committed: () => log.push('told'),
         isBusy: (calls) => log.push(`busy ${calls}`),
+        explain: (error) => error,
         ...transactor,
       },
       clock,

@@ -146,9 +146,14 @@ const rules: readonly Rule[] = [
     because: 'an index is the surface for users; inside, a thing is imported from the file it lives in',
   },
   {
-    of: only('(?:examples|bench)/.+'),
-    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', '(?:type )?(?:bench|examples/tasks)/.+'),
-    because: 'examples and benches are written as a user writes: by the package name, beside peers of their own',
+    of: only('examples/.+'),
+    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|zod|node:.+)', 'examples/tasks/.+'),
+    because: 'examples are written as a user writes: by the package name, beside peers of their own',
+  },
+  {
+    of: only('bench/.+'),
+    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|node:.+)', '(?:type )?(?:bench/.+|tools/redis\\.ts)'),
+    because: 'benches are written as a user writes: by the package name, beside what they compare it with',
   },
 ]
 

@@ -1,14 +1,28 @@
 import '../../src/node-version.ts'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
+import type { TestProject } from 'vitest/node'
+import { findRedis } from '../../tools/redis.ts'
 import { runNode, tsc } from './child.ts'
 
 /** Vitest's global set-up: whoever starts a test without `npm test` gets a fresh dist too. */
-export async function setup(): Promise<void> {
+export async function setup(project: TestProject): Promise<void> {
+  await build()
+  if (await needsRedis(project)) project.provide('redis', findRedis())
+}
+
+/** Looked for, and perhaps installed, only when a test that is to run asks for it. */
+async function needsRedis({ vitest }: TestProject): Promise<boolean> {
+  const { filenamePattern } = vitest as { readonly filenamePattern?: string[] } // of `vitest run <name>`, not in its types
+  const wanted = await vitest.globTestSpecifications(filenamePattern)
+  return wanted.some(({ moduleId }) => readFileSync(moduleId, 'utf8').includes('support/redis.ts'))
+}
+
+async function build(): Promise<void> {
   if (await isBuilt()) return
-  const build = await runNode([tsc, '-p', 'tsconfig.build.json'])
+  const built = await runNode([tsc, '-p', 'tsconfig.build.json'])
   // tsc emits in spite of type errors, so tests of the parts that work can go on; `npm test` stops at them.
-  if (build.code !== 0) console.error(`dist was built with errors:\n${build.stdout}`)
+  if (built.code !== 0) console.error(`dist was built with errors:\n${built.stdout}`)
 }
 
 async function isBuilt(): Promise<boolean> {
