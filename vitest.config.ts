@@ -19,6 +19,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    testTimeout: 20_000, // what takes one second alone may take ten beside tests of whole processes on a small machine
     globalSetup: ['test/support/setup.ts'],
     coverage: { provider: 'v8', include: ['src/**/*.ts', 'machines/**/*.ts'] },
   },
