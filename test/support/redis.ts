@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, inject } from 'vitest'
-import { startRedis, type FoundRedis, type RedisAddress, type Appendfsync } from '../../tools/redis.ts'
+import {
+  startRedis,
+  type FoundRedis,
+  type RedisAddress,
+  type RunningRedis,
+  type Appendfsync,
+} from '../../tools/redis.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -15,15 +21,13 @@ export const redisMissing: string | undefined = 'missing' in found ? found.missi
 
 /** A server that the tests of a file share; each of them uses a prefix of its own. */
 export function sharedRedis(options?: { readonly appendfsync?: Appendfsync }): () => RedisAddress {
-  let address: RedisAddress | undefined
+  let redis: RunningRedis | undefined
   beforeAll(async () => {
-    if ('missing' in found) return
-    const redis = await startRedis(found, options)
-    address = redis.address
-    afterAll(() => redis.stop())
+    if (!('missing' in found)) redis = await startRedis(found, options)
   })
+  afterAll(() => redis?.stop())
   return () => {
-    if (address === undefined) throw new Error(redisMissing ?? 'Redis is started before the first test.')
-    return address
+    if (redis === undefined) throw new Error(redisMissing ?? 'Redis is started before the first test.')
+    return redis.address
   }
 }
