@@ -8,14 +8,27 @@ import {
   type AnyStateMachine,
   type Snapshot,
 } from 'xstate'
-
-/** What a state rests on: begins when it is entered, tells the chart what came of it, and is ended when it is left. */
-export type Effect<Context, Event> = (context: Context, send: (event: Event) => void) => (() => void) | undefined
+import { compileChart } from './compiled-chart.ts'
+import type { Effect } from './effect.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
-/** How a chart becomes actor logic. The only place that knows what runs it. */
+/**
+ * How a chart becomes actor logic. The only place that knows what runs it: XState's interpreter where somebody watches
+ * each of its steps, else the chart's compiled form, which shows the same snapshots.
+ */
 export function toChartLogic<Context, Event extends AnyEventObject>(
+  machine: unknown,
+  effects: Readonly<Record<string, Effect<Context, Event>>>,
+  isWatched: boolean,
+): AnyActorLogic {
+  return (
+    (isWatched ? undefined : compileChart(machine as AnyStateMachine, effects as never)) ??
+    interpreted(machine, effects)
+  )
+}
+
+function interpreted<Context, Event extends AnyEventObject>(
   machine: unknown,
   effects: Readonly<Record<string, Effect<Context, Event>>>,
 ): AnyActorLogic {
@@ -43,7 +56,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   readonly #own = new WeakSet<AnyEventObject>()
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
-  readonly #onOutput = new Map<string, (output: unknown) => void>()
+  readonly #onOutput = new Map<string, ((output: unknown) => void) | undefined>()
 
   /** `onShutdown` is called when anybody sends the event `shutdown`. */
   constructor(
@@ -96,7 +109,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     this.#onOutput.set(id, onOutput as (output: unknown) => void)
     ref.start()
     const stop = (): void => {
-      this.#onOutput.delete(id)
+      this.#onOutput.set(id, undefined) // few ids, used again and again
       this.stopChild(ref)
     }
     return { ref, send: (event) => ref.send(event), stop }
@@ -110,7 +123,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   #tellOutput(event: AnyEventObject): void {
     const id = event['actorId'] as string
     const onOutput = this.#onOutput.get(id)
-    this.#onOutput.delete(id)
+    this.#onOutput.set(id, undefined) // few ids, used again and again
     onOutput?.(event['output'])
   }
 

@@ -6,6 +6,7 @@ import { addToTrail, Failure, noteOnFailure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
 import { allows, charge, createSlidingWindow } from '../sliding-window.ts'
 import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
+import { listNoActors } from './actor-list.ts'
 import { Host, type AnyActorScope } from './chart.ts'
 import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
@@ -84,6 +85,7 @@ export class Root implements RootLevel {
   /** Starts as the root of an XState system of its own. */
   async startAlone(inspect: Inspect | undefined): Promise<void> {
     const tree = this.#tree
+    tree.isInspected = inspect !== undefined
     const logic = fromTransition((state: object) => state, {}) as AnyActorLogic
     const started = Object.create(logic) as AnyActorLogic
     let scope: AnyActorScope | undefined
@@ -101,6 +103,7 @@ export class Root implements RootLevel {
       ...(inspect && { inspect: guardObserver(tree, inspect) as never }),
     })
     timers.attach(actor.system)
+    listNoActors(actor.system as never)
     actor.subscribe({ error: () => {} })
     actor.start()
     this.#ownActor = actor

@@ -1,9 +1,10 @@
 import { copyJson, type Json } from '../payload.ts'
+import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunOutcome } from '../run.ts'
 
 /** Runs that are not over, by the job they wait for: mostly one, several where jobs were deduplicated. */
 export class Runs {
-  readonly #byJob = new Map<string, AnyRun | AnyRun[]>()
+  readonly #byJob = new PassingMap<AnyRun | AnyRun[]>()
   #size = 0
 
   get size(): number {
@@ -50,7 +51,7 @@ export class Runs {
 
   /** Asks what became of a job that ended somewhere else; of every job, if it is not known which. */
   lookAgain(id: string | undefined): void {
-    for (const each of id === undefined ? [...this.#byJob.keys()] : [id]) {
+    for (const each of id === undefined ? this.#byJob.keys() : [id]) {
       const [first] = this.#of(each)
       if (first !== undefined) Run.tell.lookAgain(first, each)
     }

@@ -2,6 +2,7 @@ import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
+import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
@@ -46,7 +47,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   #level: Level
   #hooks: HookTable | undefined
   /** Jobs that a worker of this process holds, waiting for a retry or not. */
-  readonly live: Map<string, LiveJob> = new Map()
+  readonly live: PassingMap<LiveJob> = new PassingMap()
   /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
   readonly unwanted: Map<string, { readonly reason: unknown }> = new Map()
   /** Whether the worker takes no jobs, the one there is or the next. */

@@ -84,6 +84,8 @@ export class Tree {
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
   isStopped = false
+  /** Somebody watches all that XState does. Set before anything starts. */
+  isInspected = false
   /** It was made to do one job, and ends with it. */
   isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */

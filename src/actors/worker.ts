@@ -81,6 +81,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#logic = toChartLogic<JobContext, JobEvent>(
       jobMachine,
       jobEffects((slot) => this.#slots.at(slot)),
+      this.#tree.isInspected,
     )
   }
 

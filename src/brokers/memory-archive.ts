@@ -1,5 +1,6 @@
 import type { DeadLetterFilter } from './broker.ts'
 import type { Entry } from './memory-entry.ts'
+import { PassingMap } from '../passing-map.ts'
 import { Row } from './memory-row.ts'
 
 const KEPT_RESULTS = 10_000
@@ -9,7 +10,7 @@ const LISTED = 100
 
 /** Jobs by id, and by age: to find the oldest key of a Map, V8 walks over all that were deleted before it. */
 class Shelf {
-  readonly #byId = new Map<string, Entry>()
+  readonly #byId = new PassingMap<Entry>()
   readonly #byAge = new Row<Entry>(0)
 
   get size(): number {
@@ -35,7 +36,7 @@ class Shelf {
   }
 
   newestFirst(): Entry[] {
-    return [...this.#byId.values()].reverse()
+    return this.#byId.values().toReversed()
   }
 }
 
