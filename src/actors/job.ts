@@ -19,6 +19,7 @@ import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './j
 import { readStored, type StoredInput } from './schema.ts'
 import type { TaskQueue } from './task-queue.ts'
 import type { Tree } from './tree.ts'
+import type { AnyActorRef } from 'xstate'
 
 /** What a job needs of the worker that holds it. */
 export interface Holder {
@@ -68,6 +69,10 @@ export class JobActor implements Judged {
     this.path = `${queue.path}/job:${lease.id}`
     this.slot = slot
     this.#startedAt = this.tree.clock.now()
+  }
+
+  get actor(): AnyActorRef | undefined {
+    return this.#chart?.ref
   }
 
   get task(): AnyTask {

@@ -14,6 +14,7 @@ import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
 import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
+import { Tap, type Observed } from './tap.ts'
 import { Turn } from './turn.ts'
 
 /** A logger as pino and its like have it: the data first. */
@@ -44,6 +45,8 @@ export interface Asker {
 export interface TaskNode {
   readonly path: string
   readonly jobs: { readonly running: number; readonly retrying: number }
+  /** The actors of jobs that a worker of this process holds. */
+  liveJobs(): Iterable<Observed>
   run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   pause(isPaused: boolean): void
@@ -83,6 +86,11 @@ export class Tree {
   readonly tasks: Map<AnyTask, TaskNode> = new Map()
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
+  /** Where others may look on. */
+  readonly tap: Tap = new Tap((error, isLast) => {
+    const rest = isLast ? ', for the third time; it is removed' : ''
+    this.callbackFailed('', `observer${rest}`, error)
+  })
   isStopped = false
   /** Somebody watches all that XState does. Set before anything starts. */
   isInspected = false
@@ -90,6 +98,8 @@ export class Tree {
   isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */
   system: PluginSystem | undefined
+  /** Open for whoever looks on; closed last. Set by `start`. */
+  inspector: { close(): Promise<void> } | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
   stopBecause: (failure: Failure) => void = () => {}
   readonly #failures: Failure[] = []
