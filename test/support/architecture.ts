@@ -131,6 +131,22 @@ const rules: readonly Rule[] = [
     because: 'the command line is a user of the package: it starts systems and opens stores, and reaches into neither',
   },
   {
+    of: only('src/inspect/.+'),
+    may: only(
+      leaves,
+      'src/node-version\\.ts',
+      '(?:type )?(?:src/inspect/.+|src/inspection\\.ts|ws)',
+      `type (?:src/actors/.+|${record}|${contract})`,
+      'type src/(?:system|stats|dead-letters)\\.ts',
+    ),
+    because: 'the inspector sees through what it is handed, so that it can neither drive a system nor be loaded by one',
+  },
+  {
+    of: only('(?!src/inspect/|test/).+'),
+    mayNot: only('(?:type )?ws'),
+    because: 'only who looks at a system loads what shows it',
+  },
+  {
     of: only('(?!src/cli/).+'),
     mayNot: only('(?:type )?commander'),
     because: 'only who types a command pays for reading its arguments',
