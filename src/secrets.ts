@@ -47,20 +47,30 @@ export function isSecretKey(key: string): boolean {
 
 /** Values of environment variables whose names say that they are secret, the longest first. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  const values = Object.entries(env).map(([key, value = '']) => (isSecretKey(key) && value.length >= 8 ? value : ''))
+  const isSecret = (key: string): boolean => !/PWD$/.test(key) && isSecretKey(key) // PWD is a folder here
+  const values = Object.entries(env).map(([key, value = '']) => (isSecret(key) && value.length >= 8 ? value : ''))
   return [...new Set(values)].filter((value) => value !== '').toSorted((one, other) => other.length - one.length)
 }
 
 const secretWords = new Set(
-  'password passwd passphrase pwd secret secrets token authorization cookie cookies credential credentials bearer apikey'.split(' '),
+  'password passwd passphrase pwd secret secrets token authorization cookie cookies credential credentials bearer apikey'.split(
+    ' ',
+  ),
 )
 const secretPairs = new Set(['api key', 'private key', 'access key', 'signing key', 'encryption key', 'set cookie'])
 /** What is told about a secret is none: `tokenCount`, `password_length`. */
 const harmlessEnds = new Set('count length size limit type kind expiry expires expiration age usage budget'.split(' '))
 
 function wordsOf(key: string): readonly string[] {
-  const spaced = key.slice(0, 200).replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
-  return spaced.toLowerCase().split(/[^a-z0-9]+/).map((word) => word.replace(/\d+$/, '')).filter((word) => word !== '')
+  const spaced = key
+    .slice(0, 200)
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
+  return spaced
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .map((word) => word.replace(/\d+$/, ''))
+    .filter((word) => word !== '')
 }
 
 /** A copy of plain data without secrets: in texts, and under names that tell them. */

@@ -75,8 +75,8 @@ function stateOf(node: AnyStateNode): StateData {
       'invoke',
       node.invoke.map(({ id, src }) => (typeof src === 'string' ? src : id)),
     ),
-    ...list('entry', node.entry.map(typeName)),
-    ...list('exit', node.exit.map(typeName)),
+    ...list('entry', node.entry.map(typeName).filter(isOwn)),
+    ...list('exit', node.exit.map(typeName).filter(isOwn)),
     ...list('tags', node.tags),
     edges: edges.map(edgeData),
     states: states.map(stateOf),
@@ -95,6 +95,9 @@ function edgeData(transition: AnyTransitionDefinition): EdgeData {
     ...(reenter === true && { reenter: true as const }),
   }
 }
+
+/** XState makes these of each `after`: they say no more than its transition. */
+const isOwn = (action: string): boolean => action !== 'xstate.raise' && action !== 'xstate.cancel'
 
 /** A guard or action by its name; one that was written in place has at most that of its function. */
 function typeName(part: unknown): string {

@@ -186,7 +186,10 @@ export function observedOf(ref: AnyActorRef): Observed {
   return observed
 }
 
-const ownCharts: ReadonlyMap<object, 'supervisor' | 'worker' | 'job'> = new Map<object, 'supervisor' | 'worker' | 'job'>([
+const ownCharts: ReadonlyMap<object, 'supervisor' | 'worker' | 'job'> = new Map<
+  object,
+  'supervisor' | 'worker' | 'job'
+>([
   [supervisorMachine.config, 'supervisor'],
   [workerMachine.config, 'worker'],
   [jobMachine.config, 'job'],

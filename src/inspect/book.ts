@@ -28,7 +28,10 @@ export class Entry {
   /** It ended, and stays only until that was told. */
   isOver = false
 
-  constructor(id: string, given: { path: string; name: string; kind: string; parent: Entry | undefined; since: number }) {
+  constructor(
+    id: string,
+    given: { path: string; name: string; kind: string; parent: Entry | undefined; since: number },
+  ) {
     this.id = id
     this.path = given.path
     this.name = given.name
@@ -79,7 +82,8 @@ export class Book {
       if (entry === undefined) this.#fillFrom(view)
       else if (this.#take(entry, view)) this.dirty.add(entry)
     }
-    for (const entry of this.entries.values()) if (entry.phase !== undefined && !seen.has(entry.path)) this.remove(entry)
+    for (const entry of this.entries.values())
+      if (entry.phase !== undefined && !seen.has(entry.path)) this.remove(entry)
   }
 
   /** The node at a path, as the tree has it now; undefined if it is none, or not shown. */

@@ -15,7 +15,9 @@ export class Charts {
   hashOf(chart: ChartData): string {
     let hash = this.#hashes.get(chart)
     if (hash === undefined) {
-      const text = JSON.stringify(chart, (_, part: unknown) => (typeof part === 'string' ? this.#showing.text(part) : part))
+      const text = JSON.stringify(chart, (_, part: unknown) =>
+        typeof part === 'string' ? this.#showing.text(part) : part,
+      )
       hash = createHash('sha256').update(text).digest('base64url').slice(0, 12)
       this.#hashes.set(chart, hash)
       this.#texts.set(hash, text)

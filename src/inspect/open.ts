@@ -34,7 +34,11 @@ class Open implements OpenInspector {
     this.#inspected = inspected
     this.#policy = policy
     this.#showing = new Showing(policy, process.env)
-    this.#gate = new Gate(policy.allowedHosts, () => performance.now(), () => this.#announce(this.link()))
+    this.#gate = new Gate(
+      policy.allowedHosts,
+      () => performance.now(),
+      () => this.#announce(this.link()),
+    )
     this.#hub = new Hub(inspected, policy, this.#showing, (error) => this.#failed(error))
     this.#control = inspected.act && randomBytes(24).toString('base64url')
     const { act: hands } = inspected
@@ -83,7 +87,8 @@ class Open implements OpenInspector {
       this.#address = `http://${shown.includes(':') ? `[${shown}]` : shown}:${own}/`
       const taken = port !== 0 && own !== port ? ` (port ${port} is taken)` : ''
       this.#announce(this.link(), taken)
-      if (payloads === 'full') say('the inspector shows payloads unredacted: whoever has its link sees every secret in them')
+      if (payloads === 'full')
+        say('the inspector shows payloads unredacted: whoever has its link sees every secret in them')
       this.#inspected.tell('inspector.started', { url: this.url })
     } catch (error) {
       this.#failed(error)

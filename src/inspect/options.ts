@@ -93,7 +93,12 @@ function readStately(value: unknown): URL | undefined {
     const parsed = new URL(url)
     if (parsed.protocol === 'https:' || parsed.protocol === 'http:') return parsed
   }
-  throw new InvalidOptionError(SUBJECT, 'stately', value, `Write the URL of a viewer, like 'https://stately.ai/inspect', or false.`)
+  throw new InvalidOptionError(
+    SUBJECT,
+    'stately',
+    value,
+    `Write the URL of a viewer, like 'https://stately.ai/inspect', or false.`,
+  )
 }
 
 function readAccept(value: unknown): InspectorPolicy['accept'] {

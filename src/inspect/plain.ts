@@ -111,7 +111,11 @@ class Plain {
       if (part === undefined) continue
       const at = path === '' ? key : `${path}.${key}`
       const isHidden = this.#shown.hides(key) && part !== null && typeof part !== 'boolean'
-      define(result, this.#shown.text(cut(key, 200)), isHidden ? this.#shown.last(at, MASKED) : this.of(part, at, depth + 1))
+      define(
+        result,
+        this.#shown.text(cut(key, 200)),
+        isHidden ? this.#shown.last(at, MASKED) : this.of(part, at, depth + 1),
+      )
     }
     if (keys.length > this.#limits.keys) define(result, '…', `${keys.length - this.#limits.keys} more`)
     return result
@@ -133,7 +137,9 @@ class Plain {
   #stack(stack: string): string {
     const lines = this.#shown.text(stack.slice(0, 8_000)).split('\n')
     const { frames } = this.#limits
-    return lines.length <= frames ? lines.join('\n') : [...lines.slice(0, frames), `    … ${lines.length - frames} more`].join('\n')
+    return lines.length <= frames
+      ? lines.join('\n')
+      : [...lines.slice(0, frames), `    … ${lines.length - frames} more`].join('\n')
   }
 }
 

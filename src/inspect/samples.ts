@@ -77,7 +77,8 @@ export class Samples {
         return void (this.#jobs.size < FOLLOWED && this.#jobs.set(event.id, { added: event.at, started: undefined }))
       case 'job.started': {
         const job = this.#jobs.get(event.id)
-        if (job === undefined) return void (this.#jobs.size < FOLLOWED && this.#jobs.set(event.id, { added: undefined, started: event.at }))
+        if (job === undefined)
+          return void (this.#jobs.size < FOLLOWED && this.#jobs.set(event.id, { added: undefined, started: event.at }))
         if (job.added !== undefined && job.started === undefined) this.#waits.push(event.at - job.added)
         job.started = event.at
         return undefined
@@ -134,7 +135,8 @@ export class Samples {
 function quantiles(values: number[]): Quantiles | undefined {
   if (values.length === 0) return undefined
   values.sort((one, other) => one - other)
-  const at = (share: number): number => round(values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0)
+  const at = (share: number): number =>
+    round(values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0)
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 

@@ -56,7 +56,8 @@ export class PageServer {
     try {
       return await this.#listenAt(host, port)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' && (error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' && (error as NodeJS.ErrnoException).code !== 'EACCES')
+        throw error
       return this.#listenAt(host, 0)
     }
   }
@@ -201,7 +202,12 @@ function refuseUpgrade(socket: Duplex, status: number): void {
   socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? 'No'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-function send(response: ServerResponse, status: number, text: string, more: Readonly<Record<string, string>> = {}): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  more: Readonly<Record<string, string>> = {},
+): void {
   response.writeHead(status, { ...headers, 'Content-Type': 'text/plain; charset=utf-8', ...more })
   response.end(text === '' ? undefined : `${text}\n`)
 }

@@ -16,6 +16,7 @@ export function showHappened(happened: Happened, showing: Showing): string {
     type: showing.text(happened.type),
     path: showing.text(happened.path),
     from: happened.from?.id,
+    source: happened.from && showing.text(happened.from.path),
     to: happened.to?.id,
     data: showing.payload(dataOf(happened), happened.path, 'event', EVENT_LIMITS),
     ...(happened.handled === false && { handled: false }),

@@ -122,7 +122,10 @@ export class Viewer implements Listener {
       if (entry.isGone) {
         this.#told.delete(entry.id)
         if (this.#known.delete(entry.id)) gone.push(entry.id)
-      } else if (!this.#isOnScreen(entry) && (!this.#known.has(entry.id) || this.#told.get(entry.id) !== essence(entry))) {
+      } else if (
+        !this.#isOnScreen(entry) &&
+        (!this.#known.has(entry.id) || this.#told.get(entry.id) !== essence(entry))
+      ) {
         take(entry)
       }
     }
@@ -332,7 +335,10 @@ export function helloOf(
     `"charts":{${[...hashes].map((hash) => `"${hash}":${charts.textOf(hash)}`).join(',')}}`,
     `"nodes":[${rows.join(',')}]`,
     `"failures":[${failures.map((failure) => hub.failures.show(failure)).join(',')}]`,
-    `"events":[${ring.after(0).map((happened) => showHappened(happened, showing)).join(',')}]`,
+    `"events":[${ring
+      .after(0)
+      .map((happened) => showHappened(happened, showing))
+      .join(',')}]`,
     `"stats":${JSON.stringify(samples.all)}}`,
   ].join(',')
   return { text: { frame, charts: [...hashes] }, seq: ring.last }
@@ -344,7 +350,7 @@ export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
 
 /** What is told of a node also while it is not on the screen: the rest is read when it comes there. */
 function essence(entry: Entry): string {
-  return `${entry.phase} ${entry.failures} ${entry.generation} ${entry.ended > 0}`
+  return `${entry.isOver} ${entry.phase} ${entry.failures} ${entry.generation} ${entry.ended > 0}`
 }
 
 function list(name: string, parts: readonly string[]): string {

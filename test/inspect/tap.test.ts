@@ -55,8 +55,10 @@ describe('observe()', () => {
 
   test('tells each step of a job, whichever form its chart runs in', async () => {
     const { inspector, inspected } = lookingOn()
-    const flaky = task('flaky', { retry: { attempts: 2, backoff: exponential({ from: 1, to: 1 }) } }, (_: undefined, ctx) =>
-      ctx.attempt === 1 ? raise('once') : 7,
+    const flaky = task(
+      'flaky',
+      { retry: { attempts: 2, backoff: exponential({ from: 1, to: 1 }) } },
+      (_: undefined, ctx) => (ctx.attempt === 1 ? raise('once') : 7),
     )
     const system = await start(supervisor('app', [flaky]), { inspect: inspector })
     const { sink, lines } = recorder()

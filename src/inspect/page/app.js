@@ -22,7 +22,8 @@ let heardAt = Date.now()
 
 const link = new Link({ frame: take, state: setState })
 
-const ask = (what, more) => (replay === undefined ? link.ask(what, more) : Promise.reject(new Error('A recording does not hold this.')))
+const ask = (what, more) =>
+  replay === undefined ? link.ask(what, more) : Promise.reject(new Error('A recording does not hold this.'))
 
 const links = {
   select: (id, path) => select(store.nodes.has(id) ? id : store.atPath(path)?.id),
@@ -68,7 +69,19 @@ const views = [
 let tab = 0
 const tabs = views.map(([name, view], index) => {
   const badge = h('span', { class: 'badge', hidden: true })
-  const button = h('button', { role: 'tab', id: `tab-${index}`, 'aria-controls': `view-${index}`, title: String(index + 1), 'aria-label': name, onclick: () => openTab(index) }, name, badge)
+  const button = h(
+    'button',
+    {
+      role: 'tab',
+      id: `tab-${index}`,
+      'aria-controls': `view-${index}`,
+      title: String(index + 1),
+      'aria-label': name,
+      onclick: () => openTab(index),
+    },
+    name,
+    badge,
+  )
   Object.assign(view.element, { id: `view-${index}` })
   view.element.setAttribute('role', 'tabpanel')
   view.element.setAttribute('aria-labelledby', `tab-${index}`)
@@ -180,7 +193,11 @@ function render() {
   const node = store.node(store.selected)
   if (node !== undefined) {
     const { word, tone } = condition(node)
-    const facts = [node.kind, node.generation > 1 ? `incarnation ${node.generation}` : '', `${count(node.events)} events`]
+    const facts = [
+      node.kind,
+      node.generation > 1 ? `incarnation ${node.generation}` : '',
+      `${count(node.events)} events`,
+    ]
     node.shown = { word, tone, meta: facts.filter((text) => text !== '').join(' · ') }
   }
   showSelected(find('selected'), node, buttonsOf)
@@ -198,8 +215,10 @@ function render() {
 
 function buttonsOf(node) {
   if (!store.system?.control || replay !== undefined || node.phase === undefined || node.parent === undefined) return []
-  const button = (action, text, name) => h('button', { onclick: () => void act({ action, path: node.path }, `${text} ${node.path}?`) }, name)
-  return [button('stopChild', 'Stop', 'Stop'), button('startChild', 'Start', 'Start'), button('restartChild', 'Restart', 'Restart')]
+  const button = (action, text, name) =>
+    h('button', { onclick: () => void act({ action, path: node.path }, `${text} ${node.path}?`) }, name)
+  if (node.phase === 'stopped') return [button('startChild', 'Start', 'Start')]
+  return [button('stopChild', 'Stop', 'Stop'), button('restartChild', 'Restart', 'Restart')]
 }
 
 function renderBar() {
@@ -223,7 +242,8 @@ function renderBar() {
     ...(store.dropped.events > 0 ? [['not shown', `${count(store.dropped.events)} events`]] : []),
   ]
   const place = find('facts')
-  if (place.childElementCount !== facts.length) place.replaceChildren(...facts.map(() => h('div', {}, h('dt'), h('dd'))))
+  if (place.childElementCount !== facts.length)
+    place.replaceChildren(...facts.map(() => h('div', {}, h('dt'), h('dd'))))
   for (const [index, [name, value]] of facts.entries()) {
     const [dt, dd] = place.children[index].children
     setText(dt, name)
@@ -258,7 +278,10 @@ const remembered = localStorage.getItem('theme')
 if (remembered !== null) document.documentElement.dataset.theme = remembered
 find('theme').addEventListener('click', () => {
   const root = document.documentElement
-  const isDark = root.dataset.theme === undefined ? matchMedia('(prefers-color-scheme: dark)').matches : root.dataset.theme === 'dark'
+  const isDark =
+    root.dataset.theme === undefined
+      ? matchMedia('(prefers-color-scheme: dark)').matches
+      : root.dataset.theme === 'dark'
   root.dataset.theme = isDark ? 'light' : 'dark'
   localStorage.setItem('theme', root.dataset.theme)
   schedule()

@@ -10,11 +10,18 @@ let waiting = new Map()
 let last = 0
 
 /** A place for each state and edge, found by ELK in a worker; undefined where that takes too long. */
-export async function layOut(chart) {
+export async function layOut(chart, { width, height }) {
   if (countStates(chart.root) > MOST_STATES) return undefined
-  const graph = graphOf(chart)
-  const layout = await ask({ cmd: 'layout', graph, layoutOptions: {}, options: {} })
-  return layout === undefined ? undefined : { ...chart, graph: layout }
+  const layouts = []
+  for (const direction of ['DOWN', 'RIGHT']) {
+    const layout = await ask({ cmd: 'layout', graph: graphOf(chart, direction), layoutOptions: {}, options: {} })
+    if (layout !== undefined) layouts.push(layout)
+  }
+  // The one that can be shown larger; down is the way to read, so the other has to be clearly better.
+  const scale = ({ width: w, height: t }) => Math.min(1.1, width / w, height / t)
+  const [down, right] = layouts
+  if (down === undefined || right === undefined) return down
+  return scale(right) > scale(down) * 1.15 ? right : down
 }
 
 export function countStates(state) {
@@ -79,11 +86,14 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sa
 export const nameFont = `600 13px ${FONT}`
 export const lineFont = `12px ${FONT}`
 
-function graphOf({ root }) {
+function graphOf({ root }, direction) {
   const edges = []
   const node = (state) => {
     const lines = linesOf(state)
-    const texts = [widthOf(state.key, nameFont) + (state.type === 'history' ? 0 : 8), ...lines.map(({ text }) => widthOf(text, lineFont))]
+    const texts = [
+      widthOf(state.key, nameFont) + (state.type === 'history' ? 0 : 8),
+      ...lines.map(({ text }) => widthOf(text, lineFont)),
+    ]
     const width = Math.max(56, Math.max(...texts) + 2 * PAD)
     const height = 2 * PAD + 16 + lines.length * LINE - (lines.length > 0 ? 0 : 4)
     const merged = new Map()
@@ -105,6 +115,7 @@ function graphOf({ root }) {
         labels: [
           {
             text: labels.join('\n'),
+            layoutOptions: { 'elk.edgeLabels.inline': 'true' },
             width: Math.max(...labels.map((label) => widthOf(label, lineFont))) + 10,
             height: labels.length * LINE + 4,
           },
@@ -136,7 +147,6 @@ function graphOf({ root }) {
         'elk.padding': `[top=${head + 14},left=18,bottom=18,right=18]`,
         'elk.nodeSize.constraints': 'MINIMUM_SIZE',
         'elk.nodeSize.minimum': `(${width}, ${height})`,
-        ...(state.type === 'parallel' && { 'elk.direction': 'RIGHT' }),
       },
     }
   }
@@ -145,7 +155,7 @@ function graphOf({ root }) {
     id: 'chart',
     layoutOptions: {
       'elk.algorithm': 'layered',
-      'elk.direction': 'DOWN',
+      'elk.direction': direction,
       'elk.hierarchyHandling': 'INCLUDE_CHILDREN',
       'elk.json.shapeCoords': 'ROOT',
       'elk.json.edgeCoords': 'ROOT',
@@ -157,8 +167,6 @@ function graphOf({ root }) {
       'elk.spacing.edgeNode': '18',
       'elk.spacing.edgeEdge': '14',
       'elk.spacing.edgeLabel': '4',
-      'elk.layered.edgeLabels.sideSelection': 'ALWAYS_DOWN',
-      'elk.edgeLabels.inline': 'true',
     },
     children: [top],
     edges,

@@ -44,7 +44,8 @@ export class ChartView {
     let laid = this.#drawn.get(hash)
     if (laid === undefined) {
       this.#say('Laying out the chart …')
-      laid = (await layOut(chart)) ?? { ...chart, graph: undefined }
+      const { clientWidth: width, clientHeight: height } = this.#figure
+      laid = { graph: await layOut(chart, { width, height }) }
       this.#drawn.set(hash, laid)
     }
     if (this.#hash !== hash) return
@@ -66,7 +67,8 @@ export class ChartView {
       for (let length = 1; length <= parts.length; length += 1) active.add(parts.slice(0, length).join('.'))
     }
     const over = node.status === 'active' ? '' : ' over'
-    for (const [path, { element, base }] of this.#states) setClass(element, `${base}${active.has(path) ? ` active${over}` : ''}`)
+    for (const [path, { element, base }] of this.#states)
+      setClass(element, `${base}${active.has(path) ? ` active${over}` : ''}`)
     if (detail === undefined || detail === this.#shownDetail || detail.id !== node.id) return
     this.#shownDetail = detail
     if (detail.fired.length === 0) return
@@ -155,7 +157,8 @@ export class ChartView {
       return element
     }
     const many = countStates(root)
-    const why = many > MOST_STATES ? `${many} states are too many to draw with their edges.` : 'The layout took too long.'
+    const why =
+      many > MOST_STATES ? `${many} states are too many to draw with their edges.` : 'The layout took too long.'
     this.#say('')
     this.#scene.replaceChildren(h('p', { class: 'hint' }, why), box(root))
     this.#size = { width: this.#scene.scrollWidth, height: this.#scene.scrollHeight }
@@ -177,7 +180,16 @@ export class ChartView {
     for (const edge of graph.edges) this.#edge(edge, edges, labels)
     const head = svg(
       'marker',
-      { id: 'head', viewBox: '0 0 10 10', refX: 9, refY: 5, markerWidth: 8, markerHeight: 8, orient: 'auto-start-reverse', markerUnits: 'userSpaceOnUse' },
+      {
+        id: 'head',
+        viewBox: '0 0 10 10',
+        refX: 9,
+        refY: 5,
+        markerWidth: 8,
+        markerHeight: 8,
+        orient: 'auto-start-reverse',
+        markerUnits: 'userSpaceOnUse',
+      },
       svg('path', { class: 'head', d: 'M0 1 10 5 0 9z' }),
     )
     const hot = head.cloneNode(true)
@@ -185,20 +197,36 @@ export class ChartView {
     hot.firstChild.setAttribute('class', 'hot-head')
     const { width, height } = graph
     this.#size = { width, height }
-    const drawing = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, svg('defs', {}, head, hot), boxes, edges, labels)
+    const drawing = svg(
+      'svg',
+      { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
+      svg('defs', {}, head, hot),
+      boxes,
+      edges,
+      labels,
+    )
     this.#scene.replaceChildren(drawing)
   }
 
   #box({ state, lines, x, y, width, height, children }) {
     if (state.type === 'history') {
-      const group = svg('g', {}, svg('circle', { class: 'history', cx: x + 15, cy: y + 15, r: 13 }), svg('text', { class: 'name', x: x + 15, y: y + 19.5 }, 'H'))
+      const group = svg(
+        'g',
+        {},
+        svg('circle', { class: 'history', cx: x + 15, cy: y + 15, r: 13 }),
+        svg('text', { class: 'name', x: x + 15, y: y + 19.5 }, 'H'),
+      )
       return group
     }
     const base = `box ${state.type}${children === undefined ? '' : ' has-children'}`
     const middle = x + width / 2
     const nameY = y + 12 + 11
     const texts = lines.map(({ text, edge }, index) => {
-      const line = svg('text', { class: edge === undefined ? 'line quiet' : 'line', x: middle, y: nameY + 18 + index * 17 }, text)
+      const line = svg(
+        'text',
+        { class: edge === undefined ? 'line quiet' : 'line', x: middle, y: nameY + 18 + index * 17 },
+        text,
+      )
       if (edge !== undefined) this.#remember(edge, line)
       return line
     })
@@ -207,7 +235,9 @@ export class ChartView {
       { class: base },
       state.description === undefined ? undefined : svg('title', {}, state.description),
       svg('rect', { class: 'outline', x, y, width, height, rx: 8 }),
-      state.type === 'final' ? svg('rect', { class: 'inner', x: x + 4, y: y + 4, width: width - 8, height: height - 8, rx: 5 }) : undefined,
+      state.type === 'final'
+        ? svg('rect', { class: 'inner', x: x + 4, y: y + 4, width: width - 8, height: height - 8, rx: 5 })
+        : undefined,
       svg('text', { class: 'name', x: middle, y: nameY }, state.key),
       ...texts,
     )
@@ -265,17 +295,29 @@ function rounded(points) {
 /** The chart as text, for whoever does not see it. */
 function textOf(state, depth = 0) {
   const own = [state.type, ...linesOf(state).map(({ text }) => text)].join(', ')
-  const ways = state.edges.filter(({ to }) => to.length > 0).map((edge) => `${labelOf(edge)} to ${edge.to.join(' and ')}`)
-  const item = h('li', { data: { depth } }, `${state.path || state.key} (${own})${ways.length > 0 ? `: ${ways.join('; ')}` : ''}`)
+  const ways = state.edges
+    .filter(({ to }) => to.length > 0)
+    .map((edge) => `${labelOf(edge)} to ${edge.to.join(' and ')}`)
+  const item = h(
+    'li',
+    { data: { depth } },
+    `${state.path || state.key} (${own})${ways.length > 0 ? `: ${ways.join('; ')}` : ''}`,
+  )
   return [item, ...state.states.flatMap((below) => textOf(below, depth + 1))]
 }
 
 export function showSelected(place, node, buttons) {
   if (node === undefined) return place.replaceChildren(h('p', { class: 'hint' }, 'Nothing is selected.'))
   const line = place.querySelector('.path')
-  if (line === null || place.dataset.id !== node.id) {
-    place.dataset.id = node.id
-    place.replaceChildren(h('span', { class: 'path', title: node.path }, node.path), h('span', { class: 'state' }), h('span', { class: 'meta' }), h('span', { class: 'buttons' }, ...buttons(node)))
+  const key = `${node.id} ${node.phase}`
+  if (line === null || place.dataset.id !== key) {
+    place.dataset.id = key
+    place.replaceChildren(
+      h('span', { class: 'path', title: node.path }, node.path),
+      h('span', { class: 'state' }),
+      h('span', { class: 'meta' }),
+      h('span', { class: 'buttons' }, ...buttons(node)),
+    )
   }
   const { word, tone, meta } = node.shown
   setText(place.querySelector('.state'), word)

@@ -12,7 +12,9 @@ export class ContextView {
     if (detail === this.#shown && detail !== undefined) return
     this.#shown = detail
     if (node === undefined || detail === undefined) {
-      return this.#place.replaceChildren(h('p', { class: 'empty' }, 'Context, input and output of what you select show up here.'))
+      return this.#place.replaceChildren(
+        h('p', { class: 'empty' }, 'Context, input and output of what you select show up here.'),
+      )
     }
     const changes = before === undefined ? [] : changesOf(before.context, detail.context)
     const parts = [
@@ -35,7 +37,12 @@ export class ContextView {
     if (value === undefined) return undefined
     const body =
       path === 'error' && typeof value === 'object' && value?.message !== undefined
-        ? h('div', { class: 'error-box' }, h('b', {}, `${value.name ?? 'Error'}: ${value.message}`), h('pre', {}, value.stack ?? ''))
+        ? h(
+            'div',
+            { class: 'error-box' },
+            h('b', {}, `${value.name ?? 'Error'}: ${value.message}`),
+            h('pre', {}, value.stack ?? ''),
+          )
         : this.#value(undefined, value, path, 0)
     return h('section', {}, h('h3', {}, title), body)
   }
@@ -44,11 +51,13 @@ export class ContextView {
     const label = key === undefined ? undefined : h('span', { class: 'key' }, `${key}: `)
     if (typeof value !== 'object' || value === null) return h('div', { class: 'leaf' }, label, leaf(value))
     const entries = Object.entries(value)
-    if (entries.length === 0) return h('div', { class: 'leaf' }, label, h('span', { class: 'hint' }, Array.isArray(value) ? '[]' : '{}'))
+    if (entries.length === 0)
+      return h('div', { class: 'leaf' }, label, h('span', { class: 'hint' }, Array.isArray(value) ? '[]' : '{}'))
     const isOpen = depth < 2 ? !this.#folded.has(path) : this.#opened.has(path)
     const size = Array.isArray(value) ? `${entries.length} items` : `${entries.length} keys`
     const details = h('details', { open: isOpen }, h('summary', {}, label, h('span', { class: 'hint' }, size)))
-    const fill = () => details.append(...entries.map(([name, part]) => this.#value(name, part, `${path}.${name}`, depth + 1)))
+    const fill = () =>
+      details.append(...entries.map(([name, part]) => this.#value(name, part, `${path}.${name}`, depth + 1)))
     if (isOpen) fill()
     details.addEventListener('toggle', () => {
       if (details.open && details.childElementCount === 1) fill()
@@ -61,15 +70,32 @@ export class ContextView {
 }
 
 function changeLine({ path, before, after }) {
-  return h('li', {}, h('span', { class: 'key' }, path || 'context'), ' ', h('del', {}, short(before)), ' → ', h('ins', {}, short(after)))
+  return h(
+    'li',
+    {},
+    h('span', { class: 'key' }, path || 'context'),
+    ' ',
+    h('del', {}, short(before)),
+    ' → ',
+    h('ins', {}, short(after)),
+  )
 }
 
 export function short(value, most = 80) {
-  const text = value === undefined ? 'nothing' : typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? 'nothing')
+  const text =
+    value === undefined
+      ? 'nothing'
+      : typeof value === 'string'
+        ? JSON.stringify(value)
+        : (JSON.stringify(value) ?? 'nothing')
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
 export function leaf(value) {
   if (value === '[redacted]') return h('span', { class: 'redacted' }, 'redacted')
-  return h('span', { class: `value ${value === null ? 'null' : typeof value}` }, typeof value === 'string' ? JSON.stringify(value) : String(value))
+  return h(
+    'span',
+    { class: `value ${value === null ? 'null' : typeof value}` },
+    typeof value === 'string' ? JSON.stringify(value) : String(value),
+  )
 }

@@ -28,19 +28,30 @@ export class DeadView {
       'select',
       { 'aria-label': 'Kind of failure' },
       h('option', { value: '' }, 'all kinds'),
-      ...['thrown', 'timeout', 'plugin', 'fallback', 'input', 'result', 'lost'].map((name) => h('option', { value: name }, name)),
+      ...['thrown', 'timeout', 'plugin', 'fallback', 'input', 'result', 'lost'].map((name) =>
+        h('option', { value: name }, name),
+      ),
     )
     kind.addEventListener('change', () => {
       this.#kind = kind.value
       void this.#load()
     })
     const again = h('button', { onclick: () => void this.#load() }, 'Look again')
-    const head = h('tr', {}, ...['task', 'job', 'kind', 'attempts', 'died', 'last error', ''].map((name) => h('th', { scope: 'col' }, name)))
+    const head = h(
+      'tr',
+      {},
+      ...['task', 'job', 'kind', 'attempts', 'died', 'last error'].map((name) => h('th', { scope: 'col' }, name)),
+    )
     this.element = h(
       'div',
       { class: 'view dead' },
       h('div', { class: 'tools' }, kind, again),
-      h('div', { class: 'split' }, h('div', { class: 'table' }, h('table', {}, h('thead', {}, head), this.#table), this.#hint, this.#more), this.#letter),
+      h(
+        'div',
+        { class: 'split' },
+        h('div', { class: 'table' }, h('table', {}, h('thead', {}, head), this.#table), this.#hint, this.#more),
+        this.#letter,
+      ),
     )
   }
 
@@ -82,8 +93,7 @@ export class DeadView {
       h('td', {}, h('span', { class: 'tag' }, kind)),
       h('td', { class: 'number' }, String(attempts)),
       h('td', { title: time(diedAt) }, `${duration(Date.now() - diedAt)} ago`),
-      h('td', { class: 'message', title: message }, message),
-      h('td', {}, this.#buttons(id, task)),
+      h('td', { class: 'message', title: message }, lastError(message)),
     )
     line.addEventListener('click', ({ target }) => target.closest('button') || this.open(id))
     line.addEventListener('keydown', ({ key }) => key === 'Enter' && this.open(id))
@@ -93,19 +103,31 @@ export class DeadView {
   #buttons(id, task) {
     if (!this.#store.system?.control) return undefined
     const ask = (action, text) => () =>
-      this.#act({ action, id }, `${text} job ${id} of ${task}?`).then((isDone) => isDone && this.#load())
-    return h('span', { class: 'buttons' }, h('button', { onclick: ask('replay', 'Replay') }, 'Replay'), h('button', { class: 'danger', onclick: ask('discard', 'Discard') }, 'Discard'))
+      this.#act({ action, id }, `${text} job ${id} of ${task}?`).then((isDone) => {
+        if (!isDone) return
+        this.#letter.replaceChildren()
+        void this.#load()
+      })
+    return h(
+      'span',
+      { class: 'buttons' },
+      h('button', { onclick: ask('replay', 'Replay') }, 'Replay'),
+      h('button', { class: 'danger', onclick: ask('discard', 'Discard') }, 'Discard'),
+    )
   }
 
   async #show(id) {
     try {
       const letter = await this.#ask('letter', { id })
       if (letter === undefined) {
-        this.#letter.replaceChildren(h('p', { class: 'empty' }, `There is no dead letter ${id}: it was replayed, discarded, or somebody helped.`))
+        this.#letter.replaceChildren(
+          h('p', { class: 'empty' }, `There is no dead letter ${id}: it was replayed, discarded, or somebody helped.`),
+        )
         return
       }
       this.#letter.replaceChildren(
-        h('h3', {}, `Job ${letter.id}`),
+        h('h3', {}, `Job ${letter.id} of ${letter.task} `),
+        this.#buttons(letter.id, letter.task) ?? '',
         letter.input === undefined ? '' : h('div', {}, h('h4', {}, 'Input'), h('pre', {}, short(letter.input, 4_000))),
         failureCard(letter.failure, this.#links),
       )
@@ -114,3 +136,6 @@ export class DeadView {
     }
   }
 }
+
+/** The path and the count of attempts stand in columns of their own. */
+const lastError = (message) => message.replace(/^\S+ failed[^:]*: /, '')

@@ -14,14 +14,19 @@ export class EventsView {
   #missed = 0
   #list = h('div', { class: 'log', role: 'log', 'aria-label': 'Events', 'aria-live': 'off', tabindex: '0' })
   #hint = h('p', { class: 'empty' })
-  #more = h('button', { class: 'more-events', hidden: true })
   #needsAll = true
   #selected
+  #follows = true
   element
 
   constructor(store, select) {
     this.#store = store
-    const text = h('input', { type: 'search', placeholder: 'Filter: type, path or /regex/', 'aria-label': 'Filter events', spellcheck: 'false' })
+    const text = h('input', {
+      type: 'search',
+      placeholder: 'Filter: type, path or /regex/',
+      'aria-label': 'Filter events',
+      spellcheck: 'false',
+    })
     text.addEventListener('input', () => this.#refilter(() => (this.#filter = text.value)))
     const kind = h(
       'select',
@@ -33,12 +38,22 @@ export class EventsView {
     kind.addEventListener('change', () => this.#refilter(() => (this.#kind = kind.value)))
     const only = h('input', { type: 'checkbox' })
     only.addEventListener('change', () => this.#refilter(() => (this.#isOnlySelected = only.checked)))
-    this.#more.addEventListener('click', () => (this.#list.scrollTop = this.#list.scrollHeight))
+    this.#list.addEventListener('scroll', () => {
+      const { scrollTop, scrollHeight, clientHeight } = this.#list
+      if (clientHeight > 0) this.#follows = scrollHeight - scrollTop - clientHeight < 40
+    })
+    new ResizeObserver(() => this.#toEnd()).observe(this.#list)
     this.#list.addEventListener('click', ({ target }) => {
       const to = target.closest?.('.event')?.dataset.to
       if (to !== undefined) select(to)
     })
-    this.element = h('div', { class: 'view events' }, h('div', { class: 'tools' }, text, kind, h('label', {}, only, ' selected only')), this.#list, this.#hint)
+    this.element = h(
+      'div',
+      { class: 'view events' },
+      h('div', { class: 'tools' }, text, kind, h('label', {}, only, ' selected only')),
+      this.#list,
+      this.#hint,
+    )
   }
 
   set paused(isPaused) {
@@ -67,8 +82,7 @@ export class EventsView {
     this.#missed = 0
     const isNew = store.seen - this.#seen
     if (isNew <= 0 && !this.#needsAll) return
-    const { scrollTop, scrollHeight, clientHeight } = this.#list
-    const follows = this.#needsAll || scrollHeight - scrollTop - clientHeight < 40
+    if (this.#needsAll) this.#follows = true
     const events = this.#needsAll ? store.events : store.events.slice(-isNew)
     const isFound = matcher(this.#filter)
     const wanted = events.filter((event) => this.#wants(event, isFound)).slice(-SHOWN)
@@ -77,14 +91,19 @@ export class EventsView {
     while (this.#list.childElementCount > SHOWN) this.#list.firstElementChild.remove()
     this.#needsAll = false
     this.#seen = store.seen
-    if (follows) this.#list.scrollTop = this.#list.scrollHeight
+    this.#toEnd()
     const isEmpty = this.#list.childElementCount === 0
     this.#hint.hidden = !isEmpty
     setText(this.#hint, isEmpty ? this.#emptyText() : '')
   }
 
+  #toEnd() {
+    if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight
+  }
+
   #emptyText() {
-    if (this.#filter !== '' || this.#kind !== '' || this.#isOnlySelected) return 'Nothing that fits the filter has happened yet.'
+    if (this.#filter !== '' || this.#kind !== '' || this.#isOnlySelected)
+      return 'Nothing that fits the filter has happened yet.'
     return 'Nothing has happened yet. Each message and each event shows up here, the newest last.'
   }
 
@@ -105,11 +124,24 @@ export class EventsView {
     const from = this.#store.node(event.from)
     return h(
       'div',
-      { class: `event ${toneOf(event.type)}${event.handled === false ? ' unhandled' : ''}`, data: event.to === undefined ? {} : { to: event.to } },
+      {
+        class: `event ${toneOf(event.type)}${event.handled === false ? ' unhandled' : ''}`,
+        data: event.to === undefined ? {} : { to: event.to },
+      },
       h('time', {}, time(event.at)),
       h('span', { class: 'type', title: event.type }, eventName(event.type)),
-      h('span', { class: 'where', title: event.path }, from === undefined || event.kind === 'event' ? '' : `${from.name} → `, event.path),
-      h('span', { class: 'data' }, event.handled === false ? 'not taken ' : '', event.data === undefined ? '' : short(event.data, 160)),
+      h(
+        'span',
+        { class: 'where', title: event.path },
+        from === undefined || event.kind === 'event' ? '' : `${from.name} → `,
+        event.path,
+      ),
+      h(
+        'span',
+        { class: 'data' },
+        event.handled === false ? 'not taken ' : '',
+        event.data === undefined ? '' : short(event.data, 160),
+      ),
     )
   }
 }

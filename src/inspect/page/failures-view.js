@@ -61,7 +61,9 @@ export function failureCard(failure, links) {
       h('time', {}, time(failure.at, false)),
       h('b', { class: 'path' }, failure.path),
       h('span', { class: 'tag' }, failure.kind),
-      attempt === undefined || job === undefined ? undefined : h('span', { class: 'hint' }, `attempt ${attempt} of ${job.attempts}`),
+      attempt === undefined || job === undefined
+        ? undefined
+        : h('span', { class: 'hint' }, `attempt ${attempt} of ${job.attempts}`),
       last === undefined ? undefined : h('span', { class: `decision ${last.decision}` }, last.decision),
       h('span', { class: 'buttons' }, ...buttons),
     ),
@@ -78,7 +80,12 @@ function errorPart(error, relation) {
   const line = h('span', {}, relation, h('b', {}, error.name), `: ${error.message}${code}`)
   if (error.stack === undefined) return h('p', { class: 'thrown' }, line)
   const frames = error.stack.split('\n').filter((text) => /^\s+at /.test(text) || text.includes('…'))
-  return h('details', { class: 'thrown', open: relation === '' && frames.length <= 6 }, h('summary', {}, line), h('pre', {}, frames.join('\n')))
+  return h(
+    'details',
+    { class: 'thrown', open: relation === '' && frames.length <= 6 },
+    h('summary', {}, line),
+    h('pre', {}, frames.join('\n')),
+  )
 }
 
 function trailPart(trail) {
@@ -92,7 +99,11 @@ function trailPart(trail) {
         {},
         h('span', { class: 'where' }, path === '' ? 'root catch' : path),
         h('span', { class: `decision ${decision}` }, decision),
-        h('span', { class: 'hint' }, `by ${by}${asked === undefined ? '' : `, asked ${asked}`}${because === undefined ? '' : `, because ${because.message ?? because.thrown}`}`),
+        h(
+          'span',
+          { class: 'hint' },
+          `by ${by}${asked === undefined ? '' : `, asked ${asked}`}${because === undefined ? '' : `, because ${because.message ?? because.thrown}`}`,
+        ),
       ),
     ),
   )

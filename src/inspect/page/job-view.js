@@ -34,7 +34,13 @@ export class JobView {
     const selected = this.#store.node(this.#store.selected)
     if (selected !== undefined && isJob(selected) && selected.path !== this.#path) this.show(selected.path)
     if (this.#path === undefined) {
-      this.#place.replaceChildren(h('p', { class: 'empty' }, 'Select a job in the tree, or on the card of a failure: what it did shows up here, attempt by attempt.'))
+      this.#place.replaceChildren(
+        h(
+          'p',
+          { class: 'empty' },
+          'Select a job in the tree, or on the card of a failure: what it did shows up here, attempt by attempt.',
+        ),
+      )
       return
     }
     const isOver = this.#record !== undefined && this.#record.finishedAt !== undefined
@@ -59,10 +65,23 @@ export class JobView {
   }
 
   #draw(record) {
-    const spans = spansOf(record, this.#store.events.filter(({ path }) => path === record.path))
+    const spans = spansOf(
+      record,
+      this.#store.events.filter(({ path }) => path === record.path),
+    )
     const answered = this.#store.events.find(({ path, type }) => path === record.path && type === 'job.answered')
     return [
-      h('header', { class: 'job-head' }, h('b', { class: 'path' }, record.path), h('span', { class: `state ${toneOf(record.status)}` }, record.status), h('span', { class: 'hint' }, `asked for at ${time(record.addedAt)}${record.finishedAt === undefined ? '' : `, over after ${duration(record.finishedAt - record.addedAt)}`}`)),
+      h(
+        'header',
+        { class: 'job-head' },
+        h('b', { class: 'path' }, record.path),
+        h('span', { class: `state ${toneOf(record.status)}` }, record.status),
+        h(
+          'span',
+          { class: 'hint' },
+          `asked for at ${time(record.addedAt)}${record.finishedAt === undefined ? '' : `, over after ${duration(record.finishedAt - record.addedAt)}`}`,
+        ),
+      ),
       bars(spans),
       h(
         'dl',
@@ -80,7 +99,17 @@ export class JobView {
         'ol',
         { class: 'attempts' },
         ...record.history.map(({ attempt, generation, at, kind, message }) =>
-          h('li', {}, h('span', { class: 'hint' }, `attempt ${attempt}${generation > 1 ? ` of incarnation ${generation}` : ''}, ${time(at)}`), h('span', { class: 'tag' }, kind), h('span', {}, message)),
+          h(
+            'li',
+            {},
+            h(
+              'span',
+              { class: 'hint' },
+              `attempt ${attempt}${generation > 1 ? ` of incarnation ${generation}` : ''}, ${time(at)}`,
+            ),
+            h('span', { class: 'tag' }, kind),
+            h('span', {}, message),
+          ),
         ),
       ),
       ...(record.failure === undefined ? [] : [failureCard(record.failure, this.#links)]),
@@ -90,7 +119,8 @@ export class JobView {
 
 const fact = (name, value) => [h('dt', {}, name), h('dd', {}, value)]
 
-const toneOf = (status) => ({ done: 'done', fallback: 'warn', failed: 'bad', running: 'good', cancelled: 'off' })[status] ?? 'idle'
+const toneOf = (status) =>
+  ({ done: 'done', fallback: 'warn', failed: 'bad', running: 'good', cancelled: 'off' })[status] ?? 'idle'
 
 /** What it did when: events tell it best, and the record tells what was before anybody looked. */
 function spansOf(record, events) {
@@ -111,7 +141,8 @@ function spansOf(record, events) {
       if (event.type === 'job.started') close(event.at, 'run', `attempt ${event.data?.attempt ?? ''}`)
       else if (event.type === 'job.retrying') close(event.at, 'wait', `waits ${duration(event.data?.delay)}`)
       else if (event.type === 'plugins.answer') close(event.at, 'plugins', 'plugins')
-      else if (event.type === 'fallback.value' || event.type === 'fallback.error') close(event.at, 'fallback', 'fallback')
+      else if (event.type === 'fallback.value' || event.type === 'fallback.error')
+        close(event.at, 'fallback', 'fallback')
     }
   } else {
     for (const { attempt, at } of record.history) {
@@ -132,12 +163,19 @@ function bars(spans) {
   if (spans.length === 0) return h('p', { class: 'hint' }, 'It has not begun yet.')
   const first = spans[0].from
   const whole = Math.max(1, spans.at(-1).to - first)
-  const line = h('div', { class: 'bars', role: 'img', 'aria-label': spans.map(({ label, from, to }) => `${label} ${duration(to - from)}`).join(', ') })
+  const line = h('div', {
+    class: 'bars',
+    role: 'img',
+    'aria-label': spans.map(({ label, from, to }) => `${label} ${duration(to - from)}`).join(', '),
+  })
   for (const { kind, label, from, to } of spans) {
-    const bar = h('span', { class: `bar-part ${kind}`, title: `${label}: ${duration(to - from)}` }, (to - from) / whole > 0.08 ? `${label} · ${duration(to - from)}` : '')
+    const bar = h(
+      'span',
+      { class: `bar-part ${kind}`, title: `${label}: ${duration(to - from)}` },
+      (to - from) / whole > 0.08 ? `${label} · ${duration(to - from)}` : '',
+    )
     bar.style.width = `${((to - from) / whole) * 100}%`
     line.append(bar)
   }
   return h('div', {}, line, h('div', { class: 'scale' }, h('span', {}, time(first)), h('span', {}, duration(whole))))
 }
-

@@ -17,8 +17,10 @@ export const keys = [
 export function listenToKeys(actions) {
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') return actions.back()
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea, dialog')) return undefined
-    const action = actions[event.key] ?? (/^[1-6]$/.test(event.key) ? () => actions.view(Number(event.key) - 1) : undefined)
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea, dialog'))
+      return undefined
+    const action =
+      actions[event.key] ?? (/^[1-6]$/.test(event.key) ? () => actions.view(Number(event.key) - 1) : undefined)
     if (action === undefined || action === actions.back || action === actions.view) return undefined
     event.preventDefault()
     return action()
@@ -45,7 +47,12 @@ export function confirmIn(text) {
     }
     dialog.replaceChildren(
       h('p', {}, text),
-      h('div', { class: 'buttons' }, h('button', { onclick: answer(false), autofocus: true }, 'Cancel'), h('button', { class: 'danger', onclick: answer(true) }, 'Yes')),
+      h(
+        'div',
+        { class: 'buttons' },
+        h('button', { onclick: answer(false), autofocus: true }, 'Cancel'),
+        h('button', { class: 'danger', onclick: answer(true) }, 'Yes'),
+      ),
     )
     dialog.addEventListener('cancel', () => resolve(false), { once: true })
     dialog.showModal()

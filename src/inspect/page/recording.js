@@ -50,7 +50,8 @@ export function readRecording(text) {
         throw new Error('This is no recording: a line of it is not JSON.')
       }
     })
-  if (frames[0]?.type !== 'hello' || frames[0].version !== 1) throw new Error('This is no recording of rootcatch: it does not begin with a hello.')
+  if (frames[0]?.type !== 'hello' || frames[0].version !== 1)
+    throw new Error('This is no recording of rootcatch: it does not begin with a hello.')
   frames[0].system.control = false
   return frames
 }
@@ -73,7 +74,12 @@ export class Replay {
     }
     slider.addEventListener('input', at)
     const banner = find('banner')
-    banner.replaceChildren(h('b', {}, 'A recording, read only.'), slider, label, h('button', { onclick: leave }, 'Back to live'))
+    banner.replaceChildren(
+      h('b', {}, 'A recording, read only.'),
+      slider,
+      label,
+      h('button', { onclick: leave }, 'Back to live'),
+    )
     banner.hidden = false
     at()
   }

@@ -42,7 +42,8 @@ export class Store {
         return void this.charts.set(frame.hash, frame.chart)
       case 'detail':
         if (frame.id !== this.selected) return undefined
-        this.before = this.detail?.id === frame.id ? (changed(this.detail, frame) ? this.detail : this.before) : undefined
+        this.before =
+          this.detail?.id === frame.id ? (changed(this.detail, frame) ? this.detail : this.before) : undefined
         this.detail = frame
     }
     return undefined
@@ -175,7 +176,9 @@ export class Store {
 const isFailed = (node) => node?.status === 'error' || node?.state?.[0] === 'failed'
 
 function changed(one, other) {
-  return JSON.stringify([one.context, one.output, one.error]) !== JSON.stringify([other.context, other.output, other.error])
+  return (
+    JSON.stringify([one.context, one.output, one.error]) !== JSON.stringify([other.context, other.output, other.error])
+  )
 }
 
 /** How a node is, in a word, and which colour goes with it. */
@@ -188,7 +191,8 @@ export function condition(node) {
   if (node.phase === 'restarting' || node.state.includes('restarting')) return { word: 'restarting', tone: 'warn' }
   if (node.phase === 'starting' || node.phase === 'stopping') return { word: node.phase, tone: 'warn' }
   if (node.phase === 'stopped' || node.status === 'stopped') return { word: 'stopped', tone: 'off' }
-  const word = node.state.length > 1 ? node.state.map((one) => one.split('.').at(-1)).join(', ') : (node.state[0] ?? 'active')
+  const word =
+    node.state.length > 1 ? node.state.map((one) => one.split('.').at(-1)).join(', ') : (node.state[0] ?? 'active')
   if (word === 'retrying' || word === 'paused' || word === 'draining') return { word, tone: 'warn' }
   return { word, tone: word === 'idle' ? 'idle' : 'good' }
 }

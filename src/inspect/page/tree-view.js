@@ -65,7 +65,11 @@ export class TreeView {
 
   /** Shows a node that is somewhere below what is folded. */
   reveal(id) {
-    for (let node = this.#store.node(this.#store.node(id)?.parent); node !== undefined; node = this.#store.node(node.parent)) {
+    for (
+      let node = this.#store.node(this.#store.node(id)?.parent);
+      node !== undefined;
+      node = this.#store.node(node.parent)
+    ) {
       this.#collapsed.delete(node.id)
       if (node.kind === 'task') this.#expanded.add(node.id)
     }
@@ -74,7 +78,8 @@ export class TreeView {
     const at = this.#rows.findIndex((row) => row.id === id)
     if (at < 0) return
     const { scrollTop, clientHeight } = this.#root
-    if (at * ROW < scrollTop || (at + 1) * ROW > scrollTop + clientHeight) this.#root.scrollTop = at * ROW - clientHeight / 3
+    if (at * ROW < scrollTop || (at + 1) * ROW > scrollTop + clientHeight)
+      this.#root.scrollTop = at * ROW - clientHeight / 3
   }
 
   render() {
@@ -142,7 +147,8 @@ export class TreeView {
     }
     for (const id of store.childrenOf(undefined)) add(id, 1)
     this.#rows = rows
-    if (this.#focused === undefined || !rows.some(({ id }) => id === this.#focused)) this.#focused = store.selected ?? rows[0]?.id
+    if (this.#focused === undefined || !rows.some(({ id }) => id === this.#focused))
+      this.#focused = store.selected ?? rows[0]?.id
   }
 
   #makeRow() {
@@ -156,7 +162,15 @@ export class TreeView {
       state: h('span', { class: 'state' }),
       line: undefined,
     }
-    parts.line = h('div', { class: 'row', role: 'treeitem' }, parts.fold, parts.icon, parts.name, parts.more, parts.state)
+    parts.line = h(
+      'div',
+      { class: 'row', role: 'treeitem' },
+      parts.fold,
+      parts.icon,
+      parts.name,
+      parts.more,
+      parts.state,
+    )
     parts.line.addEventListener('click', (event) => {
       const { id } = parts.line.dataset
       this.#focused = id
@@ -180,7 +194,10 @@ export class TreeView {
     setStyle(line, '--level', String(level - 1))
     const isSelected = id === this.#store.selected
     const isFailing = !node.isEnded && this.#store.isFailing(node)
-    setClass(line, `row ${isSelected ? 'selected' : ''} ${id === this.#focused ? 'focused' : ''} ${node.isEnded || tone === 'off' ? 'quiet' : ''}`)
+    setClass(
+      line,
+      `row ${isSelected ? 'selected' : ''} ${id === this.#focused ? 'focused' : ''} ${node.isEnded || tone === 'off' ? 'quiet' : ''}`,
+    )
     line.setAttribute('aria-level', String(level))
     line.setAttribute('aria-selected', String(isSelected))
     line.setAttribute('aria-label', `${node.name}, ${node.kind}, ${word}${isFailing ? ', failing' : ''}`)
