@@ -1,7 +1,10 @@
 import type { NodeView } from './actors/registry.ts'
 import type { Sink, Observed } from './actors/tap.ts'
-import type { EventData } from './events.ts'
-import type { System } from './system.ts'
+import type { JobRecord, QueueStats } from './brokers/broker.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import type { EventData, Listener } from './events.ts'
+import type { Failure } from './failure.ts'
+import type { Stats } from './stats.ts'
 
 export const inspectorBrand: unique symbol = Symbol.for('rootcatch.inspector')
 
@@ -34,8 +37,8 @@ export interface OpenInspector extends InspectorHandle {
 /** A running system as an inspector sees it. */
 export interface Inspected {
   readonly name: string
-  readonly system: Pick<System, 'stats' | 'queues' | 'job' | 'failures' | 'on' | 'off' | 'isStopped'>
-  readonly dead: Pick<System['dead'], 'list' | 'show'>
+  readonly system: InspectedSystem
+  readonly dead: Pick<DeadLetters, 'list' | 'show'>
   /** Hears all that actors do; gives the way to end that. */
   observe(sink: Sink): () => void
   nodes(): Iterable<NodeView>
@@ -45,6 +48,16 @@ export interface Inspected {
   tell<Name extends InspectorEvent>(name: Name, data: Omit<EventData[Name], 'path'>): void
   /** What a user's code could do; undefined without `control`. */
   readonly act: InspectorActions | undefined
+}
+
+/** What is read of a system through its public methods. */
+export interface InspectedSystem {
+  stats(): Stats
+  queues(): Promise<readonly QueueStats[]>
+  job(id: string): Promise<JobRecord | undefined>
+  failures(): readonly Failure[]
+  on(name: '*', listener: Listener<'*'>): unknown
+  off(name: '*', listener: Listener<'*'>): unknown
 }
 
 export type InspectorEvent = 'inspector.started' | 'inspector.viewed' | 'inspector.used' | 'inspector.failed'

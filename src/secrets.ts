@@ -47,7 +47,7 @@ export function isSecretKey(key: string): boolean {
 
 /** Values of environment variables whose names say that they are secret, the longest first. */
 export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  const isSecret = (key: string): boolean => !/PWD$/.test(key) && isSecretKey(key) // PWD is a folder here
+  const isSecret = (key: string): boolean => !key.endsWith('PWD') && isSecretKey(key) // PWD is a folder here
   const values = Object.entries(env).map(([key, value = '']) => (isSecret(key) && value.length >= 8 ? value : ''))
   return [...new Set(values)].filter((value) => value !== '').toSorted((one, other) => other.length - one.length)
 }

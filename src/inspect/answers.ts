@@ -88,7 +88,7 @@ async function dead({ task, kind, cursor }: Asked, { inspected, showing, book }:
 async function letter({ id }: Asked, { inspected, showing, book }: Hub): Promise<unknown> {
   const found = await inspected.dead.show(String(id))
   if (found === undefined || !book.isShown(found.path)) return undefined
-  const { input, failure, history, cursor: _, ...rest } = found
+  const { input, failure, history, ...rest } = found
   return {
     ...(showing.data(rest, found.path, 'letter') as object),
     failure: showing.data(failure, found.path, 'failure', { ...PAGE_LIMITS, depth: 8, text: 4_000 }),

@@ -1,17 +1,22 @@
 /** What every answer carries. */
 export const headers: Readonly<Record<string, string>> = {
-  'Content-Security-Policy': policy(),
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cache-Control': 'no-store',
-  'Cross-Origin-Resource-Policy': 'same-origin',
+  ...common(policy()),
   'Cross-Origin-Opener-Policy': 'same-origin',
 }
 
 /** The bridge frames one other origin, and may open it in a window that talks back. */
 export function bridgeHeaders(viewer: URL): Readonly<Record<string, string>> {
-  const { 'Cross-Origin-Opener-Policy': _, ...rest } = headers
-  return { ...rest, 'Content-Security-Policy': policy(viewer.origin) }
+  return common(policy(viewer.origin))
+}
+
+function common(contentPolicy: string): Readonly<Record<string, string>> {
+  return {
+    'Content-Security-Policy': contentPolicy,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+  }
 }
 
 function policy(frame?: string): string {

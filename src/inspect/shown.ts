@@ -27,7 +27,8 @@ export function showHappened(happened: Happened, showing: Showing): string {
 /** What says no more than the row itself is left out. */
 function dataOf({ data }: Happened): unknown {
   if (typeof data !== 'object' || data === null) return data
-  const { type: _, at: __, path: ___, ...rest } = data as Record<string, unknown>
+  const rest: Record<string, unknown> = { ...data }
+  for (const key of ['type', 'at', 'path']) delete rest[key]
   if (Object.keys(rest).length === 0) return undefined
   if ('failure' in rest && rest['failure'] instanceof Error) return { ...rest, failure: rest['failure'].message }
   return rest
@@ -57,7 +58,6 @@ export class ShownFailures {
   #detailsOf({ failure }: { failure: object }): { failure: object } {
     const { error } = failure as { error?: { details?: unknown } }
     if (this.#showing.hasPayloads || error?.details === undefined) return { failure }
-    const { details: _, ...rest } = error
-    return { failure: { ...failure, error: rest } }
+    return { failure: { ...failure, error: { ...error, details: undefined } } }
   }
 }

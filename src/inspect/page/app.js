@@ -108,8 +108,6 @@ function openTab(index) {
 
 // What comes in
 
-let failuresKnown = 0
-
 function take(frame, text) {
   recorder.add(frame, text)
   if (replay !== undefined) return
@@ -118,7 +116,6 @@ function take(frame, text) {
   store.apply(frame)
   if (frame.type === 'hello') {
     tree.forget()
-    failuresKnown = store.failures.length
     if (store.selected !== undefined) link.send({ type: 'watch', id: store.selected })
     if (store.selected === undefined) select(firstWorthLooking(), false)
   }

@@ -136,7 +136,7 @@ export class Store {
       const ended = this.childrenOf(node.parent).filter((one) => this.nodes.get(one)?.isEnded)
       const failed = ended.filter((one) => isFailed(this.nodes.get(one)))
       const others = ended.filter((one) => !isFailed(this.nodes.get(one)))
-      for (const old of [...failed.slice(0, -ENDED_FAILED), ...others.slice(0, -ENDED)]) this.#remove(old)
+      for (const old of failed.slice(0, -ENDED_FAILED).concat(others.slice(0, -ENDED))) this.#remove(old)
       return
     }
     this.#remove(id)
@@ -145,7 +145,7 @@ export class Store {
   #remove(id) {
     const node = this.nodes.get(id)
     if (node === undefined || id === this.selected) return
-    for (const child of [...this.childrenOf(id)]) this.#remove(child)
+    for (const child of this.childrenOf(id).toReversed()) this.#remove(child)
     this.nodes.delete(id)
     this.children.delete(id)
     this.failing.delete(id)
