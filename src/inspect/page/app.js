@@ -187,6 +187,7 @@ function schedule() {
 function render() {
   renderBar()
   tree.render()
+  if (store.nodes.size > 0 && performance.getEntriesByName('first-tree').length === 0) performance.mark('first-tree')
   const node = store.node(store.selected)
   if (node !== undefined) {
     const { word, tone } = condition(node)
@@ -331,6 +332,7 @@ function showFrames(frames) {
   store.clear()
   for (const frame of frames) store.apply(frame)
   store.selected = store.atPath(path)?.id ?? firstWorthLooking()
+  find('selected').dataset.id = '' // a recording has other buttons
   tree.forget()
   schedule()
 }
