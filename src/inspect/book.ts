@@ -2,6 +2,7 @@ import type { NodeView } from '../actors/registry.ts'
 import type { Observed } from '../actors/tap.ts'
 import type { Failure } from '../failure.ts'
 import type { Inspected } from '../inspection.ts'
+import type { Seen } from './seen.ts'
 
 /** A node as the inspector keeps it while somebody looks: references and counts, nothing that is made of them. */
 export class Entry {
@@ -11,7 +12,7 @@ export class Entry {
   kind: string
   readonly parent: Entry | undefined
   /** Its latest actor; undefined where none has started yet. */
-  actor: Observed | undefined
+  actor: Seen | undefined
   /** What the tree says of it; undefined for what is no child of a supervisor. */
   phase: string | undefined
   generation = 1
@@ -82,8 +83,7 @@ export class Book {
       if (entry === undefined) this.#fillFrom(view)
       else if (this.#take(entry, view)) this.dirty.add(entry)
     }
-    for (const entry of this.entries.values())
-      if (entry.phase !== undefined && !seen.has(entry.path)) this.remove(entry)
+    for (const entry of this.entries.values()) if (isOfTree(entry) && !seen.has(entry.path)) this.remove(entry)
   }
 
   /** The node at a path, as the tree has it now; undefined if it is none, or not shown. */
@@ -106,7 +106,8 @@ export class Book {
     const entry = this.entries.get(actor.path)
     if (entry === undefined) return this.#add(actor)
     if (entry.actor === actor) return entry
-    return entry.actor === undefined || isNewer(actor, entry.actor) ? this.#succeed(entry, actor) : undefined
+    const latest = entry.actor as Observed | undefined // of our own actors there are only such
+    return latest === undefined || isNewer(actor, latest) ? this.#succeed(entry, actor) : undefined
   }
 
   remove(entry: Entry): void {
@@ -130,7 +131,7 @@ export class Book {
   #fillFrom(view: NodeView): Entry | undefined {
     if (!this.isShown(view.path)) return undefined
     const parent = view.parent === undefined ? undefined : this.#nearest(view.parent)
-    const entry = this.entries.get(view.path) ?? this.#put(view.path, view.name, view.kind, parent)
+    const entry = this.entries.get(view.path) ?? this.put(view.path, view.name, view.kind, parent)
     this.#take(entry, view)
     entry.kind = view.kind
     for (const child of view.actor?.children() ?? []) this.#fillBelow(child)
@@ -168,7 +169,7 @@ export class Book {
     }
     const parent = actor.parent === undefined ? undefined : this.#nearest(actor.parent.path)
     const kind = own === 'job' ? jobKind(path) : 'actor'
-    const entry = this.#put(path, actor.name, kind, parent)
+    const entry = this.put(path, actor.name, kind, parent)
     entry.actor = actor
     if (own !== 'job') {
       const view = this.#inspected.node(path)
@@ -187,7 +188,8 @@ export class Book {
     return entry
   }
 
-  #put(path: string, name: string, kind: string, parent: Entry | undefined): Entry {
+  /** A node that was not there. */
+  put(path: string, name: string, kind: string, parent: Entry | undefined): Entry {
     this.#last += 1
     const own = kind === 'job' || kind === 'update' || kind === 'request' ? path.slice(path.lastIndexOf('/') + 1) : name
     const entry = new Entry(`n${this.#last}`, { path, name: own, kind, parent, since: Date.now() })
@@ -219,3 +221,6 @@ function isNewer(one: Observed, other: Observed): boolean {
   const born = ({ session }: Observed): number => Number(session.slice(session.indexOf(':') + 1))
   return born(one) > born(other)
 }
+
+/** What another process tells of has places of its own. */
+const isOfTree = ({ phase, path }: Entry): boolean => phase !== undefined && !/^remote:\d+(?:\/|$)/.test(path)

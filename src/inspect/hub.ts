@@ -38,6 +38,10 @@ export class Hub implements Sink {
   readonly charts: Charts
   readonly failures: ShownFailures
   since: number = Date.now()
+  /** Other processes that send what they inspect. */
+  readonly remotes: Set<{ fill(): void }> = new Set()
+  /** Whether there is a bridge to Stately's viewer. */
+  readonly hasBridge: boolean
   readonly #failed: (error: unknown) => void
   readonly #listeners = new Set<Listener>()
   readonly #close = new Map<Entry, Close>()
@@ -51,7 +55,8 @@ export class Hub implements Sink {
     this.inspected = inspected
     this.showing = showing
     this.#failed = failed
-    const { only } = policy
+    const { only, stately } = policy
+    this.hasBridge = stately !== undefined
     const isShown = (path: string): boolean => only === undefined || guarded(() => only(path) === true, false)
     this.book = new Book(inspected, isShown)
     this.samples = new Samples(inspected)
@@ -148,8 +153,9 @@ export class Hub implements Sink {
     const entry = this.book.of(actor)
     const close = entry && this.#close.get(entry)
     if (close === undefined) return
-    if (close.last !== undefined) close.last.handled = true
-    for (const edge of edges()) close.fired.add(edge)
+    const taken = edges()
+    if (close.last !== undefined && taken.length > 0) close.last.handled = true
+    for (const edge of taken) close.fired.add(edge)
   }
 
   readonly #hear = (event: AnyEvent): void => {
@@ -195,6 +201,7 @@ export class Hub implements Sink {
     this.#nextSample = Date.now() + 1_000
     const end = this.inspected.observe(this)
     this.inspected.system.on('*', this.#hear)
+    for (const remote of this.remotes) remote.fill()
     this.#end = () => {
       end()
       this.inspected.system.off('*', this.#hear)

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { WebSocket } from 'ws'
 import type { Inspected, OpenInspector } from '../inspection.ts'
 import { describeThrown } from '../thrown.ts'
 import { act } from './act.ts'
-import { Gate } from './gate.ts'
+import { Gate, hashOf, isSame, type Verdict } from './gate.ts'
 import { Hub } from './hub.ts'
+import { StatelyFeed } from './official.ts'
 import type { InspectorPolicy } from './options.ts'
+import { RemoteProcess } from './remote.ts'
 import { PageServer } from './server.ts'
 import { Showing } from './showing.ts'
 import { helloOf, Viewer } from './viewer.ts'
@@ -17,6 +20,9 @@ export async function openInspector(inspected: Inspected, policy: InspectorPolic
   return open
 }
 
+const STUCK = 8 * 1024 * 1024
+const GREY_FOR = 10_000
+
 class Open implements OpenInspector {
   readonly #inspected: Inspected
   readonly #policy: InspectorPolicy
@@ -26,6 +32,12 @@ class Open implements OpenInspector {
   readonly #server: PageServer
   readonly #viewers = new Set<Viewer>()
   readonly #control: string | undefined
+  readonly #feeds = new Set<StatelyFeed>()
+  /** Not the link's: it lives as long as the system, and can only write. */
+  readonly #acceptToken: string | undefined
+  readonly #prefix = `rc-${randomBytes(3).toString('hex')}`
+  #remotes = 0
+  readonly #goings = new Set<NodeJS.Timeout>()
   #address: string | undefined
   #told = 0
   #hasFailed = false
@@ -40,14 +52,15 @@ class Open implements OpenInspector {
       () => this.#announce(this.link()),
     )
     this.#hub = new Hub(inspected, policy, this.#showing, (error) => this.#failed(error))
+    this.#acceptToken = policy.accept && (policy.accept.token ?? randomBytes(24).toString('base64url'))
     this.#control = inspected.act && randomBytes(24).toString('base64url')
     const { act: hands } = inspected
     this.#server = new PageServer(this.#gate, {
       live: (socket) => this.#join(socket),
       stately: policy.stately,
-      statelyLive: () => {},
-      accepts: undefined,
-      accept: () => {},
+      statelyLive: (socket, under) => this.#feed(socket, under),
+      accepts: policy.accept && ((request) => this.#accepts(request)),
+      accept: (socket) => this.#accept(socket),
       recording: () => this.#recording(),
       act:
         hands &&
@@ -68,11 +81,12 @@ class Open implements OpenInspector {
   }
 
   get observing(): boolean {
-    return this.#hub.isObserving
+    return this.#hub.isObserving || this.#feeds.size > 0
   }
 
   get acceptUrl(): string | undefined {
-    return undefined
+    if (this.#acceptToken === undefined || this.#address === undefined) return undefined
+    return `${this.#address.replace(/^http/, 'ws')}in?token=${this.#acceptToken}`
   }
 
   link(): string {
@@ -99,6 +113,9 @@ class Open implements OpenInspector {
     if (this.#hub.isObserving) this.#hub.flush()
     for (const viewer of this.#viewers) viewer.bye('system stopped')
     if (this.#viewers.size > 0) await new Promise((resolve) => setTimeout(resolve, 50)) // the last words are on their way
+    for (const feed of this.#feeds) feed.close()
+    this.#feeds.clear()
+    for (const going of this.#goings) clearTimeout(going)
     await this.#server.close()
   }
 
@@ -112,8 +129,56 @@ class Open implements OpenInspector {
     this.#count()
   }
 
+  #feed(socket: WebSocket, under: string): void {
+    const { isShown } = this.#hub.book
+    const send = (message: string): void => {
+      if (socket.readyState !== socket.OPEN) return
+      if (socket.bufferedAmount > STUCK) return socket.terminate()
+      socket.send(message)
+    }
+    const options = { inspected: this.#inspected, showing: this.#showing, isShown, under, send }
+    const feed = new StatelyFeed(options, this.#prefix)
+    this.#feeds.add(feed)
+    socket.on('close', () => {
+      feed.close()
+      this.#feeds.delete(feed)
+      this.#count()
+    })
+    this.#count()
+  }
+
+  /** Who sends must know the token; a browser's page must be one of those that were named. */
+  #accepts(request: IncomingMessage): Verdict {
+    const { origin } = request.headers
+    const { origins = [] } = this.#policy.accept ?? {}
+    if (origin !== undefined && !origins.includes(origin)) return { status: 403, text: 'Not from there.' }
+    const token = new URLSearchParams((request.url ?? '').split('?')[1]).get('token') ?? ''
+    if (!isSame(hashOf(this.#acceptToken ?? ''), token)) return { status: 401, text: 'It needs the token.' }
+    return { in: true }
+  }
+
+  #accept(socket: WebSocket): void {
+    this.#remotes += 1
+    const remote = new RemoteProcess(this.#hub, this.#remotes)
+    this.#hub.remotes.add(remote)
+    if (this.#hub.isObserving) remote.fill()
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) remote.ignored += 1
+      else remote.take(String(data))
+    })
+    socket.on('close', () => {
+      remote.leave()
+      const going = setTimeout(() => {
+        this.#goings.delete(going)
+        this.#hub.remotes.delete(remote)
+        remote.gone()
+      }, GREY_FOR)
+      this.#goings.add(going.unref())
+    })
+  }
+
   #count(): void {
-    const viewers = [...this.#viewers].filter(({ isHere }) => isHere).length
+    const viewers = [...this.#viewers].filter(({ isHere }) => isHere).length + this.#feeds.size
     if (viewers === this.#told) return
     this.#told = viewers
     this.#inspected.tell('inspector.viewed', { viewers })

@@ -22,6 +22,8 @@ export class Ring {
   readonly #most: number
   readonly #all: Happened[] = []
   #last = 0
+  /** Before this one nothing is kept any more. */
+  #first = 1
 
   constructor(most: number) {
     this.#most = most
@@ -41,7 +43,7 @@ export class Ring {
 
   /** Those after `seq` that are still there, oldest first. */
   after(seq: number): readonly Happened[] {
-    const first = Math.max(seq + 1, this.#last - this.#most + 1, 1)
+    const first = Math.max(seq + 1, this.#last - this.#most + 1, this.#first)
     const result: Happened[] = []
     for (let at = first; at <= this.#last; at += 1) result.push(this.#all[at % this.#most] as Happened)
     return result
@@ -50,5 +52,6 @@ export class Ring {
   /** Numbers go on, so that nobody takes a new one for an old one. */
   clear(): void {
     this.#all.length = 0
+    this.#first = this.#last + 1
   }
 }

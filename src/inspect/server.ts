@@ -10,7 +10,7 @@ import { pageFiles, type PageFile } from './page-files.ts'
 export interface Routes {
   live(socket: WebSocket): void
   readonly stately: URL | undefined
-  statelyLive(socket: WebSocket): void
+  statelyLive(socket: WebSocket, under: string): void
   readonly accepts: ((request: IncomingMessage) => Verdict) | undefined
   accept(socket: WebSocket): void
   recording(): string
@@ -112,12 +112,14 @@ export class PageServer {
     if (token !== null) return send(response, 303, '', { Location: '/' })
     if (path === '/do') return this.#act(request, response)
     if (path === '/export') return this.#export(response)
+    if (path === '/stately/viewer') return send(response, 200, this.#routes.stately?.href ?? '')
     await this.#serve(path, method, response)
   }
 
   #has(path: string): boolean {
     if (path === '/export') return true
-    if (path === '/stately' || path === '/app/bridge.js') return this.#routes.stately !== undefined
+    if (path === '/stately' || path === '/stately/viewer' || path === '/app/bridge.js')
+      return this.#routes.stately !== undefined
     return this.#files.has(path)
   }
 
@@ -161,8 +163,9 @@ export class PageServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    const { path } = placeOf(request)
-    const { statelyLive, live, accept, accepts, stately } = this.#routes
+    const { path, query } = placeOf(request)
+    const { live, accept, accepts, stately } = this.#routes
+    const statelyLive = (one: WebSocket): void => this.#routes.statelyLive(one, query.get('under') ?? '')
     if (!this.#gate.knowsHost(request)) return refuseUpgrade(socket, 421)
     if (path === '/in' && accepts !== undefined) {
       const verdict = accepts(request)

@@ -329,6 +329,7 @@ export function helloOf(
     since: hub.since,
     control: control ?? false,
     unlisted,
+    stately: hub.hasBridge,
   }
   const frame = [
     `{"type":"hello","version":1,"at":${Date.now()},"system":${JSON.stringify(system)}`,

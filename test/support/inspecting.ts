@@ -50,7 +50,7 @@ export function ask(
   const { hostname, port, pathname, search } = new URL(url)
   const { method = 'GET', headers = {}, body, path = pathname + search } = given
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, path, method, headers }, (response) => {
+    const sent = request({ agent: false, hostname, port, path, method, headers }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => (text += chunk))

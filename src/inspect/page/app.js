@@ -228,6 +228,7 @@ function renderBar() {
   document.body.classList.toggle('faded', shown === 'away' || shown === 'stopped')
   if (system === undefined) return
   setText(find('root'), system.root)
+  find('stately').hidden = !system.stately || replay !== undefined
   const failing = store.failingNodes
   const last = store.samples.at(-1)
   let actors = 0
