@@ -125,6 +125,8 @@ const rules: readonly Rule[] = [
       `(?:type )?${record}`,
       'src/(?:node-version|start|stop-on-signals|definition)\\.ts',
       'src/brokers/sqlite\\.ts',
+      'src/inspect/inspector\\.ts',
+      'type src/inspection\\.ts',
       `type ${contract}`,
       'type src/(?:start|system|stats|supervisor)\\.ts',
     ),
