@@ -170,7 +170,10 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('bench/.+'),
-    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|node:.+)', '(?:type )?(?:bench/.+|tools/redis\\.ts)'),
+    may: only(
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|playwright-core|node:.+)',
+      '(?:type )?(?:bench/.+|tools/(?:redis|chromium)\\.ts)',
+    ),
     because: 'benches are written as a user writes: by the package name, beside what they compare it with',
   },
 ]
