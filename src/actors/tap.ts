@@ -175,15 +175,12 @@ function tell(sink: Sink, event: InspectionEvent): void {
   }
 }
 
-const known = new WeakMap<AnyActorRef, Observed>()
+/** On the actor itself: in a `WeakMap`, jobs that come and go cost the collector more than all the rest. */
+const observedKey: unique symbol = Symbol('observed')
 
-export function observedOf(ref: AnyActorRef): Observed {
-  let observed = known.get(ref)
-  if (observed === undefined) {
-    observed = new Observed(ref)
-    known.set(ref, observed)
-  }
-  return observed
+export function observedOf(ref: AnyActorRef & { [observedKey]?: Observed }): Observed {
+  ref[observedKey] ??= new Observed(ref)
+  return ref[observedKey]
 }
 
 const ownCharts: ReadonlyMap<object, 'supervisor' | 'worker' | 'job'> = new Map<

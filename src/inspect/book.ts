@@ -2,6 +2,7 @@ import type { NodeView } from '../actors/registry.ts'
 import type { Observed } from '../actors/tap.ts'
 import type { Failure } from '../failure.ts'
 import type { Inspected } from '../inspection.ts'
+import { PassingMap } from '../passing-map.ts'
 import type { Seen } from './seen.ts'
 
 /** A node as the inspector keeps it while somebody looks: references and counts, nothing that is made of them. */
@@ -44,10 +45,12 @@ export class Entry {
 
 /** All nodes while somebody looks, by their paths. */
 export class Book {
-  readonly entries: Map<string, Entry> = new Map()
-  readonly byId: Map<string, Entry> = new Map()
+  readonly entries: PassingMap<Entry> = new PassingMap()
+  readonly byId: PassingMap<Entry> = new PassingMap()
   /** Changed since they were last asked for. */
   dirty: Set<Entry> = new Set()
+  /** Ids of nodes whose jobs somebody wants to see, each by itself; of the others they are counts. */
+  #opened: ReadonlySet<string> = new Set()
   #last = 0
   readonly #inspected: Inspected
   /** Whether nodes at this path are shown. */
@@ -72,6 +75,18 @@ export class Book {
       entry.failures += 1
       this.dirty.add(entry)
     }
+  }
+
+  /** From now on jobs of these nodes are nodes, too; those of the others are no longer. */
+  open(ids: ReadonlySet<string>): void {
+    const before = this.#opened
+    this.#opened = ids
+    for (const id of ids) {
+      const entry = before.has(id) ? undefined : this.byId.get(id)
+      if (entry?.kind === 'task') for (const job of this.#inspected.jobs(entry.path)) this.#fillBelow(job)
+    }
+    if ([...before].every((id) => ids.has(id))) return
+    for (const entry of this.entries.values()) if (isJob(entry) && !this.#keepsJobs(entry.parent)) this.remove(entry)
   }
 
   /** What the tree has changed without a word, such as a child that was taken out. */
@@ -100,9 +115,13 @@ export class Book {
     return known
   }
 
-  /** The entry of an actor that was heard of; undefined where it is not shown, or an older incarnation. */
+  /**
+   * The entry of an actor that was heard of: of a job whose task nobody has opened, that of its task. Undefined where it
+   * is not shown, or an older incarnation.
+   */
   of(actor: Observed): Entry | undefined {
     if (actor.isRoot) return undefined
+    if (this.#opened.size === 0 && actor.own === 'job') return this.#ofTask(actor)
     const entry = this.entries.get(actor.path)
     if (entry === undefined) return this.#add(actor)
     if (entry.actor === actor) return entry
@@ -135,7 +154,6 @@ export class Book {
     this.#take(entry, view)
     entry.kind = view.kind
     for (const child of view.actor?.children() ?? []) this.#fillBelow(child)
-    if (view.kind === 'task') for (const job of this.#inspected.jobs(view.path)) this.#fillBelow(job)
     return entry
   }
 
@@ -168,6 +186,7 @@ export class Book {
       return known
     }
     const parent = actor.parent === undefined ? undefined : this.#nearest(actor.parent.path)
+    if (own === 'job' && !this.#keepsJobs(parent)) return parent
     const kind = own === 'job' ? jobKind(path) : 'actor'
     const entry = this.put(path, actor.name, kind, parent)
     entry.actor = actor
@@ -181,6 +200,15 @@ export class Book {
     return entry
   }
 
+  #ofTask(actor: Observed): Entry | undefined {
+    if (actor.parent === undefined || !this.isShown(actor.path)) return undefined
+    return this.entries.get(actor.parent.path)
+  }
+
+  #keepsJobs(parent: Entry | undefined): boolean {
+    return parent !== undefined && this.#opened.has(parent.id)
+  }
+
   #succeed(entry: Entry, actor: Observed): Entry {
     entry.actor = actor
     entry.isOver = false
@@ -191,7 +219,7 @@ export class Book {
   /** A node that was not there. */
   put(path: string, name: string, kind: string, parent: Entry | undefined): Entry {
     this.#last += 1
-    const own = kind === 'job' || kind === 'update' || kind === 'request' ? path.slice(path.lastIndexOf('/') + 1) : name
+    const own = isJob({ kind }) ? path.slice(path.lastIndexOf('/') + 1) : name
     const entry = new Entry(`n${this.#last}`, { path, name: own, kind, parent, since: Date.now() })
     this.entries.set(path, entry)
     this.byId.set(entry.id, entry)
@@ -208,6 +236,10 @@ export class Book {
     }
     return undefined
   }
+}
+
+export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
+  return kind === 'job' || kind === 'update' || kind === 'request'
 }
 
 /** Jobs of bots and spiders have names of their own. */

@@ -44,6 +44,7 @@ export class Hub implements Sink {
   readonly hasBridge: boolean
   readonly #failed: (error: unknown) => void
   readonly #listeners = new Set<Listener>()
+  readonly #opened = new Map<Listener, ReadonlySet<string>>()
   readonly #close = new Map<Entry, Close>()
   #newFailures: Failure[] = []
   #end: (() => void) | undefined
@@ -75,8 +76,17 @@ export class Hub implements Sink {
 
   /** The last one who leaves takes the observer along, in this turn. */
   leave(listener: Listener): void {
-    if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return
-    this.#stop()
+    if (!this.#listeners.delete(listener)) return
+    this.#opened.delete(listener)
+    if (this.#listeners.size > 0) this.#openAll()
+    else this.#stop()
+  }
+
+  /** Nodes whose jobs this one wants to see. */
+  open(listener: Listener, ids: ReadonlySet<string>): void {
+    if (!this.#listeners.has(listener)) return
+    this.#opened.set(listener, ids)
+    this.#openAll()
   }
 
   /** Follows a node closely, from now on or no longer. */
@@ -133,10 +143,12 @@ export class Hub implements Sink {
       kind: 'message',
       from: from === undefined || from.isRoot ? undefined : this.book.entries.get(from.path),
       to,
-      path: to.path,
+      path: actor.path,
       data: event,
       handled:
-        close !== undefined && actor.config !== undefined && !event.type.startsWith('xstate.') ? false : undefined,
+        close !== undefined && to.actor === actor && actor.config !== undefined && !event.type.startsWith('xstate.')
+          ? false
+          : undefined,
     })
     if (close !== undefined) close.last = happened
   }
@@ -145,14 +157,14 @@ export class Hub implements Sink {
     const entry = this.book.of(actor)
     if (entry === undefined) return
     this.book.dirty.add(entry)
-    if (entry.phase === undefined && actor.snapshot()?.status !== 'active') entry.isOver = true
+    if (entry.actor === actor && entry.phase === undefined && actor.snapshot()?.status !== 'active') entry.isOver = true
   }
 
   stepped(actor: Observed, edges: () => readonly string[]): void {
     if (this.#close.size === 0) return
     const entry = this.book.of(actor)
     const close = entry && this.#close.get(entry)
-    if (close === undefined) return
+    if (close === undefined || entry?.actor !== actor) return
     const taken = edges()
     if (close.last !== undefined && taken.length > 0) close.last.handled = true
     for (const edge of taken) close.fired.add(edge)
@@ -189,8 +201,19 @@ export class Hub implements Sink {
       case 'failure.decided':
         return this.book.entries.get(event.failure.path)
       default:
-        return 'path' in event ? this.book.entries.get(event.path ?? '') : undefined
+        return 'path' in event ? this.#entryAt(event.path ?? '') : undefined
     }
+  }
+
+  /** The node there, or that of the task of a job there. */
+  #entryAt(path: string): Entry | undefined {
+    return this.book.entries.get(path) ?? this.book.entries.get(path.slice(0, Math.max(0, path.lastIndexOf('/'))))
+  }
+
+  #openAll(): void {
+    const all = new Set<string>()
+    for (const ids of this.#opened.values()) for (const id of ids) all.add(id)
+    this.book.open(all)
   }
 
   #begin(): void {
@@ -214,6 +237,8 @@ export class Hub implements Sink {
     this.#end = undefined
     clearTimeout(this.#timer)
     this.#close.clear()
+    this.#opened.clear()
+    this.book.open(new Set())
     this.book.clear()
     this.ring.clear()
     this.samples.end()

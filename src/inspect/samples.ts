@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AnyEvent } from '../events.ts'
 import type { Inspected } from '../inspection.ts'
+import { PassingMap } from '../passing-map.ts'
 
 /** What the plots show of one second. Rates are per second, times in ms. */
 export interface Sample {
@@ -40,7 +41,7 @@ export class Samples {
   #loop: ReturnType<typeof monitorEventLoopDelay> | undefined
   #before: ReturnType<Inspected['system']['stats']> | undefined
   /** Jobs whose times are measured: as many as fit, which is a fair choice. */
-  readonly #jobs = new Map<string, { added: number | undefined; started: number | undefined }>()
+  readonly #jobs = new PassingMap<{ added: number | undefined; started: number | undefined }>()
   #waits: number[] = []
   #runs: number[] = []
   #events = 0

@@ -2,7 +2,7 @@ import type { WebSocket } from 'ws'
 import { guarded } from '../evidence.ts'
 import type { Failure } from '../failure.ts'
 import { answer } from './answers.ts'
-import type { Entry } from './book.ts'
+import { isJob, type Entry } from './book.ts'
 import type { Hub, Listener } from './hub.ts'
 import { rowOf } from './rows.ts'
 import { showHappened } from './shown.ts'
@@ -199,6 +199,7 @@ export class Viewer implements Listener {
       case 'open':
         this.#rows = new Set(texts(frame['rows'], 300))
         this.#opened = new Set(texts(frame['parents'], 1_000))
+        this.#hub.open(this, this.#opened)
         return this.#showOpened()
       case 'view':
         return this.#view(frame['hidden'] === true)
@@ -343,10 +344,6 @@ export function helloOf(
     `"stats":${JSON.stringify(samples.all)}}`,
   ].join(',')
   return { text: { frame, charts: [...hashes] }, seq: ring.last }
-}
-
-export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
-  return kind === 'job' || kind === 'update' || kind === 'request'
 }
 
 /** What is told of a node also while it is not on the screen: the rest is read when it comes there. */
