@@ -14,6 +14,7 @@ export function inspectedOf(tree: Tree, root: Root, system: System, mayAct: bool
     dead: system.dead,
     observe: (sink) => tree.tap.observe(sink),
     nodes: () => nodesOf(tree, root),
+    left: () => tree.left,
     node: (path) => nodeAt(tree, root, path),
     jobs: (path) => {
       for (const queue of tree.tasks.values()) if (queue.path === path) return queue.liveJobs()

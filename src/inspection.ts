@@ -42,6 +42,8 @@ export interface Inspected {
   /** Hears all that actors do; gives the way to end that. */
   observe(sink: Sink): () => void
   nodes(): Iterable<NodeView>
+  /** How many nodes have left the tree so far. */
+  left(): number
   node(path: string): NodeView | undefined
   /** Jobs that a task's worker holds now. */
   jobs(path: string): Iterable<Observed>

@@ -98,6 +98,8 @@ export class Tree {
   isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */
   system: PluginSystem | undefined
+  /** Counts what left the tree, of which no event tells. */
+  left = 0
   /** Open for whoever looks on; closed last. Set by `start`. */
   inspector: { close(): Promise<void> } | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
@@ -125,6 +127,7 @@ export class Tree {
 
   /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
   forget(definition: Definition, path: string): void {
+    this.left += 1
     if (definition.kind === 'task') {
       // A tree that stops lets go of children as well, and their schedules are kept for the next start.
       if (!this.isStopped) this.tasks.get(definition)?.leave()

@@ -51,6 +51,8 @@ export class Book {
   dirty: Set<Entry> = new Set()
   /** Ids of nodes whose jobs somebody wants to see, each by itself; of the others they are counts. */
   #opened: ReadonlySet<string> = new Set()
+  readonly #tasks = new Set<Entry>()
+  #left = 0
   #last = 0
   readonly #inspected: Inspected
   /** Whether nodes at this path are shown. */
@@ -63,6 +65,7 @@ export class Book {
 
   /** Everything there is now. */
   fill(): void {
+    this.#left = this.#inspected.left()
     for (const view of this.#inspected.nodes()) this.#fillFrom(view)
     for (const failure of this.#inspected.system.failures()) this.countFailure(failure)
   }
@@ -89,8 +92,15 @@ export class Book {
     for (const entry of this.entries.values()) if (isJob(entry) && !this.#keepsJobs(entry.parent)) this.remove(entry)
   }
 
-  /** What the tree has changed without a word, such as a child that was taken out. */
+  /** What changes without a word: how many jobs a task has, and what was taken out of the tree. */
   audit(): void {
+    for (const entry of this.#tasks) this.refresh(entry.path)
+    const left = this.#inspected.left()
+    if (left !== this.#left) this.#compare()
+    this.#left = left
+  }
+
+  #compare(): void {
     const seen = new Set<string>()
     for (const view of this.#inspected.nodes()) {
       seen.add(view.path)
@@ -110,8 +120,7 @@ export class Book {
       return known
     }
     if (known === undefined) return this.#fillFrom(view)
-    this.#take(known, view)
-    this.dirty.add(known)
+    if (this.#take(known, view)) this.dirty.add(known)
     return known
   }
 
@@ -134,6 +143,7 @@ export class Book {
     entry.isGone = true
     if (this.entries.get(entry.path) === entry) this.entries.delete(entry.path)
     this.byId.delete(entry.id)
+    this.#tasks.delete(entry)
     this.dirty.add(entry)
     if (entry.parent !== undefined) {
       entry.parent.ended += 1
@@ -144,6 +154,7 @@ export class Book {
   clear(): void {
     this.entries.clear()
     this.byId.clear()
+    this.#tasks.clear()
     this.dirty.clear()
   }
 
@@ -152,7 +163,7 @@ export class Book {
     const parent = view.parent === undefined ? undefined : this.#nearest(view.parent)
     const entry = this.entries.get(view.path) ?? this.put(view.path, view.name, view.kind, parent)
     this.#take(entry, view)
-    entry.kind = view.kind
+    if (view.kind !== 'actor' && view.kind !== 'supervisor') this.#tasks.add(entry)
     for (const child of view.actor?.children() ?? []) this.#fillBelow(child)
     return entry
   }
@@ -168,6 +179,7 @@ export class Book {
       entry.generation === view.generation &&
       entry.jobs?.running === view.jobs?.running &&
       entry.jobs?.retrying === view.jobs?.retrying
+    entry.kind = view.kind
     entry.phase = view.phase
     entry.generation = Math.max(1, view.generation)
     entry.actor = view.actor

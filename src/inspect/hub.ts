@@ -157,6 +157,7 @@ export class Hub implements Sink {
     const entry = this.book.of(actor)
     if (entry === undefined) return
     this.book.dirty.add(entry)
+    if (actor.own === 'supervisor') this.book.refresh(entry.path)
     if (entry.actor === actor && entry.phase === undefined && actor.snapshot()?.status !== 'active') entry.isOver = true
   }
 
@@ -261,7 +262,7 @@ export class Hub implements Sink {
     const now = Date.now()
     if (now < this.#nextSample) return
     this.#nextSample = now + 1_000
-    if (this.book.entries.size < 20_000) this.book.audit()
+    this.book.audit()
     void this.#sample()
   }
 
