@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 
 export type FoundChromium = { readonly path: string } | { readonly missing: string }
 
+const APT = 'apt-get'
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 const REMEDY = 'Install chromium, or set ROOTCATCH_CHROMIUM to the path of a browser.'
 
@@ -35,7 +36,7 @@ function installed(env: NodeJS.ProcessEnv): FoundChromium {
   if (process.getuid?.() !== 0) return { missing: `There is no Chromium on the PATH. ${REMEDY}` }
   console.error('There is no Chromium: apt-get installs chromium (ROOTCATCH_NO_INSTALL=1 leaves that out).')
   for (const words of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
-    spawnSync('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=120', ...words], {
+    spawnSync(APT, ['-q', '-o', 'DPkg::Lock::Timeout=120', ...words], {
       env: { ...env, DEBIAN_FRONTEND: 'noninteractive' },
       stdio: 'ignore',
     })

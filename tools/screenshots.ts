@@ -81,7 +81,7 @@ const app = supervisor('app', [
 ])
 const system = await start(app, {
   catch: (failure) => (failure.job === undefined ? restart : resume),
-  inspect: inspector({ port: 0, control: true, announce: (given) => (link = given) }),
+  inspect: inspector({ port: 0, control: true, announce: (given) => (link = given), redact: shorten }),
 })
 const browser = await chromium.launch({
   executablePath: found.path,
@@ -95,6 +95,11 @@ await take(page)
 clearInterval(shop)
 await browser.close()
 await system.stop({ within: '1s' })
+
+/** Pictures are the same wherever they are made. */
+function shorten(_path: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll(new URL('..', import.meta.url).href, 'file:///shop/') : value
+}
 
 /** Customers come and go. */
 function open(): NodeJS.Timeout {

@@ -158,7 +158,8 @@ export class Viewer implements Listener {
     if (all.length > MOST_EVENTS) {
       // What is looked at comes first, then what is newest.
       const watched = all.filter(({ to, from }) => to !== undefined && (to === this.#watched || from === this.#watched))
-      const keep = new Set([...watched.slice(-MOST_EVENTS / 2), ...all.slice(-MOST_EVENTS / 2)])
+      const first = watched.slice(-MOST_EVENTS / 2)
+      const keep = new Set([...first, ...all.slice(first.length - MOST_EVENTS)])
       chosen = all.filter((happened) => keep.has(happened))
     }
     this.#dropped.events += total - chosen.length

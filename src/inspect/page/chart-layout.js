@@ -179,8 +179,8 @@ export const idOf = (path) => (path === '' ? 'root' : `s:${path}`)
 export function linesOf(state) {
   return [
     ...(state.invoke ?? []).map((name) => ({ text: `invoke ${name}`, edge: undefined })),
-    ...(state.entry ?? []).map((name) => ({ text: `entry / ${name}`, edge: undefined })),
-    ...(state.exit ?? []).map((name) => ({ text: `exit / ${name}`, edge: undefined })),
+    ...(state.entry ?? []).map((name) => ({ text: `entry / ${plainName(name)}`, edge: undefined })),
+    ...(state.exit ?? []).map((name) => ({ text: `exit / ${plainName(name)}`, edge: undefined })),
     ...state.edges.filter(({ to }) => to.length === 0).map((edge) => ({ text: labelOf(edge), edge: edge.id })),
   ]
 }
@@ -188,6 +188,8 @@ export function linesOf(state) {
 export function labelOf({ event, guard, actions }) {
   const name = eventName(event)
   const condition = guard === undefined ? '' : ` [${guard}]`
-  const does = actions === undefined ? '' : ` / ${actions.map((action) => action.replace(/^xstate\./, '')).join(', ')}`
+  const does = actions === undefined ? '' : ` / ${actions.map(plainName).join(', ')}`
   return `${name}${condition}${does.length > 28 ? `${does.slice(0, 27)}…` : does}`
 }
+
+const plainName = (action) => action.replace(/^xstate\./, '')

@@ -54,7 +54,7 @@ export class ContextView {
     if (entries.length === 0)
       return h('div', { class: 'leaf' }, label, h('span', { class: 'hint' }, Array.isArray(value) ? '[]' : '{}'))
     const isOpen = depth < 2 ? !this.#folded.has(path) : this.#opened.has(path)
-    const size = Array.isArray(value) ? `${entries.length} items` : `${entries.length} keys`
+    const size = `${entries.length} ${Array.isArray(value) ? 'item' : 'key'}${entries.length === 1 ? '' : 's'}`
     const details = h('details', { open: isOpen }, h('summary', {}, label, h('span', { class: 'hint' }, size)))
     const fill = () =>
       details.append(...entries.map(([name, part]) => this.#value(name, part, `${path}.${name}`, depth + 1)))

@@ -172,7 +172,7 @@ function bars(spans) {
     const bar = h(
       'span',
       { class: `bar-part ${kind}`, title: `${label}: ${duration(to - from)}` },
-      (to - from) / whole > 0.08 ? `${label} · ${duration(to - from)}` : '',
+      (to - from) / whole > 0.13 ? `${label} · ${duration(to - from)}` : '',
     )
     bar.style.width = `${((to - from) / whole) * 100}%`
     line.append(bar)
