@@ -157,7 +157,8 @@ export class Viewer implements Listener {
     let chosen = all
     if (all.length > MOST_EVENTS) {
       // What is looked at comes first, then what is newest.
-      const watched = all.filter(({ to, from }) => to !== undefined && (to === this.#watched || from === this.#watched))
+      const entry = this.#watched
+      const watched = entry === undefined ? [] : all.filter(({ to, from }) => to === entry || from === entry)
       const first = watched.slice(-MOST_EVENTS / 2)
       const keep = new Set([...first, ...all.slice(first.length - MOST_EVENTS)])
       chosen = all.filter((happened) => keep.has(happened))
