@@ -51,15 +51,19 @@ export class Gate {
     return site === undefined || site === 'same-origin' || (site === 'none' && (method === 'GET' || method === 'HEAD'))
   }
 
-  /** Who holds a cookie of ours comes in. */
-  admits(request: IncomingMessage): Verdict {
+  /** Whether it holds a cookie of ours. */
+  knows(request: IncomingMessage): boolean {
     const { name } = this
     const held = (request.headers.cookie ?? '')
       .split(';')
       .map((pair) => pair.trim())
       .filter((pair) => pair.startsWith(`${name}=`))
-    if (held.some((pair) => this.#cookies.has(pair.slice(name.length + 1)))) return { in: true }
-    return this.#miss()
+    return held.some((pair) => this.#cookies.has(pair.slice(name.length + 1)))
+  }
+
+  /** Who holds a cookie of ours comes in; who does not is counted. */
+  admits(request: IncomingMessage): Verdict {
+    return this.knows(request) ? { in: true } : this.#miss()
   }
 
   /** Exchanges a link for a cookie, once. */

@@ -48,6 +48,8 @@ export class PageServer {
       })
     })
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    // Somebody who could look on is no reason for a process to live on.
+    this.#server.on('connection', (socket) => socket.unref())
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
 
@@ -83,6 +85,7 @@ export class PageServer {
       })
     })
     this.#server.on('error', (error) => this.#routes.failed(error))
+    this.#server.unref()
     const { port: own } = this.#server.address() as AddressInfo
     this.#gate.port = own
     return own
@@ -101,13 +104,13 @@ export class PageServer {
       if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'GET only.', { Allow: 'GET, HEAD' })
     }
     const token = path === '/' ? query.get('token') : null
-    const cookie = this.#gate.admits(request)
-    if (token !== null && !('in' in cookie)) {
+    if (token !== null && !this.#gate.knows(request)) {
       if (method === 'HEAD') return send(response, 200, '') // looks ahead, as chats do: the link stays good
       const answer = this.#gate.exchange(token)
       if ('cookie' in answer) return send(response, 303, '', { Location: '/', 'Set-Cookie': answer.cookie })
       return this.#refuse(response, answer)
     }
+    const cookie = this.#gate.admits(request)
     if (!('in' in cookie)) return this.#refuse(response, cookie)
     if (token !== null) return send(response, 303, '', { Location: '/' })
     if (path === '/do') return this.#act(request, response)

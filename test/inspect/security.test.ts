@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { start, supervisor, task } from 'rootcatch'
 import { inspector } from 'rootcatch/inspect'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -121,6 +122,35 @@ describe('a request', () => {
     expect((await ask(new URL(path, world.url), { headers: own() })).status).toBe(200)
     expect((await ask(new URL(path, world.url))).status).toBe(401)
   })
+})
+
+test('who guesses is slowed down after 20 tries in a minute, and who holds a cookie is not', async () => {
+  const { system, url, cookie: newCookie } = await inspected(supervisor('e', [task('five', () => 1)]))
+  const headers = { cookie: await newCookie() }
+  const times: number[] = []
+  for (let n = 0; n < 21; n += 1) {
+    const begun = performance.now()
+    expect((await ask(new URL(`/?token=guess-${n}`, url))).status).toBe(401)
+    times.push(performance.now() - begun)
+  }
+  expect(Math.min(...times.slice(0, 20))).toBeLessThan(900)
+  expect(times[20]).toBeGreaterThan(900)
+  const begun = performance.now()
+  expect((await ask(url, { headers })).status).toBe(200)
+  expect(performance.now() - begun).toBeLessThan(900)
+  await system.stop()
+})
+
+test('a process lives no longer because somebody could look on', () => {
+  const script = `import { start, supervisor } from 'rootcatch'; import { inspector } from 'rootcatch/inspect'
+    const system = await start(supervisor('app', []), { inspect: inspector({ port: 0 }) })
+    console.log(system.inspector.url)`
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    timeout: 15_000,
+  })
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/\n$/)])
+  expect(stderr).toMatch(/^rootcatch: inspector of app: http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{43}\n$/)
 })
 
 describe('an upgrade', () => {

@@ -149,7 +149,8 @@ describe('a viewer', () => {
     const tick = socket.sent.at(-1)
     expect(tick?.['events']).toHaveLength(100)
     expect(tick?.['dropped'].events).toBe(2_950)
-    expect(tick?.['nodes'].find(({ path }: Frame) => path === 'app/lamp').events).toBe(3_050)
+    const rows = tick?.['nodes'] as readonly Frame[]
+    expect(rows.find(({ path }) => path === 'app/lamp')?.['events']).toBe(3_050)
     socket.bufferedAmount = 9_000_000
     press(1)
     expect(socket.terminated).toBe(1)

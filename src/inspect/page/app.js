@@ -147,7 +147,7 @@ function setState(next) {
 function select(id, isByHand = true) {
   if (id === undefined || !store.nodes.has(id)) return
   store.selected = id
-  store.detail = undefined
+  store.detail = store.details.get(id)
   store.before = undefined
   if (replay === undefined) link.send({ type: 'watch', id })
   if (isByHand) {
@@ -333,6 +333,7 @@ function showFrames(frames) {
   store.clear()
   for (const frame of frames) store.apply(frame)
   store.selected = store.atPath(path)?.id ?? firstWorthLooking()
+  store.detail = store.details.get(store.selected)
   find('selected').dataset.id = '' // a recording has other buttons
   tree.forget()
   schedule()

@@ -11,6 +11,7 @@ export class DeadView {
   #asked = 0
   #wanted
   #kind = ''
+  #tasks = h('select', { 'aria-label': 'Task' }, h('option', { value: '' }, 'all tasks'))
   #cursor
   #rows = []
   #table = h('tbody')
@@ -36,6 +37,7 @@ export class DeadView {
       this.#kind = kind.value
       void this.#load()
     })
+    this.#tasks.addEventListener('change', () => void this.#load())
     const again = h('button', { onclick: () => void this.#load() }, 'Look again')
     const head = h(
       'tr',
@@ -45,7 +47,7 @@ export class DeadView {
     this.element = h(
       'div',
       { class: 'view dead' },
-      h('div', { class: 'tools' }, kind, again),
+      h('div', { class: 'tools' }, this.#tasks, kind, again),
       h(
         'div',
         { class: 'split' },
@@ -71,7 +73,9 @@ export class DeadView {
   async #load(cursor) {
     this.#asked = Date.now()
     try {
-      const { rows, cursor: next } = await this.#ask('dead', { kind: this.#kind, cursor })
+      this.#offerTasks()
+      const task = this.#tasks.value
+      const { rows, cursor: next } = await this.#ask('dead', { task, kind: this.#kind, cursor })
       this.#rows = cursor === undefined ? rows : [...this.#rows, ...rows]
       this.#cursor = next
       this.#more.hidden = next === undefined
@@ -81,6 +85,15 @@ export class DeadView {
     } catch (error) {
       this.#hint.hidden = false
       this.#hint.textContent = error.message
+    }
+  }
+
+  #offerTasks() {
+    const known = new Set([...this.#tasks.options].map(({ value }) => value))
+    for (const { kind, path } of this.#store.nodes.values()) {
+      if (kind !== 'task' || known.has(path)) continue
+      known.add(path)
+      this.#tasks.append(h('option', { value: path }, path))
     }
   }
 

@@ -15,12 +15,12 @@ export class Recorder {
       this.#size = 0
       return
     }
-    if (frame.type !== 'tick' && frame.type !== 'chart') return
+    if (frame.type !== 'tick' && frame.type !== 'chart' && frame.type !== 'detail') return
     this.#frames.push(text)
     this.#size += text.length
     // Charts stay: a later state without its chart would be a card.
     while (this.#size > MOST) {
-      const at = this.#frames.findIndex((one) => one.startsWith('{"type":"tick"'))
+      const at = this.#frames.findIndex((one) => !one.startsWith('{"type":"chart"'))
       if (at < 0) break
       this.#size -= this.#frames.splice(at, 1)[0].length
     }

@@ -23,6 +23,8 @@ export class Store {
     this.samples = []
     this.detail = undefined
     this.before = undefined
+    /** The latest of each node that was looked at. */
+    this.details = new Map()
     this.selected = undefined
     this.dropped = { events: 0, nodes: 0 }
     this.seen = 0
@@ -41,6 +43,7 @@ export class Store {
       case 'chart':
         return void this.charts.set(frame.hash, frame.chart)
       case 'detail':
+        this.details.set(frame.id, frame)
         if (frame.id !== this.selected) return undefined
         this.before =
           this.detail?.id === frame.id ? (changed(this.detail, frame) ? this.detail : this.before) : undefined
@@ -149,6 +152,7 @@ export class Store {
     this.nodes.delete(id)
     this.children.delete(id)
     this.failing.delete(id)
+    this.details.delete(id)
     const siblings = this.children.get(node.parent)
     const at = siblings?.indexOf(id) ?? -1
     if (at >= 0) siblings.splice(at, 1)
