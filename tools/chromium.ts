@@ -1,4 +1,5 @@
-// Where the browser of tests comes from: an environment variable, the PATH, and at last Debian's packages.
+// Where the browser of tests, benches and pictures comes from: an environment variable, the PATH, and at last Debian's
+// packages. Run as a program it only finds one, so that a machine can be prepared: `npx node tools/chromium.ts`.
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -51,4 +52,9 @@ function isProgram(path: string): boolean {
   } catch {
     return false
   }
+}
+
+if (import.meta.main) {
+  const found = findChromium()
+  console.log('missing' in found ? found.missing : `Chromium: ${found.path}`)
 }

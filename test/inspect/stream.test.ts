@@ -143,7 +143,8 @@ describe('a viewer', () => {
     press(1_500)
     expect(socket.sent.map(({ type }) => type)).toEqual(['hello'])
     socket.bufferedAmount = 0
-    const { id } = socket.sent[0]?.['nodes'].find(({ path }: Frame) => path === 'app/lamp') as { id: string }
+    const known = socket.sent[0]?.['nodes'] as readonly Frame[]
+    const id = known.find(({ path }) => path === 'app/lamp')?.['id'] as string
     socket.emit('message', JSON.stringify({ type: 'open', rows: [id], parents: [] }), false)
     press(50)
     const tick = socket.sent.at(-1)
