@@ -1,7 +1,8 @@
 import { actor, exponential, start, supervisor, task } from 'rootcatch'
 import { settle } from 'rootcatch/testing'
 import { describe, expect, test } from 'vitest'
-import { assign, fromPromise, setup } from 'xstate'
+import { assign, fromPromise, setup, type InspectionEvent } from 'xstate'
+import { edgeOf } from '../../src/actors/chart-data.ts'
 import type { Sink } from '../../src/actors/tap.ts'
 import { lookingOn } from '../support/looking-on.ts'
 import { lives, raise, tell } from '../support/lives.ts'
@@ -73,6 +74,18 @@ describe('observe()', () => {
     ])
     expect(lines).toContain(`moved ${path} done`)
     await system.stop()
+
+    // An observer of XState's own gets the chart interpreted.
+    const steps: string[] = []
+    const inspect = (event: InspectionEvent): void => {
+      if (event.type !== '@xstate.microstep' || !(event.actorRef as { id?: string }).id?.startsWith('job:')) return
+      steps.push(event._transitions.map(edgeOf).join())
+    }
+    const interpreted = await start(supervisor('app', [flaky]), { inspect })
+    await interpreted.run(flaky)
+    await interpreted.stop()
+    const compiled = lines.filter((line) => line.startsWith(`stepped ${path}`)).map((line) => line.split(' ')[2])
+    expect(steps.filter((edges) => edges !== '')).toEqual(compiled)
   })
 
   test('by a sink that throws harms nobody, and is removed after three throws', async () => {
