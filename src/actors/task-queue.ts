@@ -7,7 +7,7 @@ import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
-import { askedJob, checkRunOptions, keepInput } from './asked-job.ts'
+import { askedJob, checkRunOptions, keepInput, NO_OPTIONS } from './asked-job.ts'
 import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
@@ -107,7 +107,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
     return this.ticker?.next
   }
 
-  run(input: unknown, options: RunOptions = {}, by?: Inner): AnyRun {
+  run(input: unknown, options: RunOptions = NO_OPTIONS, by?: Inner): AnyRun {
     checkRunOptions(this.definition, options)
     const id = this.tree.broker.newId()
     const run: AnyRun = new Run(this, id, this.#pathOf(id))
