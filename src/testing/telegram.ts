@@ -138,6 +138,7 @@ class Server implements FakeTelegram {
     )
     this.#server.on('connection', (socket) => {
       this.#sockets.set(socket, (this.#lastConnection += 1))
+      this.#happened()
       socket.on('close', () => {
         this.#sockets.delete(socket)
         this.#happened()
