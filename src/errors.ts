@@ -444,6 +444,18 @@ export class MissingPackageError extends RootcatchError<'missing-package'> {
   }
 }
 
+/** A call that a bot depends on was not over in time; it was aborted, and is made again after a wait. */
+export class StalledError extends RootcatchError<'stalled'> {
+  static {
+    identify(this, 'StalledError', 'stalled')
+  }
+
+  constructor(subject: string, ms: number) {
+    const advice = 'It is tried again; look at the network if this goes on, or raise stall.'
+    super(`${subject} was not over after ${formatDuration(ms)}. ${advice}`)
+  }
+}
+
 /** What a server answered is no answer to what it was asked. In a bot it is the `error` of an `HttpError`. */
 export class AnswerError extends RootcatchError<'answer'> {
   readonly status: number

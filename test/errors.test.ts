@@ -24,6 +24,7 @@ const {
   PluginTriggerError,
   RestartLimitError,
   RootcatchError,
+  StalledError,
   SupervisorStoppedError,
   SystemStoppedError,
   TimeoutError,
@@ -333,6 +334,12 @@ const rows: readonly (readonly [name: string, code: string, error: Error, messag
     'missing-package',
     new MissingPackageError('rootcatch/bullmq', 'bullmq', ['bullmq', 'ioredis']),
     'rootcatch/bullmq needs the package "bullmq", which is not installed. Run: npm install bullmq ioredis',
+  ],
+  [
+    'StalledError',
+    'stalled',
+    new StalledError('a call of shop/poller', 40_000),
+    'a call of shop/poller was not over after 40s. It is tried again; look at the network if this goes on, or raise stall.',
   ],
   [
     'AnswerError',
