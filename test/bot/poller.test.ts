@@ -296,6 +296,25 @@ describe('polling', () => {
     expect(one.telegram.unconfirmed.map(({ update_id }) => update_id)).toEqual([3])
   })
 
+  test('memory: does not wait where updates were finished before the batch was admitted', async () => {
+    const inbox = new ScriptedInbox()
+    const admit = inbox.admit.bind(inbox)
+    inbox.admit = async (updates) => {
+      await admit(updates)
+      inbox.finish(1)
+    }
+    const one = await world({
+      setup: { inbox },
+      before: ({ send }) => {
+        send.text('at once')
+        send.text('slow')
+      },
+    })
+    await until(() => inbox.batches.length === 2)
+    expect(one.polls()[1]).toEqual({ offset: 2, timeout: 0 })
+    expect(one.clock.now()).toBe(0)
+  })
+
   test('memory: a handler that hangs does not make the bot deaf: others come in, and after 30 s it is released', async () => {
     const one = await world()
     await isPolling(one)

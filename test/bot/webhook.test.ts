@@ -178,6 +178,29 @@ describe('adapter http', () => {
     expect(one.decided).toEqual([expect.objectContaining({ name: 'BotError', error: bug })])
   })
 
+  test('R12 two requests of one run are answered 500 each, and its failure is decided once', async () => {
+    const end = Promise.withResolvers<void>()
+    const one = await world(() => end.promise)
+    const answers = [one.post(update(1)), one.post(update(1))]
+    await expect.poll(() => one.clock.pending).toBe(2)
+    end.reject(new Error('bug'))
+    expect(await Promise.all(answers)).toMatchObject([{ status: 500 }, { status: 500 }])
+    await settle()
+    expect(one.decided).toHaveLength(1)
+  })
+
+  test('a timeout nobody takes is answered 500, and is no failure of the update', async () => {
+    const end = Promise.withResolvers<void>()
+    const one = await world(() => end.promise)
+    const answer = one.post(update(1))
+    await expect.poll(() => one.clock.pending).toBe(1)
+    await one.clock.advance('10s')
+    expect(await answer).toMatchObject({ status: 500 })
+    end.resolve()
+    await settle()
+    expect(one.decided).toEqual([])
+  })
+
   test('R12 a rejection that somebody takes is theirs, and nothing is answered or decided for them', async () => {
     const one = await botOf(() => {
       throw new Error('bug')
