@@ -71,10 +71,10 @@ describe('botHttp', () => {
 
   test('gives getUpdates a connection of its own, even where the other one is idle', async () => {
     const { telegram, api } = await world()
-    await api.getMe()
-    await api.getUpdates()
-    await api.getMe()
-    await api.getUpdates()
+    for (const call of [() => api.getMe(), () => api.getUpdates(), () => api.getMe(), () => api.getUpdates()]) {
+      await call()
+      await settle() // a connection is idle a turn after its answer
+    }
     const ways = telegram.calls.map(({ method, connection }) => `${method} ${connection}`)
     expect(ways).toEqual(['getMe 1', 'getUpdates 2', 'getMe 1', 'getUpdates 2'])
   })
