@@ -31,9 +31,7 @@ export class Scope {
   }
 
   get #homeNow(): Scope {
-    let home: Scope = this
-    while (home.#home !== undefined) home = home.#home
-    return home
+    return this.#home === undefined ? this : this.#home.#homeNow
   }
 
   #isInside(scope: Scope): boolean {
