@@ -21,6 +21,7 @@ import type { System } from '../system.ts'
 import type { TaskContext } from '../task-context.ts'
 import { readBotOptions, type BotOptions, type BotPolicy, type PollingOptions } from './bot-options.ts'
 import { addBoundary, addFilter, addFork, partOf, scopeOf, type Composer } from './composer.ts'
+import type { Inbox } from './inbox.ts'
 import type { BotCatch } from './last-boundary.ts'
 import { BotLife, type BotSide, type Feeder } from './life.ts'
 import type { Pass } from './pass.ts'
@@ -113,6 +114,11 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
 
   get child(): ChildPolicy {
     return this.#policy.child
+  }
+
+  /** Where updates are admitted while the bot is live. @internal */
+  get inbox(): Inbox | undefined {
+    return this.#life?.inbox
   }
 
   // As grammY's
@@ -239,6 +245,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
 }
 
 /** A definition, to be put under a supervisor or given to `start()`. */
+// oxlint-disable-next-line no-unused-vars -- a merged interface has the parameters of its class
 export interface Bot<C extends Context = Context & JobFlavor> extends Hosting {}
 
 /** Whoever logs a bot, an `Api` or an error that leads to them must not log the token. */
