@@ -154,7 +154,7 @@ describe('errorBoundary', () => {
     part.use(step('Y'))
     bot.use(step('C'), step('D'))
     part.use(() => {
-      throw 'Z'
+      return Promise.reject('Z')
     })
     await bot.handleUpdate(message(1))
     expect(ran).toEqual(['A', 'X', 'Y', 'handled Z', 'C', 'D', 'after B'])
@@ -214,7 +214,7 @@ describe('decisions', () => {
       seen.push(err.error)
     })
     bot.use((ctx) => {
-      if (ctx.update.update_id === 1) throw 'boom'
+      return ctx.update.update_id === 1 ? Promise.reject('boom') : undefined
     })
     const { ended, inbox, failures, system } = await live(bot)
     const both = [ended(1), ended(2)]
