@@ -63,6 +63,7 @@ export class Root implements RootLevel {
     placesOf(this.#definition, this.#definition.name)
     this.#lives = new Lives(tree, '', tree.plugins)
     claimBroker(tree)
+    tree.stopSystem = () => this.stop()
     tree.stopBecause = (failure) => void this.#stopBecause(failure)
     this.done = new Promise((resolve, reject) => (this.#settleDone = { resolve, reject }))
     this.done.catch(() => {}) // whoever does not ask how it ended is not told by a crash

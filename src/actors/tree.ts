@@ -105,6 +105,8 @@ export class Tree {
   system: PluginSystem | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
   stopBecause: (failure: Failure) => void = () => {}
+  /** Stops the system, as whoever started it would. Set by the root. */
+  stopSystem: () => Promise<void> = () => Promise.resolve()
   readonly #failures: Failure[] = []
   readonly #sleeps = new Set<unknown>()
 

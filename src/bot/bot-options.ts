@@ -1,23 +1,20 @@
 import type { Update } from 'grammy/types'
-import type { Context, BotConfig, PollingOptions as GrammyPollingOptions } from 'grammy'
+import type { BotConfig, Context } from 'grammy'
 import { CHILD_OPTIONS, readChildPolicy, type ChildOptions, type ChildPolicy } from '../child.ts'
 import type { Duration } from '../duration.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { checkKeys, readDuration, readFunction, readName, readWholeNumber } from '../options.ts'
 import { HOOK_TIMEOUT, readPlugins, type Plugin } from '../plugin.ts'
-import { readRetry, type Backoff, type RetryOptions, type RetryPolicy } from '../retry.ts'
+import { readRetry, type RetryOptions, type RetryPolicy } from '../retry.ts'
+import type { ClientOptions } from './http.ts'
+import { readPolling, type PollingOptions, type PollingPolicy } from './polling-options.ts'
 
 /** What decides the order of updates: those that share a key are handled one at a time. */
 export type Lane = (update: Update) => string | number | readonly (string | number)[] | undefined
 
-export interface PollingOptions extends GrammyPollingOptions {
-  /** How long a poll may be overdue before it is given up with its connection. @default '10s' */
-  readonly stall?: Duration
-  /** The wait after a poll that failed. @default 200 ms, doubling to 30 s */
-  readonly backoff?: Backoff
-}
-
-export interface BotOptions<C extends Context> extends BotConfig<C>, Omit<ChildOptions, 'ready'> {
+export interface BotOptions<C extends Context> extends Omit<BotConfig<C>, 'client'>, Omit<ChildOptions, 'ready'> {
+  /** Of grammY's client; its calls go through undici unless it has a `fetch`. */
+  readonly client?: ClientOptions
   /** Its part of a path. @default `bot:` and the number in the token */
   readonly name?: string
   /** @default the chat's id; updates without a chat wait for nobody */
@@ -42,7 +39,8 @@ export interface BotPolicy {
   readonly timeout: number | undefined
   readonly hookTimeout: number
   readonly plugins: readonly Plugin[]
-  readonly polling: PollingOptions | false
+  /** Undefined: updates come by webhooks only. */
+  readonly polling: PollingPolicy | undefined
   readonly child: ChildPolicy
 }
 
@@ -54,10 +52,7 @@ export function readBotOptions<C extends Context>(botId: string, options: BotOpt
   const name = options?.name === undefined ? `bot:${botId}` : readName('bot', options.name)
   const subject = `bot "${name}"`
   checkKeys(subject, options, OPTIONS)
-  const { polling = {} } = options
-  if (polling !== false && (typeof polling !== 'object' || polling === null)) {
-    throw new InvalidOptionError(subject, 'polling', polling, 'Write what bot.start() takes, or false for webhooks.')
-  }
+  const { polling } = options
   return Object.freeze({
     name,
     lane: readFunction(subject, 'lane', options.lane) ?? chatOf,
@@ -66,7 +61,7 @@ export function readBotOptions<C extends Context>(botId: string, options: BotOpt
     timeout: readDuration(subject, 'timeout', options.timeout, { positive: true }),
     hookTimeout: HOOK_TIMEOUT,
     plugins: readPlugins(subject, options.plugins),
-    polling,
+    polling: polling === false ? undefined : readPolling(`polling of ${subject}`, polling),
     child: readChildPolicy(subject, childOptions(options), { startTimeout: Infinity, shutdown: 10_000 }),
   })
 }

@@ -13,17 +13,21 @@ import type { Incarnation } from '../actors/incarnation.ts'
 import type { Place, Reports } from '../actors/reports.ts'
 import type { Broker } from '../brokers/broker.ts'
 import type { ChildPolicy } from '../child.ts'
+import { systemClock, type Clock } from '../clock.ts'
 import { stop } from '../decision.ts'
 import { definitionBrand } from '../definition.ts'
+import { SystemStoppedError } from '../errors.ts'
 import type { Plugin } from '../plugin.ts'
 import { start, type StartOptions } from '../start.ts'
 import type { System } from '../system.ts'
 import type { TaskContext } from '../task-context.ts'
-import { readBotOptions, type BotOptions, type BotPolicy, type PollingOptions } from './bot-options.ts'
+import { readBotOptions, type BotOptions, type BotPolicy } from './bot-options.ts'
+import { readPolling, type PollingOptions, type PollingPolicy } from './polling-options.ts'
 import { addBoundary, addFilter, addFork, partOf, scopeOf, type Composer } from './composer.ts'
 import type { Inbox } from './inbox.ts'
 import type { BotCatch } from './last-boundary.ts'
-import { BotLife, type BotSide, type Feeder } from './life.ts'
+import { botHttp, type BotHttp } from './http.ts'
+import { BotLife, type BotSide, type Polled } from './life.ts'
 import type { Pass } from './pass.ts'
 import type { BoundaryHandler } from './scope.ts'
 
@@ -52,6 +56,11 @@ export interface BotStartOptions extends PollingOptions {
 export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   readonly #policy: BotPolicy
   readonly #botId: string
+  readonly #http: BotHttp
+  /** Of `start()`. */
+  #polling: PollingPolicy | undefined
+  readonly #listened = new Set<string>()
+  #hasConnected = false
   /** Set from `bot.handle` until grammY asks for the middleware, in the same turn. */
   #pass: Pass | undefined
   #catch: BotCatch | undefined
@@ -64,14 +73,18 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   constructor(token: string, options: BotOptions<C> = {}) {
     const botId = String(token).split(':', 1)[0] ?? ''
     const policy = readBotOptions(botId, options)
-    const { client, botInfo, ContextConstructor } = options
+    const { botInfo, ContextConstructor } = options
+    let clock = (): Clock => systemClock // until there is a `this` that knows a better one
+    const http = botHttp(`bot "${policy.name}"`, options.client, () => clock())
     super(token, {
-      ...(client && { client }),
+      client: http.client,
       ...(botInfo && { botInfo }),
       ...(ContextConstructor && { ContextConstructor }),
     })
     this.#botId = botId
     this.#policy = policy
+    this.#http = http
+    clock = () => this.#life?.tree.clock ?? systemClock
     hideToken(this)
     hideToken(this.api)
     const atFirst = this.errorHandler
@@ -92,6 +105,14 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
 
   static {
     // Not as members: what has a symbol for its name, a declaration made from this file alone cannot tell.
+    // And what has types that a compiler compares for minutes (measured with TypeScript 7.0).
+    const on = GrammyBot.prototype.on as (this: object, filter: string | string[], ...middleware: unknown[]) => unknown
+    Object.defineProperty(this.prototype, 'on', {
+      value(this: Bot, filter: string | string[], ...middleware: unknown[]): unknown {
+        for (const query of [filter].flat()) this.#listensTo(query)
+        return on.call(this, filter, ...middleware)
+      },
+    })
     Object.defineProperty(this.prototype, definitionBrand, { value: 'bot' })
     Object.defineProperty(this.prototype, incarnate, {
       value(this: Bot, place: Place, reports: Reports): Incarnation {
@@ -174,14 +195,18 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       if (this.#ownSystem === undefined) return this.init()
       await this.#stopOwn()
     }
-    const { broker, inspect } = options
+    const { broker, inspect, ...polling } = options
+    this.#polling = readPolling('bot.start()', polling)
     this.#isAlone = true
+    this.#hasConnected = false
     this.#left = undefined
     try {
       const system = await start(this, { catch: () => stop, ...(broker && { broker }), ...(inspect && { inspect }) })
       await system.done
     } catch (failure) {
-      throw this.#left === undefined ? failure : (this.#left as { readonly thrown: unknown }).thrown
+      const left = this.#left as { readonly thrown: unknown } | undefined
+      if (left !== undefined) throw left.thrown
+      if (!(failure instanceof SystemStoppedError)) throw failure // stopped while it connected
     } finally {
       this.#isAlone = false
     }
@@ -189,8 +214,11 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
 
   /** Lets running updates finish, hands back the others, and ends what this bot has begun. */
   override async stop(): Promise<void> {
-    if (this.#ownSystem !== undefined) return this.#stopOwn()
-    this.#life?.stop()
+    const life = this.#life
+    if (life === undefined) return
+    const stopped =
+      this.#ownSystem !== undefined ? this.#stopOwn() : this.#isAlone ? life.tree.stopSystem() : life.end()
+    if (!life.isInside()) await stopped // whoever runs in it would wait for itself
   }
 
   override isRunning(): boolean {
@@ -226,10 +254,37 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       leaves: (thrown) => (this.#left = { thrown }),
       stopSoon: () => void this.stop(),
       handle: (update, envelope, pass) => this.#handle(update, envelope, pass),
-      feeder: (): Feeder | undefined => undefined,
+      get polling() {
+        return bot.#polled()
+      },
       begins: (life) => (this.#life = life),
-      ends: (life) => {
+      ends: async (life) => {
+        await this.#http.close()
         if (this.#life === life) this.#life = undefined
+      },
+    }
+  }
+
+  #listensTo(query: string): void {
+    const [kind = ''] = query.split(':', 1)
+    if (!SEVERAL_KINDS.has(kind)) this.#listened.add(kind)
+  }
+
+  #polled(): Polled | undefined {
+    const options = this.#isAlone ? this.#polling : this.#policy.polling
+    if (options === undefined || this.#policy.polling === undefined || this.#ownSystem !== undefined) return undefined
+    return {
+      api: this.api,
+      options,
+      isFirst: !this.#hasConnected,
+      me: () => (this.isInited() ? this.botInfo : undefined),
+      isMe: (me) => {
+        if (!this.isInited()) this.botInfo = me
+      },
+      listened: () => this.#listened,
+      ready: () => {
+        this.#hasConnected = true
+        this.use = noUseFunction
       },
     }
   }
@@ -242,6 +297,17 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       this.#pass = undefined
     }
   }
+}
+
+/** Short words of grammY's for more than one kind of update. */
+const SEVERAL_KINDS: ReadonlySet<string> = new Set(['', 'msg', 'edit'])
+
+/** Its name is how grammY's own calls it. */
+function noUseFunction(): never {
+  throw new Error(
+    'bot.use() was called while the bot runs, which would add a listener with every update. ' +
+      'Register listeners before bot.start(), or put a composer on the bot and add to that.',
+  )
 }
 
 /** A definition, to be put under a supervisor or given to `start()`. */

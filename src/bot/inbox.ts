@@ -9,7 +9,7 @@ export interface Inbox {
   admit(updates: readonly Update[]): Promise<void>
   /** The id below which every admitted update is finished (or durably kept): the offset that may be told to Telegram. undefined: nothing admitted yet. */
   confirmable(): number | undefined
-  /** How many admitted updates are neither finished nor durably kept. */
+  /** How many admitted updates hold the offset back: neither finished, nor durably kept, nor released. */
   unconfirmed(): number
   /** Called whenever confirmable() can have moved. Returns the way to stop listening. */
   onProgress(listener: () => void): () => void

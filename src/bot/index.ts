@@ -5,8 +5,10 @@ export * from 'grammy'
 
 // Ours in place of grammY's
 export { Bot, type BotStartOptions, type JobFlavor } from './bot.ts'
-export type { BotOptions, Lane, PollingOptions } from './bot-options.ts'
+export type { BotOptions, Lane } from './bot-options.ts'
+export type { PollingOptions } from './polling-options.ts'
 export { Composer } from './composer.ts'
+export { InputFile } from './input-file.ts'
 
 // Errors
 export { rootCause } from './bot-error.ts'

@@ -2,6 +2,7 @@ import type { Update } from 'grammy/types'
 import type { AnyActorRef } from 'xstate'
 import { supervisorMachine } from '../../machines/supervisor.ts'
 import { Host } from '../actors/chart.ts'
+import { originNow } from '../actors/floating.ts'
 import type { Level } from '../actors/climb.ts'
 import type { HostedPart } from '../actors/hosted-part.ts'
 import type { Incarnation } from '../actors/incarnation.ts'
@@ -19,18 +20,11 @@ import type { Inbox } from './inbox.ts'
 import type { BotCatch, LastBoundary } from './last-boundary.ts'
 import { MemoryInbox } from './memory-inbox.ts'
 import type { Pass } from './pass.ts'
+import { startPoller, type Poller, type PollerSetup } from './poller.ts'
 import type { Scope } from './scope.ts'
 import { Supply } from './supply.ts'
 import type { Arrival } from './update-run.ts'
 import { Updates, type UpdateHost } from './updates.ts'
-
-/** What feeds the inbox of a bot: its poller. */
-export interface Feeder {
-  /** Resolves once it is connected; rejects if that cannot be. */
-  start(): Promise<void>
-  /** Takes nothing more, lets the inbox drain, and confirms what is finished. */
-  stop(within: number): Promise<void>
-}
 
 /** What a life needs of its bot. */
 export interface BotSide {
@@ -43,11 +37,15 @@ export interface BotSide {
   leaves(thrown: unknown): void
   stopSoon(): void
   handle(update: Update, envelope: Arrival['envelope'], pass: Pass): Promise<void>
-  /** Undefined: updates come by webhooks, or by `handleUpdate`. `fail` is told what ends the bot. */
-  feeder(life: BotLife, fail: (error: unknown) => void): Feeder | undefined
+  /** Undefined: updates come by webhooks, or by `handleUpdate`. */
+  readonly polling: Polled | undefined
   begins(life: BotLife): void
-  ends(life: BotLife): void
+  /** Closes its connections. */
+  ends(life: BotLife): Promise<void>
 }
+
+/** What its poller asks of a bot. */
+export type Polled = Pick<PollerSetup, 'api' | 'options' | 'isFirst' | 'me' | 'isMe' | 'listened' | 'ready'>
 
 /** One life of a bot in a tree: a supervisor whose boundaries are its nodes, and whose updates are its jobs. */
 export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHost, RunHost {
@@ -61,7 +59,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   readonly #reports: Reports
   readonly #host: Host
   readonly #supply: Supply
-  #feeder: Feeder | undefined
+  #poller: Poller | undefined
   #phase: 'starting' | 'up' | 'stopping' | 'over' = 'starting'
   #failure: Failure | undefined
   #how: 'stopped' | 'killed' = 'stopped'
@@ -94,24 +92,52 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     this.#host.start()
     this.#side.begins(this)
     this.#supply.open()
-    this.#feeder = this.#side.feeder(this, (error) => this.#fail(error))
-    if (this.#feeder === undefined) return this.#isUp()
-    this.#feeder.start().then(
-      () => this.#isUp(),
-      (error: unknown) => this.#fail(error),
-    )
+    const { polling } = this.#side
+    if (polling === undefined) return this.#isUp()
+    const { tree, path, inbox } = this
+    this.#poller = startPoller(this.#host, {
+      ...polling,
+      path,
+      inbox,
+      clock: tree.clock,
+      random: tree.random,
+      shutdown: this.#shutdown,
+      ready: () => {
+        polling.ready()
+        this.#isUp()
+      },
+      emit: (name, data) => tree.events.emit(name, data),
+      fail: (error) => this.#fail(error),
+    })
   }
 
   stop(): void {
+    if (this.#side.policy.child.shutdown === 'kill') return this.kill()
+    void this.#stopWithin(this.#shutdown)
+  }
+
+  get #shutdown(): number {
     const { shutdown } = this.#side.policy.child
-    if (shutdown === 'kill') return this.kill()
-    void this.#stopWithin(shutdown)
+    return shutdown === 'kill' ? 0 : shutdown
+  }
+
+  /** Stops it alone, as `stopChild` would. */
+  end(): Promise<void> {
+    return this.#stopWithin(this.#shutdown)
+  }
+
+  /** Whether an update of its is what runs now. */
+  isInside(): boolean {
+    const origin = originNow()
+    return origin !== undefined && origin.floated === this.updates.floated
   }
 
   kill(): void {
+    if (this.#phase === 'over') return
     this.#how = 'killed'
-    void this.#stopWithin(0)
+    this.#poller?.kill()
     void this.updates.drain(0)
+    void this.#stopWithin(0)
   }
 
   send(event: unknown): true | DropReason {
@@ -138,8 +164,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     this.#failure = new Failure({ error, path, kind, at: this.tree.clock.now(), generation })
     this.#side.leaves(error)
     this.#host.send({ type: 'gave up', failure: this.#failure })
-    const { shutdown } = this.#side.policy.child
-    void this.#stopWithin(shutdown === 'kill' ? 0 : shutdown)
+    void this.#stopWithin(this.#shutdown)
   }
 
   async #stopWithin(within: number): Promise<void> {
@@ -147,9 +172,9 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#failure === undefined) this.#host.send({ type: 'shutdown' })
     this.#phase = 'stopping'
     this.#supply.close()
-    if (this.#feeder === undefined) await this.inbox.drain(within)
-    else await this.#feeder.stop(within).catch((error: unknown) => this.tree.callbackFailed(this.path, 'poller', error))
-    await this.updates.drain(0)
+    if (this.#poller !== undefined && this.#failure === undefined) await this.#poller.stop({ drain: within })
+    await this.inbox.drain(within)
+    await this.#side.ends(this)
     this.#over()
   }
 
@@ -157,7 +182,6 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#phase === 'over') return
     this.#phase = 'over'
     this.#supply.end()
-    this.#side.ends(this)
     this.#host.send({ type: 'children.down' })
     if (this.#failure !== undefined) {
       return this.#failure.kind === 'start'
@@ -220,7 +244,12 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   }
 
   parts(): readonly HostedPart[] {
-    return partsOf(this.#side.scope, this.path, this.#generation)
+    const boundaries = partsOf(this.#side.scope, this.path, this.#generation)
+    if (this.#poller === undefined) return boundaries
+    const state = (this.#poller.ref.getSnapshot() as { readonly value?: unknown }).value
+    const path = `${this.path}/poller`
+    const generation = this.#generation
+    return [{ name: 'poller', path, kind: 'poller', state, restart: 'permanent', generation }, ...boundaries]
   }
 
   async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {

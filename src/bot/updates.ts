@@ -264,7 +264,8 @@ export class Updates implements JobSource, Holder, RunOwner {
       const { attempts, reason } = output
       return this.#settle(run, { status: 'cancelled', reason, attempts })
     }
-    this.#settle(run, { status: 'done', value: undefined, attempts: output.attempts })
+    const { value, attempts, answeredBy } = output as Extract<JobOutput, { readonly status: 'done' }>
+    this.#settle(run, { status: 'done', value, attempts, ...(answeredBy !== undefined && { answeredBy }) })
   }
 
   #parks(run: UpdateRun): void {
@@ -562,7 +563,7 @@ function originOf({ job }: UpdateRun): Origin | undefined {
 function brokerOutcome(outcome: RunOutcome): Parameters<typeof tellBroker>[3] {
   switch (outcome.status) {
     case 'done':
-      return { kind: 'done', value: undefined as never, attempts: outcome.attempts }
+      return { kind: 'done', value: outcome.value as Json, attempts: outcome.attempts }
     case 'fallback':
       return { kind: 'fallback', value: outcome.value as Json, failure: outcome.failure, attempts: outcome.attempts }
     case 'failed':

@@ -54,7 +54,13 @@ describe('errors of middleware', () => {
           () => {},
         ),
     ],
-    ['a router', (bot, thrown) => bot.route(() => Promise.reject(thrown), {})],
+    [
+      'a router',
+      (bot, thrown) =>
+        bot.route(async () => {
+          throw thrown
+        }, {}),
+    ],
     ['a lazy factory', (bot, thrown) => bot.lazy(() => Promise.reject(thrown))],
   ]
   test.each(ways)('R1: what %s throws is caught', async (_name, install) => {
@@ -260,7 +266,7 @@ describe('decisions', () => {
       .errorBoundary('again', () => restart)
       .use((ctx) => {
         attempts.push((ctx as unknown as { job: { attempt: number } }).job.attempt)
-        throw 'boom'
+        return Promise.reject('boom')
       })
     const { ended, inbox, failures } = await live(bot)
     const over = ended(1)
