@@ -30,6 +30,7 @@ import { botHttp, type BotHttp } from './http.ts'
 import { BotLife, type BotSide, type Polled } from './life.ts'
 import type { Pass } from './pass.ts'
 import type { BoundaryHandler } from './scope.ts'
+import { webhookTarget, type WebhookTarget } from './webhook.ts'
 
 /** What middleware of our bots finds in its context beside grammY's own. */
 export interface JobFlavor {
@@ -111,6 +112,11 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       value(this: Bot, filter: string | string[], ...middleware: unknown[]): unknown {
         for (const query of [filter].flat()) this.#listensTo(query)
         return on.call(this, filter, ...middleware)
+      },
+    })
+    Object.defineProperty(this.prototype, webhookTarget, {
+      get(this: Bot): WebhookTarget {
+        return this.#webhook()
       },
     })
     Object.defineProperty(this.prototype, definitionBrand, { value: 'bot' })
@@ -286,6 +292,15 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
         this.#hasConnected = true
         this.use = noUseFunction
       },
+    }
+  }
+
+  #webhook(): WebhookTarget {
+    const life = async (): Promise<BotLife> => this.#life ?? (await this.#ownLife())
+    return {
+      clock: this.#life?.tree.clock ?? systemClock,
+      handle: async (update, envelope) => (await life()).inbox.handle(update, envelope),
+      decide: async (error) => (await life()).updates.decide(error),
     }
   }
 

@@ -1,3 +1,4 @@
+import type { WebhookReplyEnvelope } from 'grammy'
 import type { Update } from 'grammy/types'
 import type { NewJob } from '../brokers/broker.ts'
 import { copyPayload } from '../payload.ts'
@@ -59,8 +60,8 @@ export class DurableInbox implements Inbox {
     return this.#updates.drain(within)
   }
 
-  handle(update: Update): Promise<void> {
-    return this.#direct.handle(update)
+  handle(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
+    return this.#direct.handle(update, envelope)
   }
 
   #jobOf(update: Update): NewJob {

@@ -9,6 +9,7 @@ export type { BotOptions, Lane } from './bot-options.ts'
 export type { PollingOptions } from './polling-options.ts'
 export { Composer } from './composer.ts'
 export { InputFile } from './input-file.ts'
+export { webhookCallback, type WebhookOptions } from './webhook.ts'
 
 // Errors
 export { rootCause } from './bot-error.ts'

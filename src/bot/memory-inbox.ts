@@ -1,3 +1,4 @@
+import type { WebhookReplyEnvelope } from 'grammy'
 import type { Update } from 'grammy/types'
 import type { RunOutcome } from '../run.ts'
 import { Admitted } from './admitted.ts'
@@ -53,7 +54,7 @@ export class MemoryInbox implements Inbox {
     return this.#updates.drain(within)
   }
 
-  handle(update: Update): Promise<void> {
+  handle(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
     if (!isUpdate(update)) {
       reportMalformed(this.#updates, update)
       return Promise.resolve()
@@ -70,7 +71,7 @@ export class MemoryInbox implements Inbox {
         this.#handling.delete(id)
         this.#finish(id, outcome)
       }
-      this.#updates.admit(update, { caller: { resolve, reject }, over })
+      this.#updates.admit(update, { envelope, caller: { resolve, reject }, over })
     })
     this.#handling.set(id, handled)
     return handled

@@ -68,6 +68,8 @@ export class Updates implements JobSource, Holder, RunOwner {
   #retrying = 0
   #isIdle: (() => void) | undefined
   #isClosed = false
+  /** How to decide about errors that callers were told, if they say that they did not take them. */
+  readonly #untaken = new WeakMap<object, () => Promise<void>>()
 
   constructor(bot: UpdateHost, host: Host) {
     const { tree, path, level } = bot.boundary
@@ -429,8 +431,19 @@ export class Updates implements JobSource, Holder, RunOwner {
     const { caller } = arrival
     if (caller === undefined) return
     if (outcome.status !== 'failed') return caller.resolve()
-    if (thrown instanceof BotError) answerFor(thrown, () => void this.#unclaimed(run, outcome.failure, thrown))
+    if (thrown instanceof BotError) {
+      const decide = (): Promise<void> => this.#unclaimed(run, outcome.failure, thrown)
+      this.#untaken.set(thrown, decide)
+      answerFor(thrown, () => void decide())
+    }
     caller.reject(thrown)
+  }
+
+  /** Decides as if the update had been polled; throws the error again if it is none of ours. */
+  async decide(error: unknown): Promise<void> {
+    const decide = typeof error === 'object' && error !== null ? this.#untaken.get(error) : undefined
+    if (decide === undefined) throw error
+    await decide()
   }
 
   /** Its caller did not take the error: it goes where that of a polled update would. */

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Context } from 'grammy'
 import { resume, start, supervisor } from 'rootcatch'
-import { Bot, GrammyError } from 'rootcatch/bot'
+import { Bot, GrammyError, webhookCallback } from 'rootcatch/bot'
 import { fakeTelegram, type FakeTelegram } from 'rootcatch/testing'
+import { botInfo, message } from '../support/bot-updates.ts'
 
 const open: AsyncDisposable[] = []
 
@@ -65,4 +66,37 @@ test('in a tree the poller is a node of the bot, which is ready when it polls, a
   ])
   await system.stop()
   expect(telegram.unconfirmed).toEqual([])
+})
+
+describe('webhookCallback()', () => {
+  test('R12: an error goes to who called it, and bot.catch is not asked; sent again, the update runs again', async () => {
+    const { bot } = await newBot({ polling: false, botInfo })
+    open.push({ [Symbol.asyncDispose]: () => bot.stop() })
+    const asked: unknown[] = []
+    let runs = 0
+    bot.catch((err) => asked.push(err))
+    bot.use(() => {
+      runs += 1
+      return runs === 1 ? Promise.reject(new Error('boom')) : undefined
+    })
+    const handle = webhookCallback(bot, 'std/http')
+    const post = (): Promise<Response> =>
+      handle(new Request('http://bot.example/', { method: 'POST', body: JSON.stringify(message(7)) }))
+    await expect(post()).rejects.toMatchObject({ error: new Error('boom') })
+    expect((await post()).status).toBe(200)
+    expect((await post()).status).toBe(200)
+    expect([runs, asked]).toEqual([2, []])
+  })
+
+  test("onError 'catch' asks bot.catch and answers 200", async () => {
+    const { bot } = await newBot({ polling: false, botInfo })
+    open.push({ [Symbol.asyncDispose]: () => bot.stop() })
+    const asked: unknown[] = []
+    bot.catch((err) => asked.push(err.error))
+    bot.use(() => Promise.reject(new Error('boom')))
+    const handle = webhookCallback(bot, 'std/http', { onError: 'catch' })
+    const body = JSON.stringify(message(8))
+    const answer = await handle(new Request('http://bot.example/', { method: 'POST', body }))
+    expect([answer.status, asked]).toEqual([200, [new Error('boom')]])
+  })
 })
