@@ -34,7 +34,7 @@ export class DurableInbox implements Inbox {
     }
     const last = fit.at(-1)
     if (last === undefined) return
-    await this.#updates.tree.broker.enqueue(fit.map((update) => this.#jobOf(update)))
+    await this.#updates.tree.broker.enqueue(await Promise.all(fit.map((update) => this.#newJob(update))))
     this.#next = last.update_id + 1
     for (const listener of this.#listeners) listener()
   }
@@ -62,6 +62,15 @@ export class DurableInbox implements Inbox {
 
   handle(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
     return this.#direct.handle(update, envelope)
+  }
+
+  /** Numbers begin anew after a quiet week, and a record of one that is long gone may still have this one's. */
+  async #newJob(update: Update): Promise<NewJob> {
+    const job = this.#jobOf(update)
+    const { broker, clock } = this.#updates.tree
+    const known = await broker.job(job.id)
+    const isOther = known?.finishedAt !== undefined && clock.now() - known.addedAt >= REMEMBERED_FOR
+    return isOther ? { ...job, id: `${job.id}@${clock.now()}` } : job
   }
 
   #jobOf(update: Update): NewJob {
