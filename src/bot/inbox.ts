@@ -1,3 +1,4 @@
+import type { WebhookReplyEnvelope } from 'grammy'
 import type { Update } from 'grammy/types'
 
 /** Where admitted updates are kept until they are finished. */
@@ -18,5 +19,5 @@ export interface Inbox {
   /** Starts nothing more; resolves when running updates are over, or aborts them and hands back what is unfinished when `within` is over. */
   drain(within: number): Promise<void>
   /** Runs one update for a webhook: resolves when it is over; rejects with its BotError. The same update_id while it runs shares the run; finished: resolves, nothing runs. */
-  handle(update: Update): Promise<void>
+  handle(update: Update, envelope?: WebhookReplyEnvelope): Promise<void>
 }
