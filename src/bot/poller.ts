@@ -8,7 +8,8 @@ import {
   type PollerInput,
   type PollerOutput,
 } from '../../machines/poller.ts'
-import { toChartLogic, type Effect, type Host } from '../actors/chart.ts'
+import { toChartLogic, type Host } from '../actors/chart.ts'
+import type { Effect } from '../actors/effect.ts'
 import type { Clock } from '../clock.ts'
 import { StalledError } from '../errors.ts'
 import type { EventData } from '../events.ts'
@@ -146,15 +147,19 @@ class Polling {
         run(context, sendOwn, signal).catch((error: unknown) => sendOwn({ type: 'gave up', failure: error }))
         return () => controller.abort()
       }
-    return toChartLogic<PollerContext, PollerEvent>(pollerMachine, {
-      connect: effect((context, send, signal) => this.#connect(context, send, signal)),
-      poll: effect((_, send, signal) => this.#poll(send, signal)),
-      wait: ({ delay }, send) => {
-        const timer = this.#setup.clock.setTimeout(() => send({ type: 'wait.over' }), delay)
-        return () => this.#setup.clock.clearTimeout(timer)
+    return toChartLogic<PollerContext, PollerEvent>(
+      pollerMachine,
+      {
+        connect: effect((context, send, signal) => this.#connect(context, send, signal)),
+        poll: effect((_, send, signal) => this.#poll(send, signal)),
+        wait: ({ delay }, send) => {
+          const timer = this.#setup.clock.setTimeout(() => send({ type: 'wait.over' }), delay)
+          return () => this.#setup.clock.clearTimeout(timer)
+        },
+        drain: effect((context, send) => this.#drain(context, send)),
       },
-      drain: effect((context, send) => this.#drain(context, send)),
-    })
+      true,
+    )
   }
 
   // Connecting

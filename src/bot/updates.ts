@@ -84,6 +84,7 @@ export class Updates implements JobSource, Holder, RunOwner {
     this.#logic = toChartLogic<JobContext, JobEvent>(
       jobMachine,
       jobEffects((slot) => (this.#runs[slot] as UpdateRun).job as JobActor),
+      this.tree.isInspected,
     )
   }
 
