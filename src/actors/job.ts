@@ -19,7 +19,7 @@ import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
 import type { StoredInput } from './schema.ts'
-import type { Tree } from './tree.ts'
+import type { Asker, Tree } from './tree.ts'
 
 /** What a job needs of the worker that holds it. */
 export interface Holder {
@@ -35,7 +35,7 @@ export interface Holder {
 type Send = (event: JobEvent) => void
 
 /** One incarnation of one job in this process: what its chart rests on. */
-export class JobActor implements Judged {
+export class JobActor implements Judged, Caller {
   readonly id: string
   readonly path: string
   readonly slot: number
@@ -90,8 +90,8 @@ export class JobActor implements Judged {
   get hooked(): Hooked {
     const { id, path, attempt } = this
     const { input: stored, idempotencyKey } = this.lease
-    const late = (end: CallEnd): void => this.#late(end, attempt)
-    return { id, path, attempt, stored, idempotencyKey, origin: this.#originNow(), late }
+    const late = (end: CallEnd): void => this.late(end, attempt)
+    return { id, path, attempt, stored, idempotencyKey, origin: this.origin, late }
   }
 
   get attempt(): number {
@@ -169,7 +169,8 @@ export class JobActor implements Judged {
     this.#send = send
     this.#origin = undefined
     const { tree, id, path } = this
-    const attempt = new Attempt(this.#caller(), (end) => {
+    this.#own = undefined
+    const attempt = new Attempt(this, (end) => {
       const event = judgeAttempt(this, context, end, 'error' in end ? this.#ownOf(end.error) : undefined)
       if (event.type === 'attempt.value') this.hooks?.after(this.hooked, event.value as Json, undefined)
       send(event)
@@ -229,7 +230,8 @@ export class JobActor implements Judged {
   beginFallback(context: JobContext, send: Send): () => void {
     const failure = context.failure as Failure
     this.#send = send
-    const attempt = new Attempt(this.#caller(), (end) => {
+    this.#own = undefined
+    const attempt = new Attempt(this, (end) => {
       const fitting = 'error' in end ? end : fit(this, end.value)
       if ('value' in fitting) return send({ type: 'fallback.value', value: fitting.value })
       const error = 'error' in fitting ? fitting.error : fitting.failure.error
@@ -311,43 +313,48 @@ export class JobActor implements Judged {
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
-  #caller(): Caller {
-    this.#own = undefined
-    const { tree, id, path, attempt } = this
-    return {
-      tree,
-      id,
-      path,
-      attempt,
-      idempotencyKey: this.lease.idempotencyKey,
-      origin: this.#originNow(),
-      asker: { id, path, queue: this.#queue.path, lane: this.lease.lane },
-      waits: (isWaiting) => this.#holder.lend(this, isWaiting),
-      timedOut: (ms) => {
-        const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
-        this.#own = { error, kind: 'timeout', isFinal: false }
-        return error
-      },
-      // Whoever hears of it is not the body, although the body calls.
-      cancel: (reason) => runAsNobody(() => this.cancel(reason)),
-      progress: (value) => runAsNobody(() => this.#progress(value, attempt)),
-      late: (end) => this.#late(end, attempt),
-    }
+  // As what its attempts call
+
+  get idempotencyKey(): string {
+    return this.lease.idempotencyKey
   }
 
-  #originNow(): Origin {
+  get asker(): Asker {
+    const { id, path } = this
+    return { id, path, queue: this.#queue.path, lane: this.lease.lane }
+  }
+
+  waits(isWaiting: boolean): void {
+    this.#holder.lend(this, isWaiting)
+  }
+
+  timedOut(ms: number, attempt: number): unknown {
+    const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
+    this.#own = { error, kind: 'timeout', isFinal: false }
+    return error
+  }
+
+  // Whoever hears of these is not the body, although the body calls.
+
+  cancelFromInside(reason: unknown): void {
+    runAsNobody(() => this.cancel(reason))
+  }
+
+  progress(value: unknown, attempt: number): void {
+    const { tree, id, path } = this
+    runAsNobody(() => {
+      tree.events.emit('job.progress', { path, id, attempt, value })
+      tree.runs.progress(id, value)
+    })
+  }
+
+  get origin(): Origin {
     const { id, path, attempt } = this
     this.#origin ??= { id, path, attempt, floated: this.#queue.floated }
     return this.#origin
   }
 
-  #progress(value: unknown, attempt: number): void {
-    const { tree, id, path } = this
-    tree.events.emit('job.progress', { path, id, attempt, value })
-    tree.runs.progress(id, value)
-  }
-
-  #late(end: CallEnd, attempt: number): void {
+  late(end: CallEnd, attempt: number): void {
     const { tree, id, path } = this
     tree.counters.jobs.late += 1
     const outcome = 'error' in end ? { outcome: 'error' as const, error: end.error } : { outcome: 'value' as const }
