@@ -91,7 +91,6 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     this.tree.hosted.set(this.#side.definition, this)
     this.#host.start()
     this.#side.begins(this)
-    this.#supply.open()
     const { polling } = this.#side
     if (polling === undefined) return this.#isUp()
     const { tree, path, inbox } = this
@@ -152,6 +151,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#phase !== 'starting') return
     this.#phase = 'up'
     this.#host.send({ type: 'children.ready' })
+    this.#supply.open() // not before: middleware needs to know who the bot is
     this.#reports.ready()
   }
 
