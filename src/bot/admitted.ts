@@ -1,0 +1,66 @@
+/** How many finished ids are remembered at most, so that what Telegram sends again meanwhile is not run again. */
+const REMEMBERED = 1_000
+
+interface Known {
+  readonly id: number
+  isOpen: boolean
+}
+
+/** Which updates were admitted, in order of arrival, and up to where all of them are finished. */
+export class Admitted {
+  /** From the oldest that is unfinished and holds the offset back. */
+  readonly #window: Known[] = []
+  #head = 0
+  readonly #open = new Map<number, Known>()
+  readonly #finished = new Map<number, 'done' | 'failed'>()
+  #next: number | undefined
+
+  isKnown(id: number): boolean {
+    return this.#open.has(id) || this.#finished.has(id)
+  }
+
+  /** How it ended, as far as that is remembered. */
+  outcome(id: number): 'done' | 'failed' | undefined {
+    return this.#finished.get(id)
+  }
+
+  begin(id: number): void {
+    const known = { id, isOpen: true }
+    this.#open.set(id, known)
+    this.#finished.delete(id)
+    this.#window.push(known)
+    this.#next = id + 1
+  }
+
+  finish(id: number, outcome: 'done' | 'failed'): void {
+    const known = this.#open.get(id)
+    if (known === undefined) return
+    known.isOpen = false
+    this.#open.delete(id)
+    this.#finished.set(id, outcome)
+    if (this.#finished.size > REMEMBERED) this.#finished.delete(this.#finished.keys().next().value as number)
+    while (this.#window[this.#head]?.isOpen === false) this.#head += 1
+    if (this.#head === this.#window.length || this.#head > REMEMBERED) {
+      this.#window.splice(0, this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** Numbers begin anew after a quiet week, so that the order of arrival counts, not their size. */
+  get confirmable(): number | undefined {
+    return this.#window[this.#head]?.id ?? this.#next
+  }
+
+  get unconfirmed(): number {
+    let open = 0
+    for (let at = this.#head; at < this.#window.length; at += 1) if (this.#window[at]?.isOpen === true) open += 1
+    return open
+  }
+
+  /** What is unfinished holds nothing back any more; how many these were. */
+  release(): number {
+    const released = this.unconfirmed
+    this.#window.length = this.#head = 0
+    return released
+  }
+}

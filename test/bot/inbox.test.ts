@@ -1,0 +1,257 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Context } from 'grammy'
+import {
+  exponential,
+  memory,
+  plugin,
+  PluginTriggerError,
+  resume,
+  start,
+  supervisor,
+  type Broker,
+  type System,
+} from 'rootcatch'
+import { sqlite } from 'rootcatch/sqlite'
+import { Bot } from 'rootcatch/bot'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Inbox } from '../../src/bot/inbox.ts'
+import { botInfo, message, TOKEN } from '../support/bot-updates.ts'
+
+const systems: System[] = []
+const folders: string[] = []
+
+afterEach(async () => {
+  for (const system of systems.splice(0)) await system.stop({ within: 0 })
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
+})
+
+function newBot(options: object = {}): Bot<Context> {
+  return new Bot<Context>(TOKEN, { botInfo, name: 'shop', polling: false, ...options })
+}
+
+async function live(bot: Bot<Context>, broker: Broker = memory()): Promise<{ system: System; inbox: Inbox }> {
+  const system = await start(supervisor('app', [bot]), { catch: () => resume, broker })
+  systems.push(system)
+  return { system, inbox: bot.inbox as Inbox }
+}
+
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 1))
+}
+
+function newFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'rootcatch-bot-'))
+  folders.push(folder)
+  return join(folder, 'app.db')
+}
+
+const store: readonly (readonly [string, () => Broker])[] = [
+  ['memory', memory],
+  ['sqlite', () => sqlite(newFile())],
+]
+
+describe.each(store)('updates kept by %s', (_name, broker) => {
+  test('each chat in order, chats side by side: the slowest chat is the time', async () => {
+    const chats = 50
+    const each = 10
+    const bot = newBot()
+    const seen = new Map<number, number[]>()
+    bot.use(async (ctx) => {
+      await new Promise((resolve) => setTimeout(resolve, (ctx.update.update_id * 7) % 5))
+      const chat = ctx.chat?.id as number
+      seen.set(chat, [...(seen.get(chat) ?? []), ctx.update.update_id])
+    })
+    const { system, inbox } = await live(bot, broker())
+    const updates = Array.from({ length: chats * each }, (_, at) => message(at + 1, at % chats))
+    for (let from = 0; from < updates.length; from += 100) await inbox.admit(updates.slice(from, from + 100))
+    await until(() => system.stats().jobs.done === updates.length)
+    for (const ids of seen.values()) expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+    expect(seen.size).toBe(chats)
+  })
+
+  test('an update that came before is not handled again', async () => {
+    const bot = newBot()
+    const seen: number[] = []
+    bot.use((ctx) => void seen.push(ctx.update.update_id))
+    const { system, inbox } = await live(bot, broker())
+    await inbox.admit([message(1), message(2)])
+    await inbox.admit([message(1), message(2), message(3)])
+    await until(() => system.stats().jobs.done === 3)
+    await inbox.admit([message(2)])
+    expect(seen).toEqual([1, 2, 3])
+    expect(inbox.confirmable()).toBe(inbox.durable ? 3 : 4)
+  })
+
+  test('a failed attempt is tried again with a fresh context, then the update is a dead letter to be replayed', async () => {
+    const bot = newBot({ retry: { attempts: 2, backoff: exponential({ from: 1, to: 1 }) } })
+    const contexts = new Set<Context>()
+    let isBroken = true
+    bot.catch(() => {})
+    bot.use((ctx) => {
+      contexts.add(ctx)
+      if (isBroken) throw new Error('boom')
+    })
+    const { system, inbox } = await live(bot, broker())
+    const died = new Promise((resolve) => system.once('dead.added', resolve))
+    await inbox.admit([message(812)])
+    await died
+    expect(contexts.size).toBe(2)
+    const [letter] = await system.dead.list()
+    expect(letter).toMatchObject({ id: '123456:812', path: 'app/shop/update:812', attempts: 2, task: 'app/shop' })
+    isBroken = false
+    const { run } = await system.dead.replay('123456:812')
+    expect(await run.settled()).toMatchObject({ status: 'done' })
+    expect(await system.dead.list()).toEqual([])
+  })
+
+  test('a plugin answers for an update that asks, before bot.catch', async () => {
+    const rescue = plugin('rescue', { pluginError: () => 'answered' })
+    const bot = newBot({ plugins: [rescue] })
+    const asked: unknown[] = []
+    bot.catch((err) => asked.push(err))
+    bot.use(() => {
+      throw new PluginTriggerError('help')
+    })
+    const { system, inbox } = await live(bot, broker())
+    const answered = new Promise((resolve) => system.once('job.answered', resolve))
+    await inbox.admit([message(1)])
+    expect(await answered).toMatchObject({ plugin: 'rescue' })
+    expect(asked).toEqual([])
+  })
+
+  test('malformed updates are reported and change nothing for the others', async () => {
+    const bot = newBot()
+    const { system, inbox } = await live(bot, broker())
+    const refused: unknown[] = []
+    system.on('job.refused', ({ error }) => refused.push(error))
+    await inbox.admit([null, {}, { update_id: 'x' }, message(1)] as never)
+    await inbox.admit([{ update_id: 2, message: 7 }, { update_id: 3, message: null }, { update_id: 4 }] as never)
+    await until(() => system.stats().jobs.done + system.stats().jobs.failed === 4)
+    expect(refused).toHaveLength(3)
+  })
+})
+
+describe('lanes', () => {
+  test('several keys: starts when first in all of them', async () => {
+    const bot = newBot({ lane: (update: { message: { text: string } }) => update.message.text.split('') })
+    const log: string[] = []
+    const gates = new Map<string, () => void>()
+    bot.use(async (ctx) => {
+      const text = ctx.message?.text as string
+      log.push(text)
+      await new Promise<void>((resolve) => gates.set(text, resolve))
+    })
+    const { inbox } = await live(bot)
+    await inbox.admit([
+      message(1, 1, 'a'),
+      message(2, 1, 'b'),
+      message(3, 1, 'ab'),
+      message(4, 1, 'bc'),
+      message(5, 1, 'd'),
+    ])
+    expect(log).toEqual(['a', 'b', 'd'])
+    gates.get('a')?.()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(log).toEqual(['a', 'b', 'd'])
+    gates.get('b')?.()
+    await until(() => log.length === 4)
+    expect(log.at(-1)).toBe('ab')
+    gates.get('ab')?.()
+    await until(() => log.length === 5)
+    for (const open of gates.values()) open()
+  })
+
+  test('a lane function that throws fails that update alone; its middleware does not run', async () => {
+    const bot = newBot({
+      lane: (update: { update_id: number }) => {
+        if (update.update_id === 1) throw new Error('no lane')
+        return undefined
+      },
+    })
+    const seen: number[] = []
+    bot.use((ctx) => void seen.push(ctx.update.update_id))
+    const { system, inbox } = await live(bot)
+    await inbox.admit([message(1), message(2)])
+    await until(() => system.stats().jobs.done === 1 && system.stats().jobs.failed === 1)
+    expect(seen).toEqual([2])
+  })
+
+  test('no more run at once than concurrency says', async () => {
+    const bot = newBot({ concurrency: 3 })
+    let running = 0
+    let most = 0
+    bot.use(async () => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running -= 1
+    })
+    const { system, inbox } = await live(bot)
+    await inbox.admit(Array.from({ length: 40 }, (_, at) => message(at + 1, at)))
+    await until(() => system.stats().jobs.done === 40)
+    expect(most).toBe(3)
+  })
+})
+
+describe('memory', () => {
+  test('holds the offset at the oldest unfinished update, until it is finished or released', async () => {
+    const bot = newBot()
+    let open = (): void => {}
+    bot.use((ctx) => (ctx.update.update_id === 1 ? new Promise<void>((resolve) => (open = resolve)) : undefined))
+    const { system, inbox } = await live(bot)
+    await inbox.admit([message(1, 1), message(2, 2), message(3, 3)])
+    await until(() => system.stats().jobs.done === 2)
+    expect([inbox.confirmable(), inbox.unconfirmed()]).toEqual([1, 1])
+    expect(inbox.release()).toBe(1)
+    expect([inbox.confirmable(), inbox.unconfirmed()]).toEqual([4, 0])
+    open()
+    await until(() => system.stats().jobs.done === 3)
+    expect(inbox.confirmable()).toBe(4)
+  })
+
+  test('the same update by two requests shares the run; one that failed runs again', async () => {
+    const bot = newBot()
+    let runs = 0
+    bot.use(async () => {
+      runs += 1
+      await undefined
+      if (runs === 1) throw new Error('boom')
+    })
+    const { inbox } = await live(bot)
+    const both = await Promise.allSettled([inbox.handle(message(1)), inbox.handle(message(1))])
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(runs).toBe(1)
+    await inbox.handle(message(1))
+    await inbox.handle(message(1))
+    expect(runs).toBe(2)
+  })
+
+  test('a deadline aborts the signal, asks bot.catch, and the lane goes on', async () => {
+    const bot = newBot({ timeout: 5 })
+    const seen: unknown[] = []
+    bot.catch((err) => void seen.push((err.error as Error).name))
+    bot.use((ctx) => (ctx.update.update_id === 1 ? new Promise<void>(() => {}) : void seen.push('second')))
+    const { system, inbox } = await live(bot)
+    await inbox.admit([message(1), message(2)])
+    await until(() => system.stats().jobs.done === 1)
+    expect(seen).toEqual(['TimeoutError', 'second'])
+  })
+})
+
+test('what a stop cut off on sqlite is handled by the next process, in order', async () => {
+  const file = newFile()
+  const stuck = newBot({ shutdown: 1 })
+  stuck.use(() => new Promise<void>(() => {}))
+  const first = await live(stuck, sqlite(file))
+  await first.inbox.admit([message(1), message(2), message(3)])
+  await until(() => first.system.stats().attempts === 1)
+  await first.system.stop()
+  const bot = newBot()
+  const seen: number[] = []
+  bot.use((ctx) => void seen.push(ctx.update.update_id))
+  await live(bot, sqlite(file))
+  await until(() => seen.length === 3)
+  expect(seen).toEqual([1, 2, 3])
+})
