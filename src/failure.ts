@@ -3,6 +3,7 @@ import type { DecisionName } from './decision.ts'
 import { formatDuration } from './duration.ts'
 import { brandClass, isInstance } from './errors.ts'
 import { oneLine } from './evidence.ts'
+import { redact, redactData } from './secrets.ts'
 import { describeThrown } from './thrown.ts'
 
 /** What went wrong: which part threw, or what was not over, did not fit or did not come back. */
@@ -164,19 +165,23 @@ export class Failure extends Error {
     return this.#trail
   }
 
-  /** All there is to know, for eyes at night: path, error and frames, each cause once, who decided what. */
+  /**
+   * All there is to know, for eyes at night: path, error and frames, each cause once, who decided what. What looks like a
+   * secret is left out.
+   */
   report(): string {
-    return [
+    const lines = [
       oneLine(`${this.path} failed (${this.kind})${sayPlace(this)}`),
       ...printChain(chainOf(this.error, this.cause)),
       ...printTrail(this.#trail, this.#notes),
-    ].join('\n')
+    ]
+    return redact(lines.join('\n'))
   }
 
-  /** The same as data. Valid JSON whatever was thrown, each error once. */
+  /** The same as data. Valid JSON whatever was thrown, each error once, without what looks like a secret. */
   toJSON(): FailureJson {
     const [error, ...causes] = chainOf(this.error, this.cause).links.map((link) => thrownJson(link.value))
-    return {
+    return redactData({
       name: 'Failure',
       path: this.path,
       kind: this.kind,
@@ -190,7 +195,7 @@ export class Failure extends Error {
       causes,
       trail: this.#trail.map(trailEntryJson),
       ...optional('plugins', this.plugins.length === 0 ? undefined : this.plugins.map(thrownJson)),
-    }
+    }) as FailureJson
   }
 }
 

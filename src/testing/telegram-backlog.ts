@@ -10,12 +10,13 @@ const MOST_AT_ONCE = 100
 
 /** The updates that a bot has not confirmed, by Telegram's rules of offsets. */
 export class Backlog {
-  #updates: readonly FakeUpdate[] = []
+  /** Nonsense without a number is confirmed with what stands before it. */
+  #kept: readonly { readonly number: number; readonly update: FakeUpdate }[] = []
   /** The last list that was given; empty: everything but what is sent by name only. */
   #allowed: readonly string[] = []
 
   get updates(): readonly FakeUpdate[] {
-    return this.#updates
+    return this.#kept.map(({ update }) => update)
   }
 
   get allowed(): readonly string[] {
@@ -28,7 +29,9 @@ export class Backlog {
     const isWanted = (kind: string): boolean =>
       this.#allowed.length === 0 ? !ONLY_BY_NAME.has(kind) : this.#allowed.includes(kind)
     if (kinds.length > 0 && !kinds.some(isWanted)) return false
-    this.#updates = [...this.#updates, update]
+    const own: unknown = (update as FakeUpdate | null | undefined)?.update_id
+    const number = Number.isSafeInteger(own) ? (own as number) : (this.#kept.at(-1)?.number ?? 0)
+    this.#kept = [...this.#kept, { number, update }]
     return true
   }
 
@@ -37,13 +40,13 @@ export class Backlog {
   }
 
   drop(): void {
-    this.#updates = []
+    this.#kept = []
   }
 
   /** A positive offset confirms what stands before it; a negative one keeps that many and forgets the rest. */
   take(offset: number, limit: number): readonly FakeUpdate[] {
-    if (offset > 0) this.#updates = this.#updates.filter(({ update_id }) => !(update_id < offset))
-    if (offset < 0) this.#updates = this.#updates.slice(offset)
-    return this.#updates.slice(0, Math.min(MOST_AT_ONCE, Math.max(1, limit)))
+    if (offset > 0) this.#kept = this.#kept.filter(({ number }) => number >= offset)
+    if (offset < 0) this.#kept = this.#kept.slice(offset)
+    return this.updates.slice(0, Math.min(MOST_AT_ONCE, Math.max(1, limit)))
   }
 }
