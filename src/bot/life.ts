@@ -289,9 +289,10 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
 }
 
 function partsOf(scope: Scope, above: string, generation: number): readonly HostedPart[] {
-  return scope.boundaries.map(({ name, inside }) => {
+  return scope.boundaries.map(({ name, inside, decided }) => {
     const path = `${above}/${name}`
     const children = partsOf(inside, path, generation)
-    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, children }
+    const failures = { ...decided }
+    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, failures, children }
   })
 }
