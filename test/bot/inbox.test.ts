@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Context } from 'grammy'
+import type { Context, Middleware } from 'grammy'
 import {
   exponential,
   memory,
@@ -14,7 +14,7 @@ import {
   type System,
 } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
-import { manualClock, settle } from 'rootcatch/testing'
+import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { Bot } from 'rootcatch/bot'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -363,4 +363,60 @@ test('updates that no store can keep are reported and confirmed; the others of t
   expect(refused).toHaveLength(3)
   await settle()
   expect(seen).toEqual([1, 4])
+})
+
+describe('time', () => {
+  const sleeping = (clock: ManualClock, delayOf: (id: number) => number): Middleware<Context> => {
+    return async ({ update }) => {
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, delayOf(update.update_id)))
+    }
+  }
+
+  test('1,000 chats of 20 updates: each chat in order, all of it in the time of the slowest chat', async () => {
+    const [chats, each] = [1_000, 20]
+    const clock = manualClock()
+    const bot = newBot({ concurrency: chats })
+    const delayOf = (id: number): number => 1 + ((id * 7_919) % 97)
+    const total = new Map<number, number>()
+    const seen = new Map<number, number[]>()
+    const updates = Array.from({ length: chats * each }, (_, at) => message(at + 1, 1 + ((at * 31) % chats)))
+    for (const { update_id: id, message: sent } of updates) {
+      const chat = sent?.chat.id as number
+      total.set(chat, (total.get(chat) ?? 0) + delayOf(id))
+    }
+    bot.use(
+      async (ctx, next) => {
+        await next()
+        const chat = ctx.chat?.id as number
+        seen.set(chat, [...(seen.get(chat) ?? []), ctx.update.update_id])
+      },
+      sleeping(clock, delayOf),
+    )
+    const { system, inbox } = await live(bot, memory(), clock)
+    for (let from = 0; from < updates.length; from += 100) await inbox.admit(updates.slice(from, from + 100))
+    const slowest = Math.max(...total.values())
+    await clock.advance(slowest - 1)
+    expect(system.stats().jobs.done).toBeLessThan(updates.length)
+    await clock.advance(1)
+    expect(system.stats().jobs.done).toBe(updates.length)
+    expect(seen.size).toBe(chats)
+    for (const ids of seen.values()) expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+  })
+
+  test('500 updates of 500 chats, 100 ms each, take 100 ms; with a concurrency of 100 they take 500', async () => {
+    for (const [concurrency, time] of [
+      [500, 100],
+      [100, 500],
+    ] as const) {
+      const clock = manualClock()
+      const bot = newBot({ concurrency })
+      bot.use(sleeping(clock, () => 100))
+      const { system, inbox } = await live(bot, memory(), clock)
+      await inbox.admit(Array.from({ length: 500 }, (_, at) => message(at + 1, at + 1)))
+      await clock.advance(time - 1)
+      expect(system.stats().jobs.done).toBe(500 - concurrency)
+      await clock.advance(1)
+      expect(system.stats().jobs.done).toBe(500)
+    }
+  })
 })
