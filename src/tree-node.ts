@@ -4,6 +4,7 @@ import type { Root } from './actors/root.ts'
 import type { Supervision } from './actors/supervision.ts'
 import type { Tree } from './actors/tree.ts'
 import type { RestartType } from './child.ts'
+import type { DecisionName } from './decision.ts'
 import type { Definition } from './supervisor.ts'
 
 /** A node of the running tree. */
@@ -22,6 +23,8 @@ export interface TreeNode {
   readonly jobs?: { readonly running: number; readonly retrying: number }
   /** Of a task with a schedule: when it makes its next job, in ms since 1970. */
   readonly nextTick?: number
+  /** Of a boundary of a bot: how often it decided what about the failures it saw. */
+  readonly failures?: Readonly<Record<DecisionName, number>>
   readonly children?: readonly TreeNode[]
 }
 

@@ -1,4 +1,5 @@
 import type { RestartType } from '../child.ts'
+import type { DecisionName } from '../decision.ts'
 
 /** A node below a hosted child, as the tree shows it. */
 export interface HostedPart {
@@ -8,5 +9,7 @@ export interface HostedPart {
   readonly state: unknown
   readonly restart: RestartType
   readonly generation: number
+  /** Of a boundary: how often it decided what about the failures it saw. */
+  readonly failures?: Readonly<Record<DecisionName, number>>
   readonly children?: readonly HostedPart[]
 }

@@ -1,3 +1,5 @@
+import { PassingMap } from '../passing-map.ts'
+
 /** How many finished ids are remembered at most, so that what Telegram sends again meanwhile is not run again. */
 const REMEMBERED = 1_000
 
@@ -6,13 +8,21 @@ interface Known {
   isOpen: boolean
 }
 
+interface Finished {
+  readonly outcome: 'done' | 'failed'
+  readonly place: number
+}
+
 /** Which updates were admitted, in order of arrival, and up to where all of them are finished. */
 export class Admitted {
   /** From the oldest that is unfinished and holds the offset back. */
   readonly #window: Known[] = []
   #head = 0
-  readonly #open = new Map<number, Known>()
-  readonly #finished = new Map<number, 'done' | 'failed'>()
+  readonly #open = new PassingMap<Known, number>()
+  readonly #finished = new PassingMap<Finished, number>()
+  /** The latest that finished, in a ring: where each stands says when it may be forgotten. */
+  readonly #ring: number[] = []
+  #place = 0
   #next: number | undefined
 
   isKnown(id: number): boolean {
@@ -21,7 +31,7 @@ export class Admitted {
 
   /** How it ended, as far as that is remembered. */
   outcome(id: number): 'done' | 'failed' | undefined {
-    return this.#finished.get(id)
+    return this.#finished.get(id)?.outcome
   }
 
   begin(id: number): void {
@@ -37,8 +47,7 @@ export class Admitted {
     if (known === undefined) return
     known.isOpen = false
     this.#open.delete(id)
-    this.#finished.set(id, outcome)
-    if (this.#finished.size > REMEMBERED) this.#finished.delete(this.#finished.keys().next().value as number)
+    this.#remember(id, outcome)
     while (this.#window[this.#head]?.isOpen === false) this.#head += 1
     if (this.#head === this.#window.length || this.#head > REMEMBERED) {
       this.#window.splice(0, this.#head)
@@ -62,5 +71,14 @@ export class Admitted {
     const released = this.unconfirmed
     this.#window.length = this.#head = 0
     return released
+  }
+
+  #remember(id: number, outcome: Finished['outcome']): void {
+    const place = this.#place
+    const oldest = this.#ring[place]
+    if (oldest !== undefined && this.#finished.get(oldest)?.place === place) this.#finished.delete(oldest)
+    this.#ring[place] = id
+    this.#finished.set(id, { outcome, place })
+    this.#place = (place + 1) % REMEMBERED
   }
 }

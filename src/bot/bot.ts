@@ -16,7 +16,9 @@ import type { ChildPolicy } from '../child.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import { stop } from '../decision.ts'
 import { definitionBrand } from '../definition.ts'
+import type { Duration } from '../duration.ts'
 import { SystemStoppedError } from '../errors.ts'
+import { checkKeys, readDuration } from '../options.ts'
 import type { Plugin } from '../plugin.ts'
 import { start, type StartOptions } from '../start.ts'
 import type { System } from '../system.ts'
@@ -42,6 +44,11 @@ export interface BotStartOptions extends PollingOptions {
   /** Where updates are kept. @default memory() */
   readonly broker?: Broker
   readonly inspect?: NonNullable<StartOptions['inspect']>
+}
+
+export interface BotStopOptions {
+  /** How long running updates may take; then their signal aborts, and what is unfinished is handed back. @default shutdown */
+  readonly drain?: Duration
 }
 
 /**
@@ -218,17 +225,24 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     }
   }
 
-  /** Lets running updates finish, hands back the others, and ends what this bot has begun. */
-  override async stop(): Promise<void> {
+  /**
+   * Lets running updates finish, hands back the others, and ends what this bot has begun. Called from inside of an
+   * update it does not wait for that one; `start()` does.
+   */
+  override async stop(options: BotStopOptions = {}): Promise<void> {
+    checkKeys('bot.stop()', options, ['drain'])
+    const drain = readDuration('bot.stop()', 'drain', options.drain, { infinite: true })
     const life = this.#life
     if (life === undefined) return
+    life.drainWithin = drain
     const stopped =
       this.#ownSystem !== undefined ? this.#stopOwn() : this.#isAlone ? life.tree.stopSystem() : life.end()
     if (!life.isInside()) await stopped // whoever runs in it would wait for itself
   }
 
+  /** Whether it polls, or is about to; a bot that is fed by webhooks does not. */
   override isRunning(): boolean {
-    return this.#isAlone || (this.#life !== undefined && this.#ownSystem === undefined)
+    return this.#isAlone || this.#life?.isPolling === true
   }
 
   async #stopOwn(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Update } from 'grammy/types'
 import type { NewJob } from '../brokers/broker.ts'
 import { copyPayload } from '../payload.ts'
 import type { Inbox } from './inbox.ts'
-import { isUpdate, reportMalformed } from './malformed.ts'
+import { isUpdate, reportMalformed, reportUnkeepable } from './malformed.ts'
 import type { MemoryInbox } from './memory-inbox.ts'
 import type { Updates } from './updates.ts'
 
@@ -27,15 +27,18 @@ export class DurableInbox implements Inbox {
   }
 
   async admit(updates: readonly Update[]): Promise<void> {
-    const fit: Update[] = []
+    const jobs: NewJob[] = []
+    let next: number | undefined
     for (const update of updates) {
-      if (isUpdate(update)) fit.push(update)
-      else reportMalformed(this.#updates, update)
+      if (isUpdate(update)) {
+        next = update.update_id + 1
+        const job = this.#jobOf(update)
+        if (job !== undefined) jobs.push(job)
+      } else reportMalformed(this.#updates, update)
     }
-    const last = fit.at(-1)
-    if (last === undefined) return
-    await this.#updates.tree.broker.enqueue(await Promise.all(fit.map((update) => this.#newJob(update))))
-    this.#next = last.update_id + 1
+    if (jobs.length > 0) await this.#updates.tree.broker.enqueue(jobs)
+    if (next === undefined) return
+    this.#next = next
     for (const listener of this.#listeners) listener()
   }
 
@@ -64,26 +67,17 @@ export class DurableInbox implements Inbox {
     return this.#direct.handle(update, envelope)
   }
 
-  /** Numbers begin anew after a quiet week, and a record of one that is long gone may still have this one's. */
-  async #newJob(update: Update): Promise<NewJob> {
-    const job = this.#jobOf(update)
-    const { broker, clock } = this.#updates.tree
-    const known = await broker.job(job.id)
-    const isOther = known?.finishedAt !== undefined && clock.now() - known.addedAt >= REMEMBERED_FOR
-    return isOther ? { ...job, id: `${job.id}@${clock.now()}` } : job
-  }
-
-  #jobOf(update: Update): NewJob {
+  /** Undefined for one that cannot be kept: it is confirmed all the same, or it would come again for ever. */
+  #jobOf(update: Update): NewJob | undefined {
     const { id, queue, idempotencyKey } = this.#updates.newLease(update)
-    return {
-      id,
-      queue,
-      idempotencyKey,
-      input: copyPayload('update', update, Infinity),
-      priority: 0,
-      delay: 0,
-      lane: this.#laneOf(update),
-      dedupe: { key: id, for: REMEMBERED_FOR },
+    try {
+      const input = copyPayload('update', update, Infinity)
+      // By a key, for a time: numbers begin anew after a quiet week, and an old record may still have this one's id.
+      const dedupe = { key: id, for: REMEMBERED_FOR }
+      return { id, queue, idempotencyKey, input, priority: 0, delay: 0, lane: this.#laneOf(update), dedupe }
+    } catch (error) {
+      reportUnkeepable(this.#updates, error)
+      return undefined
     }
   }
 

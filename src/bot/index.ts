@@ -4,7 +4,7 @@ import '../node-version.ts'
 export * from 'grammy'
 
 // Ours in place of grammY's
-export { Bot, type BotStartOptions, type JobFlavor } from './bot.ts'
+export { Bot, type BotStartOptions, type BotStopOptions, type JobFlavor } from './bot.ts'
 export type { BotOptions, Lane } from './bot-options.ts'
 export type { PollingOptions } from './polling-options.ts'
 export { Composer } from './composer.ts'

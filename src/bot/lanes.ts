@@ -1,3 +1,5 @@
+import { PassingMap } from '../passing-map.ts'
+
 /** What waits for its turn. */
 export interface Entry {
   /** Its lanes, each once; none: it waits for nobody. */
@@ -15,7 +17,7 @@ export interface Entry {
 export class Lanes<Each extends Entry> {
   readonly #slots: number
   readonly #start: (entry: Each) => void
-  readonly #lanes = new Map<string, Line<Each>>()
+  readonly #lanes = new PassingMap<Line<Each>>()
   /** First in all their lanes, but there was no slot. */
   readonly #ready = new Line<Each>()
   #arrivals = 0

@@ -31,6 +31,9 @@ export interface Judgement {
   readonly failure: Failure
 }
 
+/** It is as it is, and the bot goes on. */
+export const STAYS: JobDecision = Object.freeze({ decision: 'stay', stopsSystem: false, name: 'resume' })
+
 /** Asks `bot.catch`, and those above if it does not decide. */
 export async function askLast(
   bot: LastBoundary,
@@ -78,9 +81,7 @@ export async function askLast(
       return { decision: { decision: 'stay', stopsSystem: false, name: 'stop' }, failure }
     default:
       addToTrail(failure, { path, decision: 'resume', by: 'catch' })
-      return decision?.hasValue === true
-        ? { decision: { decision: 'value', value: decision.value }, failure }
-        : { decision: { decision: 'stay', stopsSystem: false, name: 'resume' }, failure }
+      return { decision: decision?.hasValue === true ? { decision: 'value', value: decision.value } : STAYS, failure }
   }
 }
 

@@ -63,6 +63,8 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   #phase: 'starting' | 'up' | 'stopping' | 'over' = 'starting'
   #failure: Failure | undefined
   #how: 'stopped' | 'killed' = 'stopped'
+  /** How long running updates may take when it stops, if not as long as its options say. */
+  drainWithin: number | undefined
 
   constructor(side: BotSide, place: Place, reports: Reports) {
     this.#side = side
@@ -111,8 +113,8 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   }
 
   stop(): void {
-    if (this.#side.policy.child.shutdown === 'kill') return this.kill()
-    void this.#stopWithin(this.#shutdown)
+    if (this.#side.policy.child.shutdown === 'kill' && this.drainWithin === undefined) return this.kill()
+    void this.#stopWithin(this.drainWithin ?? this.#shutdown)
   }
 
   get #shutdown(): number {
@@ -120,9 +122,16 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     return shutdown === 'kill' ? 0 : shutdown
   }
 
-  /** Stops it alone, as `stopChild` would. */
-  end(): Promise<void> {
-    return this.#stopWithin(this.#shutdown)
+  /** Has its supervisor stop it, for good. */
+  async end(): Promise<void> {
+    const { path, level, tree } = this
+    const supervisor = tree.supervisors.get(level.path)
+    const child = supervisor?.childNamed(path.slice(level.path === '' ? 0 : level.path.length + 1))
+    if (child !== undefined) await supervisor?.stopChild(child)
+  }
+
+  get isPolling(): boolean {
+    return this.#poller !== undefined && this.#phase !== 'over'
   }
 
   /** Whether an update of its is what runs now. */
@@ -289,9 +298,10 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
 }
 
 function partsOf(scope: Scope, above: string, generation: number): readonly HostedPart[] {
-  return scope.boundaries.map(({ name, inside }) => {
+  return scope.boundaries.map(({ name, inside, decided }) => {
     const path = `${above}/${name}`
     const children = partsOf(inside, path, generation)
-    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, children }
+    const failures = { ...decided }
+    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, failures, children }
   })
 }

@@ -14,3 +14,8 @@ export function reportMalformed({ tree, path }: Updates, update: unknown): void 
   const issue = { path: 'update_id', message: `expected a whole number, in an update that is ${given}` }
   tree.events.emit('job.refused', { path, error: new InputError(path, [issue], 'It was left out') })
 }
+
+/** What a store cannot keep, such as one that is nested too deep. */
+export function reportUnkeepable({ tree, path }: Updates, error: unknown): void {
+  tree.events.emit('job.refused', { path, error })
+}

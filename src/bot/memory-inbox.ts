@@ -1,5 +1,6 @@
 import type { WebhookReplyEnvelope } from 'grammy'
 import type { Update } from 'grammy/types'
+import { PassingMap } from '../passing-map.ts'
 import type { RunOutcome } from '../run.ts'
 import { Admitted } from './admitted.ts'
 import type { Inbox } from './inbox.ts'
@@ -12,7 +13,7 @@ export class MemoryInbox implements Inbox {
   readonly #updates: Updates
   readonly #admitted = new Admitted()
   readonly #listeners = new Set<() => void>()
-  readonly #handling = new Map<number, Promise<void>>()
+  readonly #handling = new PassingMap<Promise<void>, number>()
 
   constructor(updates: Updates) {
     this.#updates = updates

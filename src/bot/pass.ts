@@ -111,24 +111,26 @@ export class Pass {
 
   /** It leaves a boundary, as it came or as what the handler threw instead. */
   wentOn(journey: Journey, frame: Frame, thrown: unknown): void {
-    const path = pathOfFrame(frame)
     const cause = rootCause(thrown)
-    if (Object.is(cause, journey.error)) return void journey.trail.push({ path, decision: 'escalate', by: 'catch' })
-    journey.trail.push({ path, decision: 'escalate', by: 'catch', because: cause })
+    if (Object.is(cause, journey.error)) return note(journey, frame, { decision: 'escalate', by: 'catch' })
+    note(journey, frame, { decision: 'escalate', by: 'catch', because: cause })
     journey.cause = this.host.failureOf(journey)
     journey.error = cause
   }
 
   wasHandled(journey: Journey, frame: Frame): void {
-    journey.trail.push({ path: pathOfFrame(frame), decision: 'resume', by: 'catch' })
+    this.wasDealtWith(journey, frame)
     this.#journeys = this.#journeys?.filter((each) => each !== journey)
     this.host.handled(this.host.failureOf(journey))
   }
 
+  wasDealtWith(journey: Journey, frame: Frame): void {
+    note(journey, frame, { decision: 'resume', by: 'catch' })
+  }
+
   stopped(journey: Journey, frame: Frame): Decided {
-    const path = pathOfFrame(frame)
-    journey.trail.push({ path, decision: 'stop', by: 'catch' })
-    return new Decided('stop', journey, path)
+    note(journey, frame, { decision: 'stop', by: 'catch' })
+    return new Decided('stop', journey, pathOfFrame(frame))
   }
 
   /** Undefined once this boundary has restarted the update as often as it may: the error goes on instead. */
@@ -137,12 +139,17 @@ export class Pass {
     const count = this.host.restarts[path] ?? 0
     if (count >= RESTARTS) {
       const because = RestartLimitError.ofJob(path, RESTARTS)
-      journey.trail.push({ path, decision: 'escalate', by: 'limit', asked: 'restart', because })
+      note(journey, frame, { decision: 'escalate', by: 'limit', asked: 'restart', because })
       return undefined
     }
-    journey.trail.push({ path, decision: 'restart', by: 'catch' })
+    note(journey, frame, { decision: 'restart', by: 'catch' })
     return new Decided('restart', journey, path, count + 1)
   }
+}
+
+function note(journey: Journey, frame: Frame, entry: Omit<TrailEntry, 'path'>): void {
+  journey.trail.push({ path: pathOfFrame(frame), ...entry })
+  frame.boundary.decided[entry.decision] += 1
 }
 
 /** Begins the part of a boundary; undefined where no update of a bot of ours runs. */

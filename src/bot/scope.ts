@@ -1,4 +1,5 @@
 import type { BotError, Context, NextFunction } from 'grammy'
+import type { DecisionName } from '../decision.ts'
 
 /** What a boundary calls with an error of its part; `next` goes on behind the boundary. */
 export type BoundaryHandler<C extends Context> = (error: BotError<C>, next: NextFunction) => unknown
@@ -56,6 +57,8 @@ export class Boundary {
   name: string
   /** Of its protected part. */
   readonly inside: Scope = new Scope()
+  /** How often it decided what. */
+  readonly decided: Record<DecisionName, number> = { resume: 0, restart: 0, stop: 0, escalate: 0 }
 
   constructor(given: string | undefined) {
     this.given = given

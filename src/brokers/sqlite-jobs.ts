@@ -84,7 +84,7 @@ export class Jobs {
 
   add(job: NewJob, input: string | null, now: number, changes: Changes): Enqueued {
     const { queues, keys, lanes } = this.#store
-    const { id, delay, dedupe, lane = null } = job
+    const { delay, dedupe, lane = null } = job
     const queue = queues.idOf(job.queue)
     const first = dedupe && keys.holderOf(queue, dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
@@ -92,6 +92,7 @@ export class Jobs {
     const state = delay > 0 ? State.delayed : lane === null ? State.ready : State.behind
     const [key, time] = [dedupe?.key ?? null, dedupe?.for ?? null]
     const { idempotencyKey, priority } = job
+    const id = time === null ? job.id : this.#freeId(job.id)
     this.#insert.run(id, queue, state, priority, due, now, lane, key, time, idempotencyKey, input)
     queues.move(queue, undefined, state)
     keys.hold({ id, queue, dedupe_key: key, dedupe_for: time }, now)
@@ -192,6 +193,12 @@ export class Jobs {
     this.#delete.run(row.seq)
     this.#store.queues.move(row.queue, State.failed, undefined)
     return true
+  }
+
+  #freeId(wanted: string): string {
+    let id = wanted
+    for (let nth = 2; this.find(id) !== undefined; nth += 1) id = `${wanted}#${nth}`
+    return id
   }
 
   #takeDead(id: string): DeadRow | undefined {

@@ -1,8 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import * as npmGrammy from 'grammy'
 import type { Context } from 'grammy'
 import { escalate, restart, resume, start, stop, supervisor, type Failure, type System } from 'rootcatch'
-import { Bot, BotError, Composer, GrammyError, HttpError, rootCause } from 'rootcatch/bot'
+import { Bot, BotError } from 'rootcatch/bot'
 import { botInfo, message, TOKEN } from '../support/bot-updates.ts'
 
 const systems: System[] = []
@@ -43,161 +42,7 @@ function inboxOf(_system: System, bot: Bot<Context>) {
 const trailOf = (failure: Failure | undefined): readonly string[] =>
   (failure?.trail ?? []).map(({ path, decision, by }) => `${path} ${decision} ${by}`)
 
-describe('errors of middleware', () => {
-  const ways: readonly [string, (bot: Bot<Context>, thrown: Error) => void][] = [
-    ['a body', (bot, thrown) => bot.use(() => Promise.reject(thrown))],
-    [
-      'a predicate',
-      (bot, thrown) =>
-        bot.filter(
-          () => Promise.reject(thrown),
-          () => {},
-        ),
-    ],
-    [
-      'a router',
-      (bot, thrown) =>
-        bot.route(async () => {
-          throw thrown
-        }, {}),
-    ],
-    ['a lazy factory', (bot, thrown) => bot.lazy(() => Promise.reject(thrown))],
-  ]
-  test.each(ways)('R1: what %s throws is caught', async (_name, install) => {
-    const bot = newBot()
-    const thrown = new Error('boom')
-    install(bot, thrown)
-    await expect(bot.handleUpdate(message(1))).rejects.toMatchObject({ error: thrown })
-  })
-
-  test('R2: the three classes are grammY’s own', () => {
-    expect(BotError).toBe(npmGrammy.BotError)
-    expect(GrammyError).toBe(npmGrammy.GrammyError)
-    expect(HttpError).toBe(npmGrammy.HttpError)
-  })
-
-  test('R3: the error has the very context that middleware was given', async () => {
-    const bot = newBot()
-    let given: unknown
-    bot.use((ctx) => {
-      given = ctx
-      throw new Error('boom')
-    })
-    const error = await bot.handleUpdate(message(1)).catch((reason: unknown) => reason as BotError)
-    expect((error as BotError).ctx).toBe(given)
-  })
-
-  const values: readonly (readonly [string, unknown])[] = [
-    ['null', null],
-    ['undefined', undefined],
-    ['0', 0],
-    ['a frozen object', Object.freeze({ a: 1 })],
-    ['a symbol', Symbol('odd')],
-    ['a function', () => {}],
-  ]
-  test.each(values)('R4, C14: %s arrives as itself', async (_name, value) => {
-    const bot = newBot()
-    const seen: unknown[] = []
-    const part = bot.errorBoundary((err) => {
-      seen.push(err.error)
-      throw err
-    })
-    part.use(() => {
-      throw value
-    })
-    const error = (await bot.handleUpdate(message(1)).catch((reason: unknown) => reason)) as BotError
-    expect(seen[0]).toBe(value)
-    expect(rootCause(error)).toBe(value)
-  })
-
-  test('R5, R6, R8: an answer that is not ok is a GrammyError, also with a status of 502', async () => {
-    const bot = newBot()
-    bot.api.config.use(async () => ({ ok: false, error_code: 502, description: 'Bad Gateway' }) as never)
-    bot.use((ctx) => ctx.reply('hi'))
-    const error = (await bot.handleUpdate(message(1)).catch((reason: unknown) => reason)) as BotError
-    expect(error.error).toBeInstanceOf(GrammyError)
-    expect(error.error).toMatchObject({ error_code: 502, description: 'Bad Gateway' })
-  })
-
-  test('R7: no answer is an HttpError, its reason in `error`', async () => {
-    const bot = newBot({ client: { apiRoot: 'http://127.0.0.1:1' } })
-    bot.use((ctx) => ctx.reply('hi'))
-    const error = (await bot.handleUpdate(message(1)).catch((reason: unknown) => reason)) as BotError
-    expect(error.error).toBeInstanceOf(HttpError)
-    expect((error.error as HttpError).error).toBeDefined()
-  })
-
-  test('C13: has what was thrown as its cause, hidden; and no text of it shows the token', async () => {
-    const bot = newBot()
-    bot.use(() => {
-      throw new Error('boom')
-    })
-    const error = (await bot.handleUpdate(message(1)).catch((reason: unknown) => reason)) as BotError
-    expect(error.cause).toBe(error.error)
-    expect(Object.keys(error)).not.toContain('cause')
-    expect(JSON.stringify(error)).not.toContain('secret')
-    expect(JSON.stringify(bot)).not.toContain('secret')
-  })
-})
-
 describe('errorBoundary', () => {
-  test('R13 to R18: protects what follows and what is put on it later, and goes on behind when told', async () => {
-    const ran: string[] = []
-    const bot = newBot()
-    const step = (name: string) => async (_ctx: Context, next: () => Promise<void>) => {
-      ran.push(name)
-      await next()
-    }
-    bot.use(step('A'))
-    bot.use(async (_ctx, next) => {
-      await next()
-      ran.push('after B')
-    })
-    const part = bot.errorBoundary((err, next) => {
-      ran.push(`handled ${String(err.error)}`)
-      return next()
-    }, step('X'))
-    part.use(step('Y'))
-    bot.use(step('C'), step('D'))
-    part.use(() => {
-      return Promise.reject('Z')
-    })
-    await bot.handleUpdate(message(1))
-    expect(ran).toEqual(['A', 'X', 'Y', 'handled Z', 'C', 'D', 'after B'])
-  })
-
-  test('R13: works in a bare composer too', async () => {
-    const composer = new Composer<Context>()
-    const seen: unknown[] = []
-    composer.errorBoundary((err) => seen.push(err.error)).use(() => Promise.reject('bare'))
-    await composer.middleware()({} as Context, () => Promise.resolve())
-    expect(seen).toEqual(['bare'])
-  })
-
-  test('R19: what stands beside a boundary is not protected by it', async () => {
-    const bot = newBot()
-    bot.errorBoundary(() => {})
-    bot.use(() => Promise.reject('beside'))
-    await expect(bot.handleUpdate(message(1))).rejects.toMatchObject({ error: 'beside' })
-  })
-
-  test('R20, C12: rethrown by three boundaries it is wrapped four times; rootCause finds it', async () => {
-    const bot = newBot()
-    const rethrow = (err: unknown): never => {
-      throw err
-    }
-    bot
-      .errorBoundary(rethrow)
-      .errorBoundary(rethrow)
-      .errorBoundary(rethrow)
-      .use(() => Promise.reject('deep'))
-    let error: unknown = await bot.handleUpdate(message(1)).catch((reason: unknown) => reason)
-    expect(rootCause(error)).toBe('deep')
-    let depth = 0
-    for (; error instanceof BotError; error = error.error) depth += 1
-    expect(depth).toBe(4)
-  })
-
   test('each is a node of the tree, by its name or its number; a name used twice is told apart', async () => {
     const bot = newBot()
     const checkout = bot.errorBoundary('checkout', () => {})
@@ -211,27 +56,7 @@ describe('errorBoundary', () => {
 })
 
 describe('decisions', () => {
-  test('R9, R15: bot.catch gets what left all boundaries, the last handler counts, and the bot goes on', async () => {
-    const bot = newBot()
-    const seen: unknown[] = []
-    bot.catch(() => seen.push('first'))
-    bot.catch(async (err) => {
-      await undefined
-      seen.push(err.error)
-    })
-    bot.use((ctx) => {
-      return ctx.update.update_id === 1 ? Promise.reject('boom') : undefined
-    })
-    const { ended, inbox, failures, system } = await live(bot)
-    const both = [ended(1), ended(2)]
-    await inbox.admit([message(1), message(2)])
-    expect(await Promise.all(both)).toEqual(['job.failed', 'job.done'])
-    expect(seen).toEqual(['boom'])
-    expect(trailOf(failures[0])).toEqual(['app/shop resume catch'])
-    expect(await system.dead.list()).toMatchObject([{ id: '123456:1', path: 'app/shop/update:1' }])
-  })
-
-  test('R10, R11: without bot.catch it climbs to the supervisors above', async () => {
+  test('without bot.catch a failure climbs to the supervisors above, with the trail of its boundaries', async () => {
     const bot = newBot()
     bot.errorBoundary('checkout', () => escalate).use(() => Promise.reject('boom'))
     const { ended, inbox, failures } = await live(bot)
@@ -247,6 +72,18 @@ describe('decisions', () => {
     ])
     expect(failures[0]?.job?.lane).toEqual(['1'])
     expect(JSON.stringify(failures[0])).not.toContain('secret')
+  })
+
+  test('resume(value) of a value that no store can keep is told, and the update stays failed', async () => {
+    const bot = newBot()
+    bot.catch(() => resume(new Map()))
+    bot.use(() => Promise.reject('boom'))
+    const { ended, inbox, system } = await live(bot)
+    const told = new Promise((resolve) => system.once('callback.failed', resolve))
+    const over = ended(1)
+    await inbox.admit([message(1)])
+    expect(await over).toBe('job.failed')
+    expect(await told).toMatchObject({ path: 'app/shop/update:1', callback: 'catch', error: { name: 'PayloadError' } })
   })
 
   test('resume(value) of bot.catch settles the update as a fallback', async () => {
@@ -324,7 +161,22 @@ describe('decisions', () => {
     expect(failures.map(trailOf)).toEqual([['app/shop/calm resume catch']])
   })
 
-  test('R12: handleUpdate rejects with the BotError, and bot.catch is not asked', async () => {
+  test('each boundary counts what it decided, and the tree shows it', async () => {
+    const bot = newBot()
+    const outer = bot.errorBoundary('outer', (err) => {
+      if (err.ctx.update.update_id === 3) throw err
+    })
+    const inner = outer.errorBoundary('inner', ({ ctx }) => (ctx.update.update_id === 1 ? stop : escalate))
+    inner.use(() => Promise.reject('boom'))
+    const { system, inbox } = await live(bot)
+    await inbox.admit([message(1), message(2), message(3)])
+    await expect.poll(() => system.stats().jobs.done + system.stats().jobs.failed).toBe(3)
+    const node = system.tree().children?.[0]?.children?.[0]
+    expect(node?.failures).toEqual({ resume: 1, restart: 0, stop: 0, escalate: 1 })
+    expect(node?.children?.[0]?.failures).toEqual({ resume: 0, restart: 0, stop: 1, escalate: 2 })
+  })
+
+  test('handleUpdate rejects with the BotError, and bot.catch is not asked', async () => {
     const bot = newBot()
     const seen: unknown[] = []
     bot.catch((err) => seen.push(err))
@@ -348,21 +200,13 @@ describe('decisions', () => {
       })
     const { ended, inbox, system } = await live(bot)
     const over = ended(1)
-    const decided = new Promise((resolve) => system.once('failure.decided', resolve))
+    const decided = new Promise<unknown>((resolve) => system.once('failure.decided', resolve))
     await inbox.admit([message(1)])
     expect(await over).toBe('job.done')
     expect(await decided).toMatchObject({ failure: { kind: 'floating', error: 'floating' }, decision: 'resume' })
+    const { failure } = (await decided) as { readonly failure: Failure }
+    expect(failure.path).toBe('app/shop/inner/update:1')
+    expect(trailOf(failure)).toEqual(['app/shop/inner resume catch'])
     expect(seen).toEqual([['floating', 1]])
   })
-})
-
-test('R10: alone, the default ends start() with the BotError', async () => {
-  const bot = new Bot<Context>(TOKEN, { botInfo, name: 'shop', polling: false })
-  bot.use(() => Promise.reject('boom'))
-  const started = bot.start()
-  started.catch(() => {})
-  while (inboxOf(undefined as never, bot) === undefined) await new Promise((resolve) => setImmediate(resolve))
-  await inboxOf(undefined as never, bot).admit([message(1)])
-  await expect(started).rejects.toMatchObject({ error: 'boom' })
-  expect(bot.isRunning()).toBe(false)
 })

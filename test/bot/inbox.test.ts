@@ -1,17 +1,20 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Context } from 'grammy'
+import type { Context, Middleware } from 'grammy'
 import {
   exponential,
   memory,
+  PermanentError,
   plugin,
   PluginTriggerError,
   resume,
   start,
   supervisor,
   type Broker,
+  type Clock,
   type System,
 } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
+import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { Bot } from 'rootcatch/bot'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,8 +34,12 @@ function newBot(options: object = {}): Bot<Context> {
   return new Bot<Context>(TOKEN, { botInfo, name: 'shop', polling: false, ...options })
 }
 
-async function live(bot: Bot<Context>, broker: Broker = memory()): Promise<{ system: System; inbox: Inbox }> {
-  const system = await start(supervisor('app', [bot]), { catch: () => resume, broker })
+async function live(
+  bot: Bot<Context>,
+  broker: Broker = memory(),
+  clock?: Clock,
+): Promise<{ system: System; inbox: Inbox }> {
+  const system = await start(supervisor('app', [bot]), { catch: () => resume, broker, ...(clock && { clock }) })
   systems.push(system)
   return { system, inbox: bot.inbox as Inbox }
 }
@@ -254,4 +261,162 @@ test('what a stop cut off on sqlite is handled by the next process, in order', a
   await live(bot, sqlite(file))
   await until(() => seen.length === 3)
   expect(seen).toEqual([1, 2, 3])
+})
+
+describe('a number that an old record still has', () => {
+  const HOUR = 3_600_000
+
+  async function twice(
+    hours: number,
+    first: (bot: Bot<Context>, inbox: Inbox, system: System) => Promise<void>,
+  ): Promise<readonly string[]> {
+    const file = newFile()
+    const newOne = (): Bot<Context> =>
+      newBot({ shutdown: 1, retry: { attempts: 2, backoff: exponential({ from: 1_000 * HOUR, to: 1_000 * HOUR }) } })
+    const early = newOne()
+    const before = await live(early, sqlite(file), manualClock(HOUR))
+    await first(early, before.inbox, before.system)
+    await before.system.stop()
+    const bot = newOne()
+    const seen: string[] = []
+    bot.use((ctx) => void seen.push((ctx as unknown as { job: { path: string } }).job.path))
+    const { inbox } = await live(bot, sqlite(file), manualClock(HOUR + hours * HOUR))
+    await inbox.admit([message(1, 7), message(2, 8)])
+    await until(() => seen.includes('app/shop/update:2'))
+    expect(inbox.confirmable()).toBe(3)
+    return seen
+  }
+
+  const done = async (_: unknown, inbox: Inbox, system: System): Promise<void> => {
+    await inbox.admit([message(1)])
+    await until(() => system.stats().jobs.done === 1)
+  }
+  const failed = async (bot: Bot<Context>, inbox: Inbox, system: System): Promise<void> => {
+    bot.use(() => Promise.reject(new PermanentError('boom')))
+    await inbox.admit([message(1)])
+    await until(() => system.stats().jobs.failed === 1)
+  }
+  const waiting = async (bot: Bot<Context>, inbox: Inbox, system: System): Promise<void> => {
+    bot.use(() => Promise.reject(new Error('boom')))
+    await inbox.admit([message(1)])
+    await until(() => system.stats().jobs.started === 1)
+  }
+  const answeredWebhook = async (bot: Bot<Context>, inbox: Inbox): Promise<void> => {
+    bot.use(() => Promise.reject(new PermanentError('boom')))
+    await expect(inbox.handle(message(1))).rejects.toThrow('boom')
+  }
+  test.each([
+    ['is done, 26 h ago: another update', 26, done, ['app/shop/update:1', 'app/shop/update:2']],
+    ['is dead, 26 h ago: another update', 26, failed, ['app/shop/update:1#2', 'app/shop/update:2']],
+    ['waits for a retry since 26 h: another update', 26, waiting, ['app/shop/update:1#2', 'app/shop/update:2']],
+    ['is done, 24 h ago: the same one', 24, done, ['app/shop/update:2']],
+    [
+      'failed by a webhook: it is tried as Telegram asks',
+      1,
+      answeredWebhook,
+      ['app/shop/update:1#2', 'app/shop/update:2'],
+    ],
+  ] as const)('that %s; the batch is kept', async (_, hours, first, seen) => {
+    expect(await twice(hours, first)).toEqual(seen)
+  })
+})
+
+test('a batch of 100 is kept by one call of the broker, in one transaction', async () => {
+  const broker = sqlite(newFile())
+  const asked: string[] = []
+  const counted = new Proxy(broker, {
+    get: (target, key: keyof Broker) => {
+      const value: unknown = target[key]
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        asked.push(key)
+        return (value as (...given: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  })
+  const { inbox, system } = await live(newBot(), counted)
+  asked.length = 0
+  await inbox.admit(Array.from({ length: 100 }, (_, at) => message(at + 1, at)))
+  expect(asked.filter((key) => key !== 'lease')).toEqual(['enqueue'])
+  await until(() => system.stats().jobs.done === 100)
+})
+
+test('updates that no store can keep are reported and confirmed; the others of the batch are handled', async () => {
+  const bot = newBot()
+  const seen: number[] = []
+  bot.use((ctx) => void seen.push(ctx.update.update_id))
+  const { system, inbox } = await live(bot, sqlite(newFile()))
+  const refused: unknown[] = []
+  system.on('job.refused', ({ error }) => refused.push(error))
+  let deep: object = {}
+  for (let depth = 0; depth < 2_000; depth += 1) deep = { deep }
+  const own = JSON.parse('{ "__proto__": 1 }') as object
+  await inbox.admit([
+    message(1),
+    { ...message(2), message: deep },
+    { ...message(3), message: own },
+    message(4),
+  ] as never)
+  await until(() => seen.length === 2)
+  await inbox.admit([{ ...message(5), message: deep }] as never)
+  expect(inbox.confirmable()).toBe(6)
+  expect(refused).toHaveLength(3)
+  await settle()
+  expect(seen).toEqual([1, 4])
+})
+
+describe('time', () => {
+  const sleeping = (clock: ManualClock, delayOf: (id: number) => number): Middleware<Context> => {
+    return async ({ update }) => {
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, delayOf(update.update_id)))
+    }
+  }
+
+  test('1,000 chats of 20 updates: each chat in order, all of it in the time of the slowest chat', async () => {
+    const [chats, each] = [1_000, 20]
+    const clock = manualClock()
+    const bot = newBot({ concurrency: chats })
+    const delayOf = (id: number): number => 1 + ((id * 7_919) % 97)
+    const total = new Map<number, number>()
+    const seen = new Map<number, number[]>()
+    const updates = Array.from({ length: chats * each }, (_, at) => message(at + 1, 1 + ((at * 31) % chats)))
+    for (const { update_id: id, message: sent } of updates) {
+      const chat = sent?.chat.id as number
+      total.set(chat, (total.get(chat) ?? 0) + delayOf(id))
+    }
+    bot.use(
+      async (ctx, next) => {
+        await next()
+        const chat = ctx.chat?.id as number
+        seen.set(chat, [...(seen.get(chat) ?? []), ctx.update.update_id])
+      },
+      sleeping(clock, delayOf),
+    )
+    const { system, inbox } = await live(bot, memory(), clock)
+    for (let from = 0; from < updates.length; from += 100) await inbox.admit(updates.slice(from, from + 100))
+    const slowest = Math.max(...total.values())
+    await clock.advance(slowest - 1)
+    expect(system.stats().jobs.done).toBeLessThan(updates.length)
+    await clock.advance(1)
+    expect(system.stats().jobs.done).toBe(updates.length)
+    expect(seen.size).toBe(chats)
+    for (const ids of seen.values()) expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+  })
+
+  test('500 updates of 500 chats, 100 ms each, take 100 ms; with a concurrency of 100 they take 500', async () => {
+    for (const [concurrency, time] of [
+      [500, 100],
+      [100, 500],
+    ] as const) {
+      const clock = manualClock()
+      const bot = newBot({ concurrency })
+      bot.use(sleeping(clock, () => 100))
+      const { system, inbox } = await live(bot, memory(), clock)
+      await inbox.admit(Array.from({ length: 500 }, (_, at) => message(at + 1, at + 1)))
+      await clock.advance(time - 1)
+      expect(system.stats().jobs.done).toBe(500 - concurrency)
+      await clock.advance(1)
+      expect(system.stats().jobs.done).toBe(500)
+    }
+  })
 })

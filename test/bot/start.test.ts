@@ -33,7 +33,7 @@ describe('start()', () => {
     expect(bot.use.name).toBe('noUseFunction')
   })
 
-  test('R10: without bot.catch it rejects with the BotError of the update that failed', async () => {
+  test('without bot.catch it rejects with the BotError of the update that failed', async () => {
     const { bot, telegram } = await newBot()
     const boom = new Error('boom')
     bot.use(() => Promise.reject(boom))
@@ -69,7 +69,7 @@ test('in a tree the poller is a node of the bot, which is ready when it polls, a
 })
 
 describe('webhookCallback()', () => {
-  test('R12: an error goes to who called it, and bot.catch is not asked; sent again, the update runs again', async () => {
+  test('an error goes to who called it, and bot.catch is not asked; sent again, the update runs again', async () => {
     const { bot } = await newBot({ polling: false, botInfo })
     open.push({ [Symbol.asyncDispose]: () => bot.stop() })
     const asked: unknown[] = []

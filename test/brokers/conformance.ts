@@ -464,6 +464,24 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       expect(await add(broker, { id: 'c', dedupe })).toEqual(['c'])
     })
 
+    test.skipIf(kind.again === undefined)(
+      '32 gives a job another id when its time is over and a record has its own',
+      async () => {
+        const { broker, clock } = await fresh()
+        const jobs = ['a', 'b'].map((id) => ({ id, dedupe: { key: id, for: 100 } }))
+        expect(await add(broker, ...jobs)).toEqual(['a', 'b'])
+        await broker.settle([outcomes.done(await take(broker))])
+        await clock.advance(100)
+        expect(await add(broker, ...jobs)).toEqual(['a#2', 'b#2'])
+        await clock.advance(99)
+        expect(await add(broker, ...jobs)).toEqual(['a#2', 'b#2'])
+        await clock.advance(1)
+        expect(await add(broker, ...jobs)).toEqual(['a#3', 'b#3'])
+        expect(await takeIds(broker)).toEqual(['b', 'a#2', 'b#2', 'a#3', 'b#3'])
+        expect(await broker.job('a')).toMatchObject({ id: 'a', status: 'done' })
+      },
+    )
+
     test('33 lets one of many racing callers in', async () => {
       const { broker, clock } = await fresh()
       const other = await second(broker, clock)
