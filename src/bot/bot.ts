@@ -193,6 +193,12 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     return (ctx, next) => pass.run(all, ctx, next)
   }
 
+  override async init(signal?: Parameters<GrammyBot['init']>[0]): Promise<void> {
+    await super.init(signal)
+    const life = this.#life
+    if (life?.isPolling === false) life.isInited() // what waits for a poller waits for its `onStart` too
+  }
+
   /** Handles one update at once, as a job; rejects with its `BotError`, for who calls it is its last boundary. */
   override async handleUpdate(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
     if (!this.isInited()) return super.handleUpdate(update, envelope) // grammY says what is missing
@@ -270,6 +276,9 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       },
       get isAlone() {
         return bot.#isAlone
+      },
+      get isInited() {
+        return bot.isInited()
       },
       leaves: (thrown) => (this.#left = { thrown }),
       stopSoon: () => void this.stop(),

@@ -34,6 +34,8 @@ export interface BotSide {
   readonly scope: Scope
   readonly handler: BotCatch | undefined
   readonly isAlone: boolean
+  /** Whether the bot knows who it is. */
+  readonly isInited: boolean
   leaves(thrown: unknown): void
   stopSoon(): void
   handle(update: Update, envelope: Arrival['envelope'], pass: Pass): Promise<void>
@@ -93,9 +95,11 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     this.tree.hosted.set(this.#side.definition, this)
     this.#host.start()
     this.#side.begins(this)
-    this.#supply.open()
     const { polling } = this.#side
-    if (polling === undefined) return this.#isUp()
+    if (polling === undefined) {
+      if (this.#side.isInited) this.isInited()
+      return this.#isUp()
+    }
     const { tree, path, inbox } = this
     this.#poller = startPoller(this.#host, {
       ...polling,
@@ -106,11 +110,17 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
       shutdown: this.#shutdown,
       ready: () => {
         polling.ready()
+        this.isInited()
         this.#isUp()
       },
       emit: (name, data) => tree.events.emit(name, data),
       fail: (error) => this.#fail(error),
     })
+  }
+
+  /** What waits with the broker can be handled now: no context can be made for a bot that does not know who it is. */
+  isInited(): void {
+    if (this.#phase === 'starting' || this.#phase === 'up') this.#supply.open()
   }
 
   stop(): void {

@@ -14,7 +14,7 @@ import {
   type System,
 } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
-import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
+import { fakeTelegram, manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { Bot } from 'rootcatch/bot'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -261,6 +261,48 @@ test('what a stop cut off on sqlite is handled by the next process, in order', a
   await live(bot, sqlite(file))
   await until(() => seen.length === 3)
   expect(seen).toEqual([1, 2, 3])
+})
+
+describe('what a store has kept waits until the bot knows who it is', () => {
+  async function kept(): Promise<string> {
+    const file = newFile()
+    const stuck = newBot({ shutdown: 1 })
+    stuck.use(() => new Promise<void>(() => {}))
+    const { inbox, system } = await live(stuck, sqlite(file))
+    await inbox.admit([message(1)])
+    await until(() => system.stats().attempts === 1)
+    await system.stop()
+    return file
+  }
+
+  test('polled: until onStart is over', async () => {
+    const file = await kept()
+    await using telegram = await fakeTelegram({ token: TOKEN, latency: 20 })
+    const log: unknown[] = []
+    const client = { apiRoot: telegram.url }
+    const onStart = (): void => void log.push('started')
+    const bot = new Bot<Context>(TOKEN, { name: 'shop', client, polling: { onStart } })
+    bot.use((ctx) => void log.push(ctx.me.username))
+    const { system } = await live(bot, sqlite(file))
+    await until(() => system.stats().jobs.done + system.stats().jobs.failed === 1)
+    expect(log).toEqual(['started', 'fake_bot'])
+    await system.stop()
+  })
+
+  test('by webhooks: until init()', async () => {
+    const file = await kept()
+    await using telegram = await fakeTelegram({ token: TOKEN })
+    const log: unknown[] = []
+    const bot = new Bot<Context>(TOKEN, { name: 'shop', client: { apiRoot: telegram.url }, polling: false })
+    bot.use((ctx) => void log.push(ctx.me.username))
+    const { system } = await live(bot, sqlite(file))
+    await settle()
+    expect([system.stats().jobs.added, telegram.calls]).toEqual([0, []])
+    await bot.init()
+    await until(() => system.stats().jobs.done === 1)
+    expect(log).toEqual(['fake_bot'])
+    await system.stop()
+  })
 })
 
 describe('a number that an old record still has', () => {
