@@ -270,6 +270,22 @@ describe('stop', () => {
     expect(telegram.unconfirmed).toHaveLength(1)
   })
 
+  test('does not wait for an update that fails meanwhile and would be tried again later', async () => {
+    const clock = manualClock()
+    const { bot, telegram } = await world({ retry: { attempts: 2, backoff: exponential({ from: '1h', to: '1h' }) } })
+    let fail = (_: Error): void => {}
+    bot.use(() => new Promise((_resolve, reject) => (fail = reject)))
+    const system = opened(await start(supervisor('app', [bot]), { catch: () => resume, clock }))
+    telegram.send.text('hi')
+    await until(() => system.stats().attempts === 1)
+    const stopped = bot.stop()
+    await settle()
+    fail(new Error('boom'))
+    await stopped
+    expect(clock.now()).toBe(0)
+    expect(telegram.unconfirmed).toHaveLength(1)
+  })
+
   test('of a bot in a tree stops it alone: it can be started again, and the system stops after it', async () => {
     const { bot, telegram } = await world()
     const system = opened(await start(supervisor('app', [bot]), { catch: () => resume }))
