@@ -73,6 +73,8 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   #pass: Pass | undefined
   #catch: BotCatch | undefined
   #life: BotLife | undefined
+  /** Of its life before this one. */
+  #offset: BotSide['left']
   /** Where updates are handled that nobody started a system for. */
   #ownSystem: Promise<System> | undefined
   #isAlone = false
@@ -277,6 +279,9 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       get isAlone() {
         return bot.#isAlone
       },
+      get left() {
+        return bot.#offset
+      },
       get isInited() {
         return bot.isInited()
       },
@@ -288,6 +293,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       },
       begins: (life) => (this.#life = life),
       ends: async (life) => {
+        this.#offset = { offset: life.inbox.confirmable(), at: life.tree.clock.now() }
         await this.#http.close()
         if (this.#life === life) this.#life = undefined
       },

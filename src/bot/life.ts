@@ -41,10 +41,14 @@ export interface BotSide {
   handle(update: Update, envelope: Arrival['envelope'], pass: Pass): Promise<void>
   /** Undefined: updates come by webhooks, or by `handleUpdate`. */
   readonly polling: Polled | undefined
+  /** Up to where all was finished when its life before this one ended. */
+  readonly left: { readonly offset: number | undefined; readonly at: number } | undefined
   begins(life: BotLife): void
   /** Closes its connections. */
   ends(life: BotLife): Promise<void>
 }
+
+const DAY = 86_400_000
 
 /** What its poller asks of a bot. */
 export type Polled = Pick<PollerSetup, 'api' | 'options' | 'isFirst' | 'me' | 'isMe' | 'listened' | 'ready'>
@@ -78,11 +82,18 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     const input = { path: place.path, strategy: 'one-for-one' }
     this.#host = new Host(supervisorMachine, { parent: place.host, id: side.policy.name, input }, () => this.stop())
     this.updates = new Updates(this, this.#host)
-    const memory = new MemoryInbox(this.updates)
+    const memory = new MemoryInbox(this.updates, this.#goesOnAt())
     this.inbox = this.tree.broker.durable
       ? new DurableInbox(this.updates, memory, (update) => this.lanesOf(update))
       : memory
     this.#supply = new Supply(this.updates)
+  }
+
+  /** Telegram keeps what was not confirmed for a day; what its earlier life has finished need not come again. */
+  #goesOnAt(): number | undefined {
+    const { left } = this.#side
+    const isKnown = this.#generation > 1 && left !== undefined && this.tree.clock.now() - left.at < DAY
+    return isKnown ? left.offset : undefined
   }
 
   // As a child of its supervisor

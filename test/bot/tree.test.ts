@@ -60,6 +60,7 @@ describe('a poller that fails', () => {
     telegram.next('getUpdates', { error: code })
     telegram.send.text('a')
     await until(() => failures.length === 1)
+    expect(telegram.unconfirmed).toHaveLength(1)
     expect(failures[0]?.error).toBeInstanceOf(GrammyError)
     expect(failures[0]).toMatchObject({ path: 'app/shop', kind: 'thrown', error: { error_code: code } })
     expect(trailOf(failures[0])).toEqual(['app restart restart type'])
@@ -70,6 +71,7 @@ describe('a poller that fails', () => {
     await telegram.called('deleteWebhook', calls + 1)
     telegram.send.text('b')
     await until(() => seen.includes('b'))
+    expect(seen).toEqual(['a', 'b']) // what was finished before does not come again
     expect(telegram.callsOf('deleteWebhook').map(({ payload }) => payload)).toEqual([
       { drop_pending_updates: true },
       {},
