@@ -333,13 +333,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     }
   }
 
-  async #handleInited(update: Update, envelope: WebhookReplyEnvelope | undefined, pass: Pass): Promise<void> {
-    await this.init() // a replay may come before the first request of a webhook
-    return this.#handle(update, envelope, pass)
-  }
-
   #handle(update: Update, envelope: WebhookReplyEnvelope | undefined, pass: Pass): Promise<void> {
-    if (!this.isInited()) return this.#handleInited(update, envelope, pass)
     this.#pass = pass
     try {
       return super.handleUpdate(update, envelope)

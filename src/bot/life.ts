@@ -182,7 +182,6 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#phase !== 'starting') return
     this.#phase = 'up'
     this.#host.send({ type: 'children.ready' })
-    this.#supply.open() // not before: middleware needs to know who the bot is
     this.#reports.ready()
   }
 
