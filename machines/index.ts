@@ -9,6 +9,16 @@ export {
   type JobState,
 } from './job.ts'
 export {
+  pollerMachine,
+  type PollerContext,
+  type PollerEffect,
+  type PollerEvent,
+  type PollerInput,
+  type PollerMachine,
+  type PollerOutput,
+  type PollerState,
+} from './poller.ts'
+export {
   supervisorMachine,
   type SupervisorContext,
   type SupervisorEvent,

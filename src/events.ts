@@ -67,6 +67,18 @@ export interface EventData {
   readonly 'job.lost': OfJob
   /** Something settled after its state was left; it changed nothing. */
   readonly 'job.late': OfJob & { readonly outcome: 'value' | 'error'; readonly error?: unknown }
+  /** Its updates come in now. */
+  readonly 'poller.connected': { readonly path: string }
+  /** A call that the poller depends on came to nothing; it is made again after the wait. */
+  readonly 'poller.retrying': { readonly path: string; readonly delay: number; readonly error: unknown }
+  /** A poll was not over so many ms after it should have been; it was aborted. */
+  readonly 'poller.stalled': { readonly path: string; readonly after: number }
+  /** The bot listens for updates of these kinds, and Telegram was not asked to send them. */
+  readonly 'poller.unlisted': { readonly path: string; readonly kinds: readonly string[] }
+  /** Updates below this id are finished, and Telegram could not be told: they may come again. */
+  readonly 'poller.unconfirmed': { readonly path: string; readonly offset: number; readonly error: unknown }
+  /** So many updates were confirmed while they ran, to make room for others: a kill now would lose them. */
+  readonly 'update.released': { readonly path: string; readonly count: number }
   /** A plugin threw where it could only watch, or while it was asked. `id` and `attempt` are those of the job, if any. */
   readonly 'plugin.failed': Partial<OfJob> & {
     readonly path: string

@@ -3,6 +3,7 @@ import type { DecisionName } from './decision.ts'
 import { formatDuration } from './duration.ts'
 import { brandClass, isInstance } from './errors.ts'
 import { oneLine } from './evidence.ts'
+import { redact, redactData } from './secrets.ts'
 import { describeThrown } from './thrown.ts'
 
 /** What went wrong: which part threw, or what was not over, did not fit or did not come back. */
@@ -24,7 +25,7 @@ export const FAILURE_KINDS = [
 ] as const
 
 /** What made a decision: the user's `catch`, or the rule that stood in for it or against it. */
-export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping'
+export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping' | 'caller'
 
 /** What one level decided. */
 export interface TrailEntry {
@@ -44,6 +45,8 @@ export interface FailedJob {
   readonly task: string
   /** Allowed in total. */
   readonly attempts: number
+  /** The lanes it was in, of an update. */
+  readonly lane?: readonly string[]
 }
 
 /** What a failure is made of. */
@@ -61,6 +64,8 @@ export interface FailureData {
   readonly generation?: number | undefined
   /** Errors of plugins that threw while they were asked. */
   readonly plugins?: readonly unknown[] | undefined
+  /** What the failed update was handled with. */
+  readonly ctx?: unknown
 }
 
 /** A trail entry as JSON keeps it. */
@@ -108,6 +113,7 @@ export class Failure extends Error {
   #trail: readonly TrailEntry[] = noEntries
   #notes: readonly string[] = noEntries
   #message: string | undefined
+  readonly #ctx: unknown
 
   static {
     brandClass(this, Symbol.for('rootcatch.failure'))
@@ -140,6 +146,12 @@ export class Failure extends Error {
     this.job = data.job
     this.generation = data.generation
     this.plugins = data.plugins ?? noEntries
+    this.#ctx = data.ctx
+  }
+
+  /** The context of the update that failed, as its middleware had it. In no report and no JSON. */
+  get ctx(): unknown {
+    return this.#ctx
   }
 
   /** What happened in one line. Made when it is first asked for: most failures are dealt with unread. */
@@ -153,19 +165,23 @@ export class Failure extends Error {
     return this.#trail
   }
 
-  /** All there is to know, for eyes at night: path, error and frames, each cause once, who decided what. */
+  /**
+   * All there is to know, for eyes at night: path, error and frames, each cause once, who decided what. What looks like a
+   * secret is left out.
+   */
   report(): string {
-    return [
+    const lines = [
       oneLine(`${this.path} failed (${this.kind})${sayPlace(this)}`),
       ...printChain(chainOf(this.error, this.cause)),
       ...printTrail(this.#trail, this.#notes),
-    ].join('\n')
+    ]
+    return redact(lines.join('\n'))
   }
 
-  /** The same as data. Valid JSON whatever was thrown, each error once. */
+  /** The same as data. Valid JSON whatever was thrown, each error once, without what looks like a secret. */
   toJSON(): FailureJson {
     const [error, ...causes] = chainOf(this.error, this.cause).links.map((link) => thrownJson(link.value))
-    return {
+    return redactData({
       name: 'Failure',
       path: this.path,
       kind: this.kind,
@@ -179,7 +195,7 @@ export class Failure extends Error {
       causes,
       trail: this.#trail.map(trailEntryJson),
       ...optional('plugins', this.plugins.length === 0 ? undefined : this.plugins.map(thrownJson)),
-    }
+    }) as FailureJson
   }
 }
 

@@ -5,27 +5,27 @@ const SMALL = 64
  * of thousands of keys that came and went, everything a table ever held lives until the next full collection. Here what
  * is left moves to a new Map in time, and the old one is linked to nothing.
  */
-export class PassingMap<Value> {
-  #map = new Map<string, Value>()
+export class PassingMap<Value, Key = string> {
+  #map = new Map<Key, Value>()
   #gone = 0
 
   get size(): number {
     return this.#map.size
   }
 
-  get(key: string): Value | undefined {
+  get(key: Key): Value | undefined {
     return this.#map.get(key)
   }
 
-  has(key: string): boolean {
+  has(key: Key): boolean {
     return this.#map.has(key)
   }
 
-  set(key: string, value: Value): void {
+  set(key: Key, value: Value): void {
     this.#map.set(key, value)
   }
 
-  delete(key: string): boolean {
+  delete(key: Key): boolean {
     if (!this.#map.delete(key)) return false
     this.#gone += 1
     if (this.#gone > SMALL && this.#gone > this.#map.size) this.#renew()
@@ -38,7 +38,7 @@ export class PassingMap<Value> {
   }
 
   /** As they are now: whoever walks over them may add and delete. */
-  keys(): readonly string[] {
+  keys(): readonly Key[] {
     return [...this.#map.keys()]
   }
 

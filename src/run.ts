@@ -101,17 +101,24 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     onValue?: ((value: Value) => Result | PromiseLike<Result>) | null,
     onError?: ((error: unknown) => Otherwise | PromiseLike<Otherwise>) | null,
   ): Promise<Result | Otherwise> {
-    return this.#value().then(onValue, onError)
+    return this.settled().then((outcome) => {
+      if (outcome.status === 'done' || outcome.status === 'fallback') {
+        return onValue ? onValue(outcome.value) : (outcome.value as Result & Value)
+      }
+      const error = this.#rejection()
+      if (onError) return onError(error)
+      throw error
+    })
   }
 
   catch<Otherwise = never>(
     onError?: ((error: unknown) => Otherwise | PromiseLike<Otherwise>) | null,
   ): Promise<Value | Otherwise> {
-    return this.#value().catch(onError)
+    return this.then(undefined, onError)
   }
 
   finally(onEnd?: (() => void) | null): Promise<Value> {
-    return this.#value().finally(onEnd)
+    return this.then((value) => value).finally(onEnd)
   }
 
   /** The progress from now on. Ends with the run; how that ended says `await run`. */
@@ -161,12 +168,6 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     this.#queuedWait = this.#settledWait = undefined
     for (const watcher of this.#watchers ?? []) watcher.end()
     this.#watchers = undefined
-  }
-
-  async #value(): Promise<Value> {
-    const outcome = this.#outcome ?? (await this.settled())
-    if (outcome.status === 'done' || outcome.status === 'fallback') return outcome.value
-    throw this.#rejection()
   }
 
   #rejection(): unknown {

@@ -4,6 +4,7 @@ import * as errors from '../src/errors.ts'
 import { hostileValues } from './support/hostile.ts'
 
 const {
+  AnswerError,
   BrokerError,
   CancelledError,
   ChildRestartingError,
@@ -23,6 +24,7 @@ const {
   PluginTriggerError,
   RestartLimitError,
   RootcatchError,
+  StalledError,
   SupervisorStoppedError,
   SystemStoppedError,
   TimeoutError,
@@ -332,6 +334,24 @@ const rows: readonly (readonly [name: string, code: string, error: Error, messag
     'missing-package',
     new MissingPackageError('rootcatch/bullmq', 'bullmq', ['bullmq', 'ioredis']),
     'rootcatch/bullmq needs the package "bullmq", which is not installed. Run: npm install bullmq ioredis',
+  ],
+  [
+    'StalledError',
+    'stalled',
+    new StalledError('a call of shop/poller', 40_000),
+    'a call of shop/poller was not over after 40s. It is tried again; look at the network if this goes on, or raise stall.',
+  ],
+  [
+    'AnswerError',
+    'answer',
+    AnswerError.ofCall('getMe', { status: 502, statusText: 'Bad Gateway', text: '<html>' }),
+    'getMe was answered 502 Bad Gateway without JSON: "<html>" (string). Look at what stands between here and the Bot API.',
+  ],
+  [
+    'AnswerError',
+    'answer',
+    AnswerError.ofFile({ status: 404, statusText: '', text: '' }),
+    'the file to send was answered 404. Check where its URL leads.',
   ],
   ['PermanentError', 'permanent', new PermanentError('No image at x.'), 'No image at x.'],
   ['FatalError', 'fatal', new FatalError('banned'), 'banned'],

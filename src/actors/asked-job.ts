@@ -8,8 +8,12 @@ import { describeThrown } from '../thrown.ts'
 
 const RUN_OPTIONS = ['priority', 'delay', 'lane', 'dedupe', 'signal']
 
+/** Of a run that was asked for without any. */
+export const NO_OPTIONS: RunOptions = Object.freeze({})
+
 /** Refuses options of a run that no job could be queued with. */
 export function checkRunOptions(task: AnyTask, options: RunOptions): void {
+  if (options === NO_OPTIONS) return
   const subject = `run of task "${task.name}"`
   checkKeys(subject, options, RUN_OPTIONS)
   const { priority, delay, lane, dedupe, signal } = options

@@ -7,6 +7,7 @@ import type { Tree } from './tree.ts'
 
 /** The attempt as its context knows it. */
 export interface Underway {
+  readonly attempt: number
   readonly signal: AbortSignal
   progress(value: unknown): void
   sleep: TaskContext['sleep']
@@ -18,7 +19,6 @@ interface Whose {
   readonly tree: Tree
   readonly id: string
   readonly path: string
-  readonly attempt: number
   readonly idempotencyKey: string
 }
 
@@ -41,7 +41,7 @@ export class AttemptContext implements TaskContext {
   }
 
   get attempt(): number {
-    return this.#job.attempt
+    return this.#attempt.attempt
   }
 
   get idempotencyKey(): string {
@@ -53,7 +53,8 @@ export class AttemptContext implements TaskContext {
   }
 
   get log(): TaskContext['log'] {
-    const { tree, id, path, attempt } = this.#job
+    const { tree, id, path } = this.#job
+    const { attempt } = this.#attempt
     const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
       tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
       tree.write(level, { path, id, attempt, ...data }, message)

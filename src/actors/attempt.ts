@@ -13,24 +13,26 @@ import type { Asker, Tree } from './tree.ts'
 /** How a call of a user's function ended. */
 export type CallEnd = { readonly value: unknown } | { readonly error: unknown }
 
-/** What a call needs to know of its job. */
+/** The job of a call: what it needs to know of it, and whom it tells. */
 export interface Caller {
   readonly tree: Tree
   readonly id: string
   readonly path: string
+  /** Of its latest attempt. */
   readonly attempt: number
   readonly idempotencyKey: string
+  /** Of its latest attempt. */
   readonly origin: Origin
   /** The job, as those that it asks for know it. */
   readonly asker: Asker
   /** It waits for jobs it asked for, or goes on. */
   waits(isWaiting: boolean): void
   /** What the signal aborts with, and what ends the attempt, when the time is up. */
-  timedOut(ms: number): unknown
-  cancel(reason: unknown): void
-  progress(value: unknown): void
+  timedOut(ms: number, attempt: number): unknown
+  cancelFromInside(reason: unknown): void
+  progress(value: unknown, attempt: number): void
   /** It settled after it was judged. */
-  late(end: CallEnd): void
+  late(end: CallEnd, attempt: number): void
 }
 
 type Settle = (end: CallEnd) => void
@@ -42,7 +44,9 @@ const STEPS_PER_TURN = 256
  * it says afterwards is late.
  */
 export class Attempt implements Underway {
+  readonly attempt: number
   readonly #caller: Caller
+  readonly #origin: Origin
   readonly #onEnd: (end: CallEnd) => void
   #isJudged = false
   #isLate = false
@@ -56,6 +60,8 @@ export class Attempt implements Underway {
 
   constructor(caller: Caller, onEnd: (end: CallEnd) => void) {
     this.#caller = caller
+    this.#origin = caller.origin
+    this.attempt = caller.attempt
     this.#onEnd = onEnd
   }
 
@@ -77,7 +83,7 @@ export class Attempt implements Underway {
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
     let result: unknown
     try {
-      result = runAs(this.#caller.origin, () => body(new AttemptContext(this, this.#caller)))
+      result = runAs(this.#origin, () => body(new AttemptContext(this, this.#caller)))
     } catch (error) {
       return this.#settle({ error })
     }
@@ -97,7 +103,7 @@ export class Attempt implements Underway {
   }
 
   progress(value: unknown): void {
-    if (!this.#isJudged) this.#caller.progress(value)
+    if (!this.#isJudged) this.#caller.progress(value, this.attempt)
   }
 
   /** Gives the value of what a body gave, for those that stand around it; a generator is driven as if it stood alone. */
@@ -145,7 +151,7 @@ export class Attempt implements Underway {
   }
 
   cancel(reason: unknown): never {
-    if (!this.#isJudged) this.#caller.cancel(reason)
+    if (!this.#isJudged) this.#caller.cancelFromInside(reason)
     throw new CancelledError(this.#caller.path, reason)
   }
 
@@ -175,7 +181,7 @@ export class Attempt implements Underway {
       for (let steps = 1; ; steps += 1) {
         // A generator that awaits nothing would hold the event loop, and its own timeout with it.
         if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
-        const step = await runAs(this.#caller.origin, () => generator.next())
+        const step = await runAs(this.#origin, () => generator.next())
         const value = await step.value // a generator that is not async may yield promises
         if (step.done === true) return settle({ value })
         this.progress(value)
@@ -188,7 +194,7 @@ export class Attempt implements Underway {
 
   /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
   #unwind(generator: AnyGenerator, settle: Settle): void {
-    const returned = runAs(this.#caller.origin, async () => generator.return(undefined))
+    const returned = runAs(this.#origin, async () => generator.return(undefined))
     returned.then(
       ({ value }) => settle({ value }),
       (error: unknown) => settle({ error }),
@@ -197,7 +203,7 @@ export class Attempt implements Underway {
 
   #timeOut(ms: number): void {
     if (this.#isJudged) return
-    const error = this.#caller.timedOut(ms)
+    const error = this.#caller.timedOut(ms, this.attempt)
     this.abort(error)
     this.#onEnd({ error })
   }
@@ -205,7 +211,7 @@ export class Attempt implements Underway {
   readonly #settle: Settle = (end) => {
     if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
-    if ('error' in end) this.#inner?.cancel(`attempt ${this.#caller.attempt} of ${this.#caller.path} failed`)
+    if ('error' in end) this.#inner?.cancel(`attempt ${this.attempt} of ${this.#caller.path} failed`)
     this.#onEnd(end)
   }
 
@@ -213,7 +219,7 @@ export class Attempt implements Underway {
   #tellLate(end: CallEnd): void {
     if (this.#isLate) return
     this.#isLate = true
-    this.#caller.late(end)
+    this.#caller.late(end, this.attempt)
   }
 
   #judge(): void {

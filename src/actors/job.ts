@@ -1,7 +1,7 @@
 import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/job.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
-import { Failure, type FailureKind } from '../failure.ts'
+import type { Failure, FailureKind } from '../failure.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -15,10 +15,11 @@ import type { Effect } from './effect.ts'
 import { runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
+import type { JobPolicy } from './job-policy.ts'
+import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
-import { readStored, type StoredInput } from './schema.ts'
-import type { TaskQueue } from './task-queue.ts'
-import type { Tree } from './tree.ts'
+import type { StoredInput } from './schema.ts'
+import type { Asker, Tree } from './tree.ts'
 import type { AnyActorRef } from 'xstate'
 
 /** What a job needs of the worker that holds it. */
@@ -35,7 +36,7 @@ export interface Holder {
 type Send = (event: JobEvent) => void
 
 /** One incarnation of one job in this process: what its chart rests on. */
-export class JobActor implements Judged {
+export class JobActor implements Judged, Caller {
   readonly id: string
   readonly path: string
   readonly slot: number
@@ -48,7 +49,7 @@ export class JobActor implements Judged {
   /** Set by the table it stands in. */
   isLent = false
   #chart: ChartActor<JobEvent> | undefined
-  readonly #queue: TaskQueue
+  readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
   #hooks: JobHooks | undefined
@@ -60,13 +61,13 @@ export class JobActor implements Judged {
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
 
-  constructor(queue: TaskQueue, holder: Holder, lease: LeasedJob, slot: number) {
+  constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number) {
     this.#queue = queue
     this.#holder = holder
     this.tree = queue.tree
     this.lease = lease
     this.id = lease.id
-    this.path = `${queue.path}/job:${lease.id}`
+    this.path = queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = this.tree.clock.now()
   }
@@ -75,8 +76,12 @@ export class JobActor implements Judged {
     return this.#chart?.ref
   }
 
-  get task(): AnyTask {
+  get task(): JobPolicy {
     return this.#queue.definition
+  }
+
+  get subject(): string {
+    return this.#queue.subject
   }
 
   /** What its hooks are called by; undefined if no plugin has one. */
@@ -90,8 +95,8 @@ export class JobActor implements Judged {
   get hooked(): Hooked {
     const { id, path, attempt } = this
     const { input: stored, idempotencyKey } = this.lease
-    const late = (end: CallEnd): void => this.#late(end, attempt)
-    return { id, path, attempt, stored, idempotencyKey, origin: this.#originNow(), late }
+    const late = (end: CallEnd): void => this.late(end, attempt)
+    return { id, path, attempt, stored, idempotencyKey, origin: this.origin, late }
   }
 
   get attempt(): number {
@@ -148,7 +153,7 @@ export class JobActor implements Judged {
   ): Failure {
     const now = this.tree.clock.now()
     const { id, path, task, attempt } = this
-    return new Failure({
+    const data = {
       error,
       path,
       kind,
@@ -158,7 +163,8 @@ export class JobActor implements Judged {
       job: { id, task: this.#queue.path, attempts: task.retry.attempts },
       generation: this.lease.generation,
       ...more,
-    })
+    }
+    return this.#queue.failure(data, this)
   }
 
   // What its states rest on
@@ -168,9 +174,9 @@ export class JobActor implements Judged {
     this.#send = send
     this.#origin = undefined
     const { tree, id, path } = this
-    const attempt = new Attempt(this.#caller(), (end) => {
-      const own = this.#own !== undefined && 'error' in end && Object.is(end.error, this.#own.error)
-      const event = judgeAttempt(this, context, end, own ? this.#own : undefined)
+    this.#own = undefined
+    const attempt = new Attempt(this, (end) => {
+      const event = judgeAttempt(this, context, end, 'error' in end ? this.#ownOf(end.error) : undefined)
       if (event.type === 'attempt.value') this.hooks?.after(this.hooked, event.value as Json, undefined)
       send(event)
     })
@@ -229,7 +235,8 @@ export class JobActor implements Judged {
   beginFallback(context: JobContext, send: Send): () => void {
     const failure = context.failure as Failure
     this.#send = send
-    const attempt = new Attempt(this.#caller(), (end) => {
+    this.#own = undefined
+    const attempt = new Attempt(this, (end) => {
       const fitting = 'error' in end ? end : fit(this, end.value)
       if ('value' in fitting) return send({ type: 'fallback.value', value: fitting.value })
       const error = 'error' in fitting ? fitting.error : fitting.failure.error
@@ -238,6 +245,12 @@ export class JobActor implements Judged {
     this.#attempt = attempt
     attempt.begin(() => this.#callFallback(failure), this.task.timeout)
     return () => attempt.abort(undefined)
+  }
+
+  /** What is known of an error beside what every job knows of it. */
+  #ownOf(thrown: unknown): OwnError | undefined {
+    if (this.#own !== undefined && Object.is(thrown, this.#own.error)) return this.#own
+    return this.#queue.judge?.(thrown, this)
   }
 
   #callBody(ctx: TaskContext, attempt: Attempt, thread: ThreadUse | undefined): unknown {
@@ -254,7 +267,7 @@ export class JobActor implements Judged {
       this.#own = { error, kind: 'input', isFinal: isMisfit }
       throw error
     }
-    const stored = readStored(task, copyJson(this.lease.input))
+    const stored = this.#queue.readInput(this)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
@@ -301,47 +314,52 @@ export class JobActor implements Judged {
     const { task, lease } = this
     const call = (stored: StoredInput): unknown =>
       task.fallback?.(('parsed' in stored ? stored.parsed : copyJson(lease.input)) as never, failure)
-    const stored = readStored(task, copyJson(lease.input))
+    const stored = this.#queue.readInput(this)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
-  #caller(): Caller {
-    this.#own = undefined
-    const { tree, id, path, attempt } = this
-    return {
-      tree,
-      id,
-      path,
-      attempt,
-      idempotencyKey: this.lease.idempotencyKey,
-      origin: this.#originNow(),
-      asker: { id, path, queue: this.#queue.path, lane: this.lease.lane },
-      waits: (isWaiting) => this.#holder.lend(this, isWaiting),
-      timedOut: (ms) => {
-        const error = new TimeoutError(`task "${this.task.name}"`, ms, attempt, this.task.retry.attempts)
-        this.#own = { error, kind: 'timeout', isFinal: false }
-        return error
-      },
-      // Whoever hears of it is not the body, although the body calls.
-      cancel: (reason) => runAsNobody(() => this.cancel(reason)),
-      progress: (value) => runAsNobody(() => this.#progress(value, attempt)),
-      late: (end) => this.#late(end, attempt),
-    }
+  // As what its attempts call
+
+  get idempotencyKey(): string {
+    return this.lease.idempotencyKey
   }
 
-  #originNow(): Origin {
+  get asker(): Asker {
+    const { id, path } = this
+    return { id, path, queue: this.#queue.path, lane: this.lease.lane }
+  }
+
+  waits(isWaiting: boolean): void {
+    this.#holder.lend(this, isWaiting)
+  }
+
+  timedOut(ms: number, attempt: number): unknown {
+    const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
+    this.#own = { error, kind: 'timeout', isFinal: false }
+    return error
+  }
+
+  // Whoever hears of these is not the body, although the body calls.
+
+  cancelFromInside(reason: unknown): void {
+    runAsNobody(() => this.cancel(reason))
+  }
+
+  progress(value: unknown, attempt: number): void {
+    const { tree, id, path } = this
+    runAsNobody(() => {
+      tree.events.emit('job.progress', { path, id, attempt, value })
+      tree.runs.progress(id, value)
+    })
+  }
+
+  get origin(): Origin {
     const { id, path, attempt } = this
     this.#origin ??= { id, path, attempt, floated: this.#queue.floated }
     return this.#origin
   }
 
-  #progress(value: unknown, attempt: number): void {
-    const { tree, id, path } = this
-    tree.events.emit('job.progress', { path, id, attempt, value })
-    tree.runs.progress(id, value)
-  }
-
-  #late(end: CallEnd, attempt: number): void {
+  late(end: CallEnd, attempt: number): void {
     const { tree, id, path } = this
     tree.counters.jobs.late += 1
     const outcome = 'error' in end ? { outcome: 'error' as const, error: end.error } : { outcome: 'value' as const }

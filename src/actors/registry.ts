@@ -1,8 +1,9 @@
 import type { Child, ChildStatus } from './child.ts'
+import type { HostedPart } from './hosted-part.ts'
 import type { Root } from './root.ts'
 import type { Supervision } from './supervision.ts'
 import { observedOf, type Observed } from './tap.ts'
-import type { Tree } from './tree.ts'
+import type { HostedNode, Tree } from './tree.ts'
 
 /** A node of the tree as it is now, with what the runtime knows of it without being asked. */
 export interface NodeView {
@@ -16,6 +17,8 @@ export interface NodeView {
   readonly isDynamic: boolean
   /** Of a task: attempts that run, and jobs that wait for their next one. */
   readonly jobs?: { readonly running: number; readonly retrying: number }
+  /** Of a part of a bot or a spider, which may have no actor of its own. */
+  readonly state?: unknown
   /** Its latest actor, also when that is over. */
   readonly actor: Observed | undefined
 }
@@ -49,6 +52,7 @@ function* childrenOf(tree: Tree, core: Supervision, parent: string | undefined):
       yield viewOf(tree, child, parent)
       const below = child.definition.kind === 'supervisor' ? tree.supervisors.get(child.path)?.core : undefined
       if (below !== undefined) yield* childrenOf(tree, below, child.path)
+      yield* partsOf(hostedOf(tree, child)?.parts() ?? [], child.path, child.status)
     }
   }
   return undefined
@@ -56,7 +60,7 @@ function* childrenOf(tree: Tree, core: Supervision, parent: string | undefined):
 
 function viewOf(tree: Tree, child: Child, parent: string | undefined): NodeView {
   const { path, name, definition, status, generation, isDynamic, lastActor } = child
-  const jobs = definition.kind === 'task' ? tree.tasks.get(definition)?.jobs : undefined
+  const jobs = definition.kind === 'task' ? tree.tasks.get(definition)?.jobs : hostedOf(tree, child)?.jobs
   return {
     path,
     parent,
@@ -68,4 +72,18 @@ function viewOf(tree: Tree, child: Child, parent: string | undefined): NodeView 
     ...(jobs && { jobs }),
     actor: lastActor && observedOf(lastActor),
   }
+}
+
+function hostedOf(tree: Tree, { definition }: Child): HostedNode | undefined {
+  const isHosted = definition.kind === 'bot' || definition.kind === 'spider'
+  return isHosted ? tree.hosted.get(definition) : undefined
+}
+
+/** What belongs to a bot or a spider is up as long as that one is. */
+function* partsOf(parts: readonly HostedPart[], parent: string, phase: ChildStatus): Generator<NodeView, undefined> {
+  for (const { name, path, kind, state, generation, children } of parts) {
+    yield { path, parent, name, kind, phase, generation, isDynamic: false, state, actor: undefined }
+    yield* partsOf(children ?? [], path, phase)
+  }
+  return undefined
 }

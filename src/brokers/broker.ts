@@ -216,7 +216,10 @@ export interface Broker {
   close(): Awaitable<void>
   /** An id no other job of this store has. */
   newId(): string
-  /** All or none; resolves when they are as safe as this broker makes them. */
+  /**
+   * All or none; resolves when they are as safe as this broker makes them. A job whose key is held for a time may come
+   * again under its id once that is over: where a record still has the id it is given another one, as the answer says.
+   */
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
   watch(queue: string, wake: () => void): () => void
@@ -248,6 +251,8 @@ export interface Broker {
     input: Json | undefined,
     restarts?: Readonly<Record<string, number>>,
   ): Awaitable<{ readonly queue: string } | undefined>
+  /** Keeps a job that failed before it was ever queued; a dead letter of that id gives way to it. */
+  bury(job: NewJob, failure: Failure): Awaitable<void>
   /** Whether it was there. */
   discard(id: string): Awaitable<boolean>
 }

@@ -84,7 +84,7 @@ export class Jobs {
 
   add(job: NewJob, input: string | null, now: number, changes: Changes): Enqueued {
     const { queues, keys, lanes } = this.#store
-    const { id, delay, dedupe, lane = null } = job
+    const { delay, dedupe, lane = null } = job
     const queue = queues.idOf(job.queue)
     const first = dedupe && keys.holderOf(queue, dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
@@ -92,12 +92,21 @@ export class Jobs {
     const state = delay > 0 ? State.delayed : lane === null ? State.ready : State.behind
     const [key, time] = [dedupe?.key ?? null, dedupe?.for ?? null]
     const { idempotencyKey, priority } = job
+    const id = time === null ? job.id : this.#freeId(job.id)
     this.#insert.run(id, queue, state, priority, due, now, lane, key, time, idempotencyKey, input)
     queues.move(queue, undefined, state)
     keys.hold({ id, queue, dedupe_key: key, dedupe_for: time }, now)
     tellPlace(changes, queue, state, due)
     if (state === State.behind) lanes.enter({ queue, lane }, now, changes)
     return { id, duplicate: false }
+  }
+
+  /** Of a job that never was queued; undefined if there is one of that id that is not dead. */
+  addDead(job: NewJob, input: string | null, now: number, changes: Changes): JobRow | undefined {
+    this.discard(job.id)
+    if (this.find(job.id) !== undefined) return undefined
+    this.add({ ...job, delay: 1, lane: undefined, dedupe: undefined }, input, now, changes)
+    return this.find(job.id)
   }
 
   find(id: string): JobRow | undefined {
@@ -184,6 +193,12 @@ export class Jobs {
     this.#delete.run(row.seq)
     this.#store.queues.move(row.queue, State.failed, undefined)
     return true
+  }
+
+  #freeId(wanted: string): string {
+    let id = wanted
+    for (let nth = 2; this.find(id) !== undefined; nth += 1) id = `${wanted}#${nth}`
+    return id
   }
 
   #takeDead(id: string): DeadRow | undefined {

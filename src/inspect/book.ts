@@ -16,6 +16,8 @@ export class Entry {
   actor: Seen | undefined
   /** What the tree says of it; undefined for what is no child of a supervisor. */
   phase: string | undefined
+  /** Of what has no actor of its own. */
+  state: unknown
   generation = 1
   failures = 0
   events = 0
@@ -163,7 +165,7 @@ export class Book {
     const parent = view.parent === undefined ? undefined : this.#nearest(view.parent)
     const entry = this.entries.get(view.path) ?? this.put(view.path, view.name, view.kind, parent)
     this.#take(entry, view)
-    if (view.kind !== 'actor' && view.kind !== 'supervisor') this.#tasks.add(entry)
+    if (hasJobs(view)) this.#tasks.add(entry)
     for (const child of view.actor?.children() ?? []) this.#fillBelow(child)
     return entry
   }
@@ -177,12 +179,14 @@ export class Book {
     const isSame =
       entry.phase === view.phase &&
       entry.generation === view.generation &&
+      entry.state === view.state &&
       entry.jobs?.running === view.jobs?.running &&
       entry.jobs?.retrying === view.jobs?.retrying
     entry.kind = view.kind
     entry.phase = view.phase
     entry.generation = Math.max(1, view.generation)
-    entry.actor = view.actor
+    entry.actor = view.actor ?? (view.state === undefined ? undefined : entry.actor)
+    entry.state = view.state
     entry.jobs = view.jobs
     return !isSame
   }
@@ -249,6 +253,8 @@ export class Book {
     return undefined
   }
 }
+
+const hasJobs = ({ kind }: NodeView): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
 
 export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
   return kind === 'job' || kind === 'update' || kind === 'request'

@@ -464,6 +464,24 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       expect(await add(broker, { id: 'c', dedupe })).toEqual(['c'])
     })
 
+    test.skipIf(kind.again === undefined)(
+      '32 gives a job another id when its time is over and a record has its own',
+      async () => {
+        const { broker, clock } = await fresh()
+        const jobs = ['a', 'b'].map((id) => ({ id, dedupe: { key: id, for: 100 } }))
+        expect(await add(broker, ...jobs)).toEqual(['a', 'b'])
+        await broker.settle([outcomes.done(await take(broker))])
+        await clock.advance(100)
+        expect(await add(broker, ...jobs)).toEqual(['a#2', 'b#2'])
+        await clock.advance(99)
+        expect(await add(broker, ...jobs)).toEqual(['a#2', 'b#2'])
+        await clock.advance(1)
+        expect(await add(broker, ...jobs)).toEqual(['a#3', 'b#3'])
+        expect(await takeIds(broker)).toEqual(['b', 'a#2', 'b#2', 'a#3', 'b#3'])
+        expect(await broker.job('a')).toMatchObject({ id: 'a', status: 'done' })
+      },
+    )
+
     test('33 lets one of many racing callers in', async () => {
       const { broker, clock } = await fresh()
       const other = await second(broker, clock)
@@ -700,6 +718,24 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       expect(answers.filter((answer) => answer !== undefined)).toEqual([{ queue }])
       expect(await takeIds(broker)).toEqual(['a'])
       expect(await broker.replay('a', undefined)).toBeUndefined()
+    })
+
+    test('50 keeps a job that died before it was queued, once, to be replayed like any other', async () => {
+      const { broker } = await fresh()
+      const job = newJob(broker, { id: '123456:812', input: { update_id: 812 } })
+      const dead = { ...job, attempts: 0 } as unknown as LeasedJob
+      await broker.bury(job, failureOf(dead, new Error('first')))
+      await broker.bury(job, failureOf(dead, new Error('second')))
+      const letters = await broker.deadLetters({})
+      expect(letters.map(({ id, message, attempts }) => ({ id, message, attempts }))).toEqual([
+        { id: '123456:812', message: expect.stringContaining('second'), attempts: 1 },
+      ])
+      expect(await takeIds(broker)).toEqual([])
+      await broker.replay('123456:812', undefined)
+      await broker.bury(job, failureOf(dead)) // it waits, so it is not dead
+      expect(await broker.deadLetters({})).toEqual([])
+      const lease = await take(broker)
+      expect(lease).toMatchObject({ id: '123456:812', idempotencyKey: job.idempotencyKey, input: { update_id: 812 } })
     })
 
     test('44 discards a dead letter once', async () => {

@@ -1,0 +1,56 @@
+import { StalledError } from '../errors.ts'
+import { peek } from '../evidence.ts'
+import { delayOf, type Backoff } from '../retry.ts'
+
+/** What follows a call that failed. */
+export type Verdict = { readonly wait: number; readonly isFailure: boolean } | 'give up'
+
+/** What came before it in a row, this one included. */
+export interface Streak {
+  /** Calls that came to nothing. */
+  readonly failures: number
+  /** Calls that Telegram refused, or batches that could not be kept. */
+  readonly refusals: number
+}
+
+/** What a wait is in seconds where Telegram says none. */
+const RETRY_AFTER = 3
+
+const MOST_REFUSALS = 3
+
+/** The code of an answer `ok: false`, by which grammY's `GrammyError` is known, also one of another copy. */
+export function codeOf(error: unknown): number | undefined {
+  const code = peek(error, 'error_code')
+  return typeof code === 'number' ? code : undefined
+}
+
+/** Whether trying again cannot help: the token is wrong, or another process polls with it. */
+export const isFatal = (error: unknown): boolean => codeOf(error) === 401 || codeOf(error) === 409
+
+/** Whether Telegram answered, and did not like the call. */
+export function isRefusal(error: unknown): boolean {
+  const code = codeOf(error)
+  return code !== undefined && code >= 400 && code < 500 && code !== 429
+}
+
+/** After a call of `connecting`: what Telegram refuses then, it will refuse again. */
+export function judgeConnecting(error: unknown, streak: Streak, backoff: Backoff, random: () => number): Verdict {
+  const code = codeOf(error)
+  if (code === 429) return waitAsTold(error)
+  const isNetwork = peek(error, 'name') === 'HttpError' || error instanceof StalledError
+  const isPassing = code === undefined ? isNetwork : code >= 500
+  return isPassing ? { wait: delayOf(backoff, streak.failures, random), isFailure: true } : 'give up'
+}
+
+/** After a poll, or after a batch that could not be kept. */
+export function judgePolling(error: unknown, streak: Streak, backoff: Backoff, random: () => number): Verdict {
+  if (isFatal(error)) return 'give up'
+  if (codeOf(error) === 429) return waitAsTold(error)
+  if (streak.refusals >= MOST_REFUSALS) return 'give up'
+  return { wait: delayOf(backoff, streak.failures, random), isFailure: true }
+}
+
+function waitAsTold(error: unknown): Verdict {
+  const seconds = peek(peek(error, 'parameters'), 'retry_after')
+  return { wait: (typeof seconds === 'number' && seconds >= 0 ? seconds : RETRY_AFTER) * 1_000, isFailure: false }
+}
