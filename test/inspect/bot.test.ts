@@ -12,14 +12,15 @@ test('a bot is shown with its poller, its boundaries and, once it is opened, eac
   bot.errorBoundary('checkout', () => {}).on('message:text', () => gate.promise)
   const { system } = await inspected(supervisor('app', [bot]), {}, { catch: () => resume })
   const looker = await Looker.at(system)
-  const kinds = (looker.frames[0]?.['nodes'] as readonly Frame[]).map(({ path, kind }) => [path, kind])
+  const nodes = looker.frames[0]?.['nodes'] as readonly Frame[]
+  const kinds = nodes.map(({ path, kind }) => [path, kind])
   expect(kinds).toContainEqual(['app/shop', 'bot'])
   expect(kinds).toContainEqual(['app/shop/checkout', 'boundary'])
   looker.send({ type: 'open', rows: [], parents: [looker.row('app/shop')?.['id']] })
   await looker.ask('search', { text: 'shop' })
   telegram.send.text('hello')
   const isUpdate = ({ kind }: Frame): boolean => kind === 'update'
-  const tick = await looker.until(({ type, nodes }) => type === 'tick' && nodes?.some(isUpdate))
+  const tick = await looker.until((frame) => frame.type === 'tick' && frame['nodes']?.some(isUpdate))
   const row = (tick['nodes'] as readonly Frame[]).find(isUpdate)
   expect(row).toMatchObject({ parent: looker.row('app/shop')?.['id'], state: ['running'] })
   gate.resolve()
