@@ -11,7 +11,8 @@ import type { InspectorPolicy } from './options.ts'
 import { RemoteProcess } from './remote.ts'
 import { PageServer } from './server.ts'
 import { Showing } from './showing.ts'
-import { helloOf, Viewer } from './viewer.ts'
+import { helloOf } from './hello.ts'
+import { Viewer } from './viewer.ts'
 
 /** Opens the inspector of one system. It never rejects: what does not work is told, and the system runs without it. */
 export async function openInspector(inspected: Inspected, policy: InspectorPolicy): Promise<OpenInspector> {
