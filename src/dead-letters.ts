@@ -1,4 +1,4 @@
-import type { TaskNode, Tree } from './actors/tree.ts'
+import type { SourceNode, Tree } from './actors/tree.ts'
 import type { DeadLetter, DeadLetterFilter } from './brokers/broker.ts'
 import { InvalidOptionError, SystemStoppedError, UnknownJobError } from './errors.ts'
 import { FAILURE_KINDS } from './failure.ts'
@@ -54,8 +54,8 @@ export class DeadLetters {
     return this.#tree.broker.discard(id)
   }
 
-  #queueAt(path: string): TaskNode | undefined {
-    for (const queue of this.#tree.tasks.values()) if (queue.path === path) return queue
+  #queueAt(path: string): SourceNode | undefined {
+    for (const queue of this.#tree.sources()) if (queue.path === path) return queue
     return undefined
   }
 }

@@ -24,7 +24,7 @@ export const FAILURE_KINDS = [
 ] as const
 
 /** What made a decision: the user's `catch`, or the rule that stood in for it or against it. */
-export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping'
+export type DecidedBy = 'catch' | 'restart type' | 'default' | 'limit' | 'round' | 'stopping' | 'caller'
 
 /** What one level decided. */
 export interface TrailEntry {
@@ -44,6 +44,8 @@ export interface FailedJob {
   readonly task: string
   /** Allowed in total. */
   readonly attempts: number
+  /** The lanes it was in, of an update. */
+  readonly lane?: readonly string[]
 }
 
 /** What a failure is made of. */

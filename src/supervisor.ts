@@ -5,13 +5,14 @@ import { definitionBrand, isDefinition } from './definition.ts'
 import type { Duration } from './duration.ts'
 import { DuplicateNameError, InvalidOptionError } from './errors.ts'
 import type { Failure } from './failure.ts'
+import type { Hosted } from './hosted.ts'
 import { checkKeys, readDuration, readFunction, readName, readOneOf, readWholeNumber } from './options.ts'
 import { readPlugins, type Plugin } from './plugin.ts'
 import { readBackoff, type Backoff } from './retry.ts'
 import type { AnyTask } from './task.ts'
 
 /** Data that `start` or a supervisor makes live; starting it again gives a new incarnation of the same. */
-export type Definition = AnyTask | AnySupervisor | AnyActor
+export type Definition = AnyTask | AnySupervisor | AnyActor | Hosted
 
 /** Whom a restart takes along: the failed child alone, all, or it and those started after it. */
 export type Strategy = 'one-for-one' | 'one-for-all' | 'rest-for-one'

@@ -119,11 +119,11 @@ export class System implements AsyncDisposable {
 
   /** Totals since the start, and what is now, in this process. */
   stats(): Stats {
-    const { counters, supervisors, tasks, runs } = this.#tree
+    const { counters, supervisors, runs } = this.#tree
     let running = 0
     for (const { core } of supervisors.values()) running += core.counts.running
     let attempts = 0
-    for (const queue of tasks.values()) attempts += queue.jobs.running
+    for (const queue of this.#tree.sources()) attempts += queue.jobs.running
     return { ...structuredClone(counters), running, attempts, openRuns: runs.size }
   }
 

@@ -1,4 +1,5 @@
 import type { Child, ChildStatus } from './actors/child.ts'
+import type { HostedPart } from './actors/hosted-part.ts'
 import type { Root } from './actors/root.ts'
 import type { Supervision } from './actors/supervision.ts'
 import type { Tree } from './actors/tree.ts'
@@ -9,7 +10,8 @@ import type { Definition } from './supervisor.ts'
 export interface TreeNode {
   readonly name: string
   readonly path: string
-  readonly kind: Definition['kind']
+  /** Below a bot also `poller` and `boundary`. */
+  readonly kind: Definition['kind'] | (string & {})
   readonly status: ChildStatus
   /** Of its chart: `running`, `restarting`, … for a supervisor; whatever a user's machine has. */
   readonly state: unknown
@@ -53,6 +55,8 @@ function nodeOf(tree: Tree, child: Child): TreeNode {
   const snapshot = child.lastActor?.getSnapshot() as { value?: unknown; status?: unknown } | undefined
   const supervision = definition.kind === 'supervisor' ? tree.supervisors.get(path)?.core : undefined
   const queue = definition.kind === 'task' ? tree.tasks.get(definition) : undefined
+  const isHosted = definition.kind === 'bot' || definition.kind === 'spider'
+  const hosted = isHosted ? tree.hosted.get(definition) : undefined
   return {
     name,
     path,
@@ -62,8 +66,19 @@ function nodeOf(tree: Tree, child: Child): TreeNode {
     restart: child.policy.restart,
     generation,
     isDynamic,
+    ...(hosted && { jobs: hosted.jobs, children: hosted.parts().map((part) => partNode(part, status)) }),
     ...(queue && { jobs: queue.jobs }),
     ...(queue?.nextTick !== undefined && { nextTick: queue.nextTick }),
     ...(supervision && { children: childrenOf(tree, supervision) }),
+  }
+}
+
+/** What belongs to a bot or a spider is up as long as that one is. */
+function partNode({ children, ...part }: HostedPart, status: ChildStatus): TreeNode {
+  return {
+    ...part,
+    status,
+    isDynamic: false,
+    ...(children && { children: children.map((each) => partNode(each, status)) }),
   }
 }

@@ -23,6 +23,19 @@ export function runAsNobody<Result>(body: () => Result): Result {
   return origins.getStore() === undefined ? body() : origins.exit(body)
 }
 
+/** Whose code is running now. */
+export function originNow(): Origin | undefined {
+  return origins.getStore()
+}
+
+/** Rejections that somebody answers for, although nothing says where they came from. */
+const known = new WeakMap<object, () => void>()
+
+/** Lets an error that comes to nobody be told, once, to the one who made it. */
+export function answerFor(error: object, unhandled: () => void): void {
+  known.set(error, unhandled)
+}
+
 /** Listens while a system is live; call what it gives once that one has stopped. */
 export function watchFloating(): () => void {
   liveSystems += 1
@@ -42,6 +55,11 @@ export function watchFloating(): () => void {
 }
 
 function onUnhandledRejection(error: unknown): void {
+  const unhandled = typeof error === 'object' && error !== null ? known.get(error) : undefined
+  if (unhandled !== undefined) {
+    known.delete(error as object)
+    return runAsNobody(unhandled)
+  }
   const origin = origins.getStore()
   if (origin !== undefined) return origins.exit(() => origin.floated(error, origin))
   // Not ours. Where nobody else listens, Node would end the process; our listener must not keep it from that.

@@ -1,5 +1,4 @@
 import type { HookName, Plugin } from '../plugin.ts'
-import type { AnyTask } from '../task.ts'
 import { levelsAbove, type Level } from './climb.ts'
 
 /** The hooks that are called for a task and its jobs. */
@@ -11,7 +10,7 @@ export type HookTable = { readonly [Hook in JobHook]: readonly Plugin[] }
 const INWARD: ReadonlySet<HookName> = new Set(['setup', 'enqueue', 'before'])
 
 /** The plugins of a task, of the supervisors from the nearest to the root, and of the system; each once, where it comes first. */
-export function hookTable(task: AnyTask, level: Level): HookTable {
+export function hookTable(task: { readonly plugins: readonly Plugin[] }, level: Level): HookTable {
   const listed = [...task.plugins]
   for (const { plugins } of levelsAbove(level)) listed.push(...plugins)
   const outward = [...new Set(listed)]

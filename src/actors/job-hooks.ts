@@ -2,18 +2,18 @@ import type { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import type { HookName, JobHookEvent, Plugin, PluginTask } from '../plugin.ts'
 import type { RunOutcome } from '../run.ts'
-import type { AnyTask } from '../task.ts'
 import type { CallEnd } from './attempt.ts'
 import { callHook, isThenable, reportPlugin } from './call-hook.ts'
 import type { Origin } from './floating.ts'
 import type { HookTable } from './hook-table.ts'
+import type { JobPolicy } from './job-policy.ts'
 import type { Tree } from './tree.ts'
 
 /** Whose jobs the hooks are called for. */
 export interface HookOwner {
   readonly tree: Tree
   readonly path: string
-  readonly definition: AnyTask
+  readonly definition: JobPolicy
   readonly hooks: HookTable
   /** Hooks of one more job are under way, or of one less. */
   watch(change: 1 | -1): void
@@ -147,7 +147,10 @@ export function eventOf({ tree, path, definition }: Omit<HookOwner, 'watch' | 'h
   }
 }
 
-export function taskOf({ name, description, tags }: AnyTask, path: string): PluginTask {
+export function taskOf(
+  { name, description, tags }: Pick<JobPolicy, 'name' | 'description' | 'tags'>,
+  path: string,
+): PluginTask {
   return { name, path, description, tags }
 }
 

@@ -1,7 +1,7 @@
 import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/job.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
-import { Failure, type FailureKind } from '../failure.ts'
+import type { Failure, FailureKind } from '../failure.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -15,9 +15,10 @@ import type { Effect } from './effect.ts'
 import { runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
+import type { JobPolicy } from './job-policy.ts'
+import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
-import { readStored, type StoredInput } from './schema.ts'
-import type { TaskQueue } from './task-queue.ts'
+import type { StoredInput } from './schema.ts'
 import type { Tree } from './tree.ts'
 
 /** What a job needs of the worker that holds it. */
@@ -47,7 +48,7 @@ export class JobActor implements Judged {
   /** Set by the table it stands in. */
   isLent = false
   #chart: ChartActor<JobEvent> | undefined
-  readonly #queue: TaskQueue
+  readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
   #hooks: JobHooks | undefined
@@ -59,19 +60,23 @@ export class JobActor implements Judged {
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
 
-  constructor(queue: TaskQueue, holder: Holder, lease: LeasedJob, slot: number) {
+  constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number) {
     this.#queue = queue
     this.#holder = holder
     this.tree = queue.tree
     this.lease = lease
     this.id = lease.id
-    this.path = `${queue.path}/job:${lease.id}`
+    this.path = queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = this.tree.clock.now()
   }
 
-  get task(): AnyTask {
+  get task(): JobPolicy {
     return this.#queue.definition
+  }
+
+  get subject(): string {
+    return this.#queue.subject
   }
 
   /** What its hooks are called by; undefined if no plugin has one. */
@@ -143,7 +148,7 @@ export class JobActor implements Judged {
   ): Failure {
     const now = this.tree.clock.now()
     const { id, path, task, attempt } = this
-    return new Failure({
+    const data = {
       error,
       path,
       kind,
@@ -153,7 +158,8 @@ export class JobActor implements Judged {
       job: { id, task: this.#queue.path, attempts: task.retry.attempts },
       generation: this.lease.generation,
       ...more,
-    })
+    }
+    return this.#queue.failure(data, this)
   }
 
   // What its states rest on
@@ -164,8 +170,7 @@ export class JobActor implements Judged {
     this.#origin = undefined
     const { tree, id, path } = this
     const attempt = new Attempt(this.#caller(), (end) => {
-      const own = this.#own !== undefined && 'error' in end && Object.is(end.error, this.#own.error)
-      const event = judgeAttempt(this, context, end, own ? this.#own : undefined)
+      const event = judgeAttempt(this, context, end, 'error' in end ? this.#ownOf(end.error) : undefined)
       if (event.type === 'attempt.value') this.hooks?.after(this.hooked, event.value as Json, undefined)
       send(event)
     })
@@ -235,6 +240,12 @@ export class JobActor implements Judged {
     return () => attempt.abort(undefined)
   }
 
+  /** What is known of an error beside what every job knows of it. */
+  #ownOf(thrown: unknown): OwnError | undefined {
+    if (this.#own !== undefined && Object.is(thrown, this.#own.error)) return this.#own
+    return this.#queue.judge?.(thrown, this)
+  }
+
   #callBody(ctx: TaskContext, attempt: Attempt, thread: ThreadUse | undefined): unknown {
     const { task } = this
     const body = thread === undefined ? task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
@@ -249,7 +260,7 @@ export class JobActor implements Judged {
       this.#own = { error, kind: 'input', isFinal: isMisfit }
       throw error
     }
-    const stored = readStored(task, copyJson(this.lease.input))
+    const stored = this.#queue.readInput(this.lease.input)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
@@ -296,7 +307,7 @@ export class JobActor implements Judged {
     const { task, lease } = this
     const call = (stored: StoredInput): unknown =>
       task.fallback?.(('parsed' in stored ? stored.parsed : copyJson(lease.input)) as never, failure)
-    const stored = readStored(task, copyJson(lease.input))
+    const stored = this.#queue.readInput(lease.input)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
@@ -313,7 +324,7 @@ export class JobActor implements Judged {
       asker: { id, path, queue: this.#queue.path, lane: this.lease.lane },
       waits: (isWaiting) => this.#holder.lend(this, isWaiting),
       timedOut: (ms) => {
-        const error = new TimeoutError(`task "${this.task.name}"`, ms, attempt, this.task.retry.attempts)
+        const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
         this.#own = { error, kind: 'timeout', isFinal: false }
         return error
       },

@@ -1,17 +1,19 @@
 import type { JobContext, JobEvent } from '../../machines/job.ts'
 import type { Failure, FailureKind } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
-import type { AnyTask } from '../task.ts'
 import { isFatal, isPermanent, isPluginTrigger, retryAfterOf } from '../thrown.ts'
 import type { Answers } from './ask-plugins.ts'
 import type { CallEnd } from './attempt.ts'
+import type { JobPolicy } from './job-policy.ts'
 import type { Tree } from './tree.ts'
 
 /** What is known of the job whose attempt is judged. */
 export interface Judged {
   readonly tree: Tree
   readonly path: string
-  readonly task: AnyTask
+  /** What it is a job of, as messages call it. */
+  readonly subject: string
+  readonly task: JobPolicy
   failed(error: unknown, kind: FailureKind, more?: { readonly plugins?: readonly unknown[] }): Failure
 }
 
@@ -20,15 +22,19 @@ export interface OwnError {
   readonly error: unknown
   readonly kind: 'timeout' | 'input' | 'result' | 'thrown'
   readonly isFinal: boolean
+  /** In ms, where the error says it in a way of its own. */
+  readonly retryAfter?: number
 }
 
 export type Fit = { readonly value: Json } | { readonly failure: Failure }
 
+const NOTHING: Fit = { value: undefined as never }
+
 /** A value as a broker can keep it, or the failure of kind `result`. */
 export function fit(job: Judged, value: unknown): Fit {
-  const { name, maxPayload } = job.task
+  if (value === undefined) return NOTHING
   try {
-    return { value: copyPayload(`result of task "${name}"`, value, maxPayload) }
+    return { value: copyPayload(`result of ${job.subject}`, value, job.task.maxPayload) }
   } catch (error) {
     return { failure: job.failed(error, 'result') }
   }
@@ -44,7 +50,7 @@ export function judgeAttempt(job: Judged, context: JobContext, end: CallEnd, own
   if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })
   const failure = job.failed(thrown, own?.kind ?? 'thrown')
   if (own?.isFinal === true || isPermanent(thrown) || isFatal(thrown)) return error(failure, { permanent: true })
-  const retryAfter = retryAfterOf(thrown) ?? null
+  const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
   return error(failure, { retryAfter, again: retryAfter !== null || wantsAgain(job, context, thrown) })
 }
 

@@ -353,26 +353,27 @@ export class Root implements RootLevel {
 
   /** What other processes do to the jobs of a store that they share. */
   #listenElsewhere(): (() => void) | undefined {
-    const { broker, runs, tasks } = this.#tree
+    const tree = this.#tree
+    const { broker, runs } = tree
     return broker.listen?.({
       buried: (job) => {
-        for (const queue of tasks.values()) if (queue.path === job.queue) queue.buried(job)
+        for (const queue of tree.sources()) if (queue.path === job.queue) queue.buried(job)
       },
       settled: (id) => runs.lookAgain(id),
       cancelled: (id, reason) => {
-        for (const queue of tasks.values()) queue.cancelLive(id, reason)
+        for (const queue of tree.sources()) queue.cancelLive(id, reason)
       },
     })
   }
 
   async #hooksOver(): Promise<void> {
-    for (const queue of this.#tree.tasks.values()) await queue.quiet()
+    for (const queue of this.#tree.sources()) await queue.quiet()
     await this.#lives.tearDown()
   }
 
   async #close(): Promise<void> {
     const tree = this.#tree
-    for (const queue of tree.tasks.values()) queue.close()
+    for (const queue of tree.sources()) queue.close()
     await Promise.race([this.#hooksOver(), this.#isCutOff.promise])
     for (const timer of this.#deadlines) tree.clock.clearTimeout(timer)
     this.#isClosed = true

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { InputError, type InputIssue } from '../errors.ts'
 import type { Json } from '../payload.ts'
-import type { AnyTask } from '../task.ts'
+import type { JobPolicy } from './job-policy.ts'
 
 export type Checked = StandardSchemaV1.Result<unknown>
 
@@ -12,7 +12,7 @@ export function validate(schema: StandardSchemaV1, input: unknown): Checked | Pr
 /** What a schema makes of a stored input; or that it does not fit any more, or that the schema itself threw. */
 export type StoredInput = { readonly parsed: unknown } | { readonly error: unknown; readonly isMisfit: boolean }
 
-export function readStored(task: AnyTask, input: Json): StoredInput | Promise<StoredInput> {
+export function readStored(task: Pick<JobPolicy, 'name' | 'schema'>, input: Json): StoredInput | Promise<StoredInput> {
   if (task.schema === undefined) return { parsed: input }
   const threw = (error: unknown): StoredInput => ({ error, isMisfit: false })
   const read = (checked: Checked): StoredInput => {

@@ -11,6 +11,7 @@ import { ActorIncarnation } from './actor.ts'
 import { Host } from './chart.ts'
 import { Child, type Home, type Waiter } from './child.ts'
 import { askCatch, type Level, type RootLevel } from './climb.ts'
+import { incarnateHosted } from './hosted.ts'
 import type { Incarnation } from './incarnation.ts'
 import { plugged } from './plugged.ts'
 import type { Place, Reports } from './reports.ts'
@@ -266,6 +267,9 @@ function incarnate(definition: Definition, child: Child, place: Place, reports: 
         reports,
         (watched) => new SupervisorIncarnation(definition, place, watched),
       )
+    case 'bot':
+    case 'spider':
+      return incarnateHosted(definition, place, reports)
     case 'actor':
       return new ActorIncarnation(place.tree, place.host, child, reports)
     case 'task':

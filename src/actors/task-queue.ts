@@ -1,6 +1,6 @@
 import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
-import { Failure } from '../failure.ts'
+import { Failure, type FailureData } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
@@ -13,9 +13,10 @@ import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
 import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
-import { eventOf, JobHooks, type Hooked, type HookOwner } from './job-hooks.ts'
+import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
+import type { JobSource } from './job-source.ts'
 import { announce, outcomeOf } from './outcome.ts'
-import { issuesOf, validate, type Checked } from './schema.ts'
+import { issuesOf, readStored, validate, type Checked, type StoredInput } from './schema.ts'
 import { Ticker, type Ticking } from './ticker.ts'
 import type { Asker, TaskNode, Tree } from './tree.ts'
 
@@ -40,7 +41,7 @@ export interface Holding {
 }
 
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
-export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
+export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   readonly tree: Tree
   readonly definition: AnyTask
   readonly path: string
@@ -88,6 +89,22 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
     return this.#hooks
   }
 
+  get subject(): string {
+    return `task "${this.definition.name}"`
+  }
+
+  jobPath(id: string): string {
+    return `${this.path}/job:${id}`
+  }
+
+  readInput(stored: Json): StoredInput | Promise<StoredInput> {
+    return readStored(this.definition, copyJson(stored))
+  }
+
+  failure(data: FailureData): Failure {
+    return new Failure(data)
+  }
+
   watch(change: 1 | -1): void {
     this.watching += change
     this.onWatched?.()
@@ -110,7 +127,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   run(input: unknown, options: RunOptions = {}, by?: Inner): AnyRun {
     checkRunOptions(this.definition, options)
     const id = this.tree.broker.newId()
-    const run: AnyRun = new Run(this, id, this.#pathOf(id))
+    const run: AnyRun = new Run(this, id, this.jobPath(id))
     this.tree.runs.add(id, run)
     this.#linkSignal(run, options.signal)
     const refuse = (error: unknown): void => this.#refuse(run, error)
@@ -155,7 +172,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
 
   tickJob(at: number, then: (job: NewJob | undefined) => void): void {
     const id = `${this.path}@${new Date(at).toISOString()}`
-    const path = this.#pathOf(id)
+    const path = this.jobPath(id)
     const refuse = (error: unknown): void => {
       this.tree.events.emit('job.refused', { path, error })
       then(undefined)
@@ -183,7 +200,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   settle(id: string, outcome: RunOutcome, job?: Watched): void {
     const { tree } = this
     if (this.unwanted.size > 0) this.unwanted.delete(id)
-    announce(tree, this.#pathOf(id), id, outcome)
+    announce(tree, this.jobPath(id), id, outcome)
     const told = isUnwatched(this.hooks) ? undefined : this.#tellHooks(id, outcome, job)
     if (told === undefined) return tree.runs.settle(id, outcome)
     this.#telling.set(id, outcome)
@@ -223,7 +240,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
     const { broker, name, runs } = this.tree
     const known = this.#telling.get(id)
     if (known !== undefined) return runs.settle(id, known)
-    const path = this.#pathOf(id)
+    const path = this.jobPath(id)
     const reason = new SystemStoppedError(name, { job: path })
     if (broker.durable) return runs.settle(id, { status: 'cancelled', reason, attempts: 0 })
     const record = broker.job(id)
@@ -269,7 +286,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
     if (this.hooks[outcome.status].length === 0) return undefined
     const tell = async (): Promise<void> => {
       const record = await Promise.resolve(this.tree.broker.job(id)).catch(() => undefined)
-      const path = this.#pathOf(id)
+      const path = this.jobPath(id)
       const { input, idempotencyKey = path, attempts: attempt = outcome.attempts } = record ?? {}
       const stored = input === undefined ? null : copyJson(input)
       const hooked = { id, path, attempt, stored, idempotencyKey, origin: undefined, late: () => {} }
@@ -277,10 +294,6 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
     }
     this.watch(1)
     return tell().finally(() => this.watch(-1))
-  }
-
-  #pathOf(id: string): string {
-    return `${this.path}/job:${id}`
   }
 
   #check(input: unknown, accept: (parsed: unknown) => void, refuse: (error: unknown) => void): void {
@@ -326,7 +339,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
       if (!duplicate) this.#withdraw(id, outcome.status === 'cancelled' ? outcome.reason : undefined, () => {})
       return
     }
-    const path = this.#pathOf(id)
+    const path = this.jobPath(id)
     if (!duplicate) tree.counters.jobs.added += 1
     Run.tell.queued(run, { id, duplicate }, path)
     if (tree.events.hears('job.added'))
@@ -338,7 +351,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
 
   #replayed(id: string): AnyRun {
     const { tree } = this
-    const path = this.#pathOf(id)
+    const path = this.jobPath(id)
     const run: AnyRun = new Run(this, id, path)
     Run.tell.queued(run, { id, duplicate: false }, path)
     tree.counters.jobs.added += 1
@@ -365,7 +378,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
   }
 
   #gone(id: string): RunOutcome {
-    const path = this.#pathOf(id)
+    const path = this.jobPath(id)
     const error = UnknownJobError.ofResult(path)
     const failure = new Failure({ error, path, kind: 'lost', at: this.tree.clock.now(), attempt: 0 })
     return { status: 'failed', failure, attempts: 0 }
@@ -382,7 +395,7 @@ export class TaskQueue implements RunHost, TaskNode, HookOwner, Ticking {
         if (job === undefined) this.unwanted.set(id, { reason })
         else job.cancel(reason)
       },
-      (error) => this.tree.callbackFailed(this.#pathOf(id), 'broker.cancel', error),
+      (error) => this.tree.callbackFailed(this.jobPath(id), 'broker.cancel', error),
     )
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { DecisionName } from '../decision.ts'
 import { Events } from '../events.ts'
 import type { Failure } from '../failure.ts'
+import type { Hosted } from '../hosted.ts'
 import type { Plugin, PluginSystem } from '../plugin.ts'
 import type { AnyRun } from '../run.ts'
 import type { TaskContext } from '../task-context.ts'
@@ -12,6 +13,7 @@ import type { AnyTask } from '../task.ts'
 import type { AnyActorRef } from 'xstate'
 import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
+import type { HostedPart } from './hosted-part.ts'
 import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
 import { Turn } from './turn.ts'
@@ -40,21 +42,32 @@ export interface Asker {
   readonly lane: string | undefined
 }
 
-/** The way into a task, as others see it. */
-export interface TaskNode {
+/** What makes jobs, and may get jobs of its own from the broker, as others see it. */
+export interface SourceNode {
+  /** Names the queue, too. */
   readonly path: string
   readonly jobs: { readonly running: number; readonly retrying: number }
-  run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
-  pause(isPaused: boolean): void
   cancelLive(id: string, reason: unknown): void
   buried(job: BuriedJob): void
-  readonly nextTick: number | undefined
-  /** Its definition is no part of the tree any more. */
-  leave(): void
   close(): void
   /** Resolves once none of its hooks is under way. */
   quiet(): Promise<void> | undefined
+}
+
+/** The way into a task, as others see it. */
+export interface TaskNode extends SourceNode {
+  run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
+  pause(isPaused: boolean): void
+  readonly nextTick: number | undefined
+  /** Its definition is no part of the tree any more. */
+  leave(): void
+}
+
+/** What a bot or a spider that is live shows of itself. */
+export interface HostedNode extends SourceNode {
+  /** What stands below it. */
+  parts(): readonly HostedPart[]
 }
 
 const KEPT_FAILURES = 200
@@ -81,6 +94,8 @@ export class Tree {
   readonly supervisors: Map<string, SupervisorNode> = new Map()
   /** Where each task stands, also while its worker is down. */
   readonly tasks: Map<AnyTask, TaskNode> = new Map()
+  /** The latest life of each bot and spider. */
+  readonly hosted: Map<Hosted, HostedNode> = new Map()
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
   isStopped = false
@@ -113,6 +128,13 @@ export class Tree {
     return [...this.#failures]
   }
 
+  /** All that makes jobs. */
+  *sources(): Generator<SourceNode, undefined> {
+    yield* this.tasks.values()
+    yield* this.hosted.values()
+    return undefined
+  }
+
   /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
   forget(definition: Definition, path: string): void {
     if (definition.kind === 'task') {
@@ -120,6 +142,7 @@ export class Tree {
       if (!this.isStopped) this.tasks.get(definition)?.leave()
       this.tasks.delete(definition)
     }
+    if (definition.kind === 'bot' || definition.kind === 'spider') this.hosted.delete(definition)
     if (definition.kind !== 'supervisor') return
     const incarnation = this.supervisors.get(path)
     this.supervisors.delete(path)

@@ -248,6 +248,8 @@ export interface Broker {
     input: Json | undefined,
     restarts?: Readonly<Record<string, number>>,
   ): Awaitable<{ readonly queue: string } | undefined>
+  /** Keeps a job that failed before it was ever queued; a dead letter of that id gives way to it. */
+  bury(job: NewJob, failure: Failure): Awaitable<void>
   /** Whether it was there. */
   discard(id: string): Awaitable<boolean>
 }

@@ -136,7 +136,7 @@ export function letterOf(entry: Entry): DeadLetter {
   const failure = entry.failure as Failure // only failed jobs are kept as dead letters
   return {
     id: entry.id,
-    path: pathOf(entry),
+    path: failure.path,
     task: entry.queue,
     kind: failure.kind,
     message: failure.message,

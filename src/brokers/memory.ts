@@ -1,3 +1,4 @@
+import type { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import type {
   Broker,
@@ -189,6 +190,19 @@ class MemoryBroker implements Broker {
     this.#open.set(id, entry)
     this.#comeAgain(entry, 0)
     return { queue: entry.queue }
+  }
+
+  bury(job: NewJob, failure: Failure): void {
+    if (this.#open.has(job.id)) return // it waits already: a replay overtook the one that died
+    this.discard(job.id)
+    this.#lastSeq += 1
+    const entry = newEntry(job, this.#clock.now(), this.#lastSeq)
+    entry.attempts = failure.attempt ?? 0
+    entry.failure = failure
+    entry.status = 'failed'
+    entry.finishedAt = this.#clock.now()
+    remember(entry, failure)
+    this.#keepDead(entry, this.#queue(job.queue))
   }
 
   discard(id: string): boolean {

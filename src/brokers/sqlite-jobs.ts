@@ -100,6 +100,14 @@ export class Jobs {
     return { id, duplicate: false }
   }
 
+  /** Of a job that never was queued; undefined if there is one of that id that is not dead. */
+  addDead(job: NewJob, input: string | null, now: number, changes: Changes): JobRow | undefined {
+    this.discard(job.id)
+    if (this.find(job.id) !== undefined) return undefined
+    this.add({ ...job, delay: 1, lane: undefined, dedupe: undefined }, input, now, changes)
+    return this.find(job.id)
+  }
+
   find(id: string): JobRow | undefined {
     return this.#find.get(id) as JobRow | undefined
   }

@@ -138,6 +138,11 @@ export class Leases {
     this.#found.add(row.queue)
   }
 
+  /** Ends a job that was never held. */
+  endDead(row: JobRow, failure: Failure, text: string, now: number, changes: Changes): void {
+    this.#fail(row, failure, { attempts: failure.attempt ?? 0, failure: text }, now, changes)
+  }
+
   #bury(row: LosableRow, now: number, changes: Changes): void {
     const { id, generation, lost } = row
     const queue = this.#store.queues.nameOf(row.queue)

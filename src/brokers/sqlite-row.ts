@@ -109,7 +109,7 @@ export function letterOf(row: FullRow): DeadLetter {
   const failure = readJson(row.failure) as unknown as FailureJson // only failed jobs are dead letters
   return {
     id: row.id,
-    path: pathOf(row),
+    path: failure.path,
     task: row.name,
     kind: failure.kind,
     message: failure.message,

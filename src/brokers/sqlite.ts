@@ -1,6 +1,7 @@
 import '../node-version.ts'
 import type { Duration } from '../duration.ts'
 import { BrokerError, InvalidOptionError } from '../errors.ts'
+import type { Failure } from '../failure.ts'
 import { checkKeys, readDuration, readWholeNumber } from '../options.ts'
 import type { Json } from '../payload.ts'
 import type {
@@ -187,6 +188,14 @@ class SqliteBroker implements Broker {
     return this.#write(1, ({ jobs, queues, now }, changes) => {
       const queue = jobs.revive(id, { input: text, restarts: behind }, now, changes)
       return queue === undefined ? undefined : { queue: queues.nameOf(queue) }
+    })
+  }
+
+  async bury(job: NewJob, failure: Failure): Promise<void> {
+    const [input, text] = [writeJson(job.input), JSON.stringify(failure)]
+    await this.#write(1, ({ jobs, leases, now }, changes) => {
+      const row = jobs.addDead(job, input, now, changes)
+      if (row !== undefined) leases.endDead(row, failure, text, now, changes)
     })
   }
 

@@ -702,6 +702,24 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       expect(await broker.replay('a', undefined)).toBeUndefined()
     })
 
+    test('50 keeps a job that died before it was queued, once, to be replayed like any other', async () => {
+      const { broker } = await fresh()
+      const job = newJob(broker, { id: '123456:812', input: { update_id: 812 } })
+      const dead = { ...job, attempts: 0 } as unknown as LeasedJob
+      await broker.bury(job, failureOf(dead, new Error('first')))
+      await broker.bury(job, failureOf(dead, new Error('second')))
+      const letters = await broker.deadLetters({})
+      expect(letters.map(({ id, message, attempts }) => ({ id, message, attempts }))).toEqual([
+        { id: '123456:812', message: expect.stringContaining('second'), attempts: 1 },
+      ])
+      expect(await takeIds(broker)).toEqual([])
+      await broker.replay('123456:812', undefined)
+      await broker.bury(job, failureOf(dead)) // it waits, so it is not dead
+      expect(await broker.deadLetters({})).toEqual([])
+      const lease = await take(broker)
+      expect(lease).toMatchObject({ id: '123456:812', idempotencyKey: job.idempotencyKey, input: { update_id: 812 } })
+    })
+
     test('44 discards a dead letter once', async () => {
       const { broker } = await fresh()
       await die(broker, 'a', 'b')

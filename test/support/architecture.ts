@@ -14,7 +14,7 @@ const plainLeaf =
   'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets|passing-map)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
-const definition = 'src/(?:definition|task|isolate|supervisor|actor|plugin|child|task-context|run-options)\\.ts'
+const definition = 'src/(?:definition|task|isolate|supervisor|actor|plugin|child|task-context|run-options|hosted)\\.ts'
 const record = 'src/(?:failure|events)\\.ts'
 const contract = 'src/brokers/broker\\.ts'
 const subpath = 'src/(?:bot|crawl|inspect|cli|plugins|testing)/.+'
@@ -118,6 +118,11 @@ const rules: readonly Rule[] = [
     because: 'a subpath is loaded by those who import it, and nobody else pays for it',
   },
   {
+    of: only('(?!src/bot/|bench/|examples/).+'),
+    mayNot: only('(?:type )?grammy(?:/.+)?'),
+    because: 'whoever has no bot loads no grammY',
+  },
+  {
     of: only('src/cli/.+'),
     may: only(
       leaves,
@@ -152,7 +157,10 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('bench/.+'),
-    may: only('(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|node:.+)', '(?:type )?(?:bench/.+|tools/redis\\.ts)'),
+    may: only(
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|node:.+)',
+      '(?:type )?(?:bench/.+|tools/redis\\.ts)',
+    ),
     because: 'benches are written as a user writes: by the package name, beside what they compare it with',
   },
 ]
