@@ -3,7 +3,8 @@ import { isUtf8 } from 'node:buffer'
 /** The text of a body: by the charset that was asked for, its byte order mark, its header, its `<meta>`, or its bytes. */
 export function decodeText(body: Uint8Array, contentType: string | undefined, encoding?: string): string {
   const mark = markOf(body)
-  const charset = encoding ?? mark?.charset ?? charsetOfHeader(contentType) ?? charsetOfMeta(body) ?? charsetOfBytes(body)
+  const charset =
+    encoding ?? mark?.charset ?? charsetOfHeader(contentType) ?? charsetOfMeta(body) ?? charsetOfBytes(body)
   const bytes = mark !== undefined && mark.charset === charset ? body.subarray(mark.length) : body
   if (charset === 'utf-8') return utf8(bytes)
   if (charset === 'windows-1252') return windows1252(bytes)
@@ -58,5 +59,8 @@ const latin1 = (bytes: Uint8Array): string => bufferOf(bytes).toString('latin1')
 const special = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
 
 function windows1252(bytes: Uint8Array): string {
-  return latin1(bytes).replaceAll(/[\u0080-\u009f]/g, (character) => special[character.charCodeAt(0) - 0x80] ?? character)
+  return latin1(bytes).replaceAll(
+    /[\u0080-\u009f]/g,
+    (character) => special[character.charCodeAt(0) - 0x80] ?? character,
+  )
 }

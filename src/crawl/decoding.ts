@@ -78,7 +78,8 @@ async function decodeOnce(body: Buffer, encoding: string, most: number): Promise
   try {
     return await decoder(body, { maxOutputLength: most })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw new DecodedTooLarge('', { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw new DecodedTooLarge('', { cause: error })
     throw new BadEncoding(`${encoding}: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -91,7 +91,12 @@ export class ConnectTimeoutError extends NetworkError {
   }
 
   constructor(at: TryPoint, ms: number, options?: ErrorOptions) {
-    super('connect-timeout', at, `was not connected after ${formatDuration(ms)}. Raise connectTimeout, or try later.`, options)
+    super(
+      'connect-timeout',
+      at,
+      `was not connected after ${formatDuration(ms)}. Raise connectTimeout, or try later.`,
+      options,
+    )
   }
 }
 
@@ -124,7 +129,10 @@ type ProtocolCode = 'tls' | 'protocol' | 'encoding'
 const protocolTexts: Readonly<Record<ProtocolCode, { readonly happened: string; readonly advice: string }>> = {
   tls: { happened: 'broke the TLS handshake', advice: 'Look at its certificate.' },
   protocol: { happened: 'answered with something that is no HTTP', advice: 'Look at what listens there.' },
-  encoding: { happened: 'sent a body that cannot be decoded', advice: `Set the header 'accept-encoding' to 'identity'.` },
+  encoding: {
+    happened: 'sent a body that cannot be decoded',
+    advice: `Set the header 'accept-encoding' to 'identity'.`,
+  },
 }
 
 /** The page has a status that is neither 2xx, 404 nor named as valid. Costs a try. */
@@ -156,7 +164,8 @@ export class RedirectError extends NetworkError {
   }
 
   constructor(at: TryPoint, target: string | undefined) {
-    const where = target === undefined ? 'without a target' : `to ${JSON.stringify(oneLine(redact(cut(target, 500)), 200))}`
+    const where =
+      target === undefined ? 'without a target' : `to ${JSON.stringify(oneLine(redact(cut(target, 500)), 200))}`
     super('bad-redirect', at, `redirects ${where}. Name the status in validStatus to get its page.`)
   }
 }
@@ -185,7 +194,11 @@ export class BodyTooLargeError extends NetworkError {
 
   constructor(at: TryPoint, limit: 'wire' | 'decoded', bytes: number) {
     const which = limit === 'wire' ? 'on the wire' : 'once decoded'
-    super('body-too-large', at, `has a body of more than ${bytes} bytes ${which}. Raise bodyLimit.${limit} if that is expected.`)
+    super(
+      'body-too-large',
+      at,
+      `has a body of more than ${bytes} bytes ${which}. Raise bodyLimit.${limit} if that is expected.`,
+    )
   }
 }
 
@@ -199,7 +212,11 @@ export class BlockedAddressError extends NetworkError {
   }
 
   constructor(at: TryPoint, address: string) {
-    super('blocked-address', at, `leads to ${address}, which is no public address. Open it by allowPrivate if it is yours.`)
+    super(
+      'blocked-address',
+      at,
+      `leads to ${address}, which is no public address. Open it by allowPrivate if it is yours.`,
+    )
     this.address = address
   }
 }

@@ -126,7 +126,12 @@ function readEntry(entry: unknown): { readonly kind: 'host' | 'range'; readonly 
 }
 
 function wrong(value: unknown): InvalidOptionError {
-  return new InvalidOptionError('spider', 'allowPrivate', value, `Use true, or a list like ['localhost', '10.0.0.0/8'].`)
+  return new InvalidOptionError(
+    'spider',
+    'allowPrivate',
+    value,
+    `Use true, or a list like ['localhost', '10.0.0.0/8'].`,
+  )
 }
 
 function listOf(ranges: readonly string[]): BlockList {
@@ -148,6 +153,7 @@ function blockedText(hostname: string, addresses: readonly LookupAddress[]): str
   return first === undefined ? hostname : `${first.address} (${hostname})`
 }
 
-const withoutBrackets = (host: string): string => (host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host)
+const withoutBrackets = (host: string): string =>
+  host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
 const withoutZone = (address: string): string => address.split('%', 1)[0] ?? address
 const plainHost = (host: string): string => withoutBrackets(host).toLowerCase().replace(/\.$/, '')

@@ -42,7 +42,9 @@ export function classify(thrown: unknown, facts: TryFacts): NetworkError {
 function classifyEnd(error: ExchangeEnded, { at, progress, proxy, ...facts }: TryFacts): NetworkError {
   if (error.why === 'wire') return new BodyTooLargeError(at, 'wire', facts.bodyLimit.wire)
   if (error.why !== 'connect-timeout') return new ResponseTimeoutError(at, facts.timeout, progress.bytes)
-  return proxy === undefined ? new ConnectTimeoutError(at, facts.connectTimeout) : new ProxyError(at, proxy, 'no connection in connectTimeout')
+  return proxy === undefined
+    ? new ConnectTimeoutError(at, facts.connectTimeout)
+    : new ProxyError(at, proxy, 'no connection in connectTimeout')
 }
 
 function classifyCode(error: unknown, { at, progress, ...facts }: TryFacts): NetworkError {
@@ -53,7 +55,7 @@ function classifyCode(error: unknown, { at, progress, ...facts }: TryFacts): Net
   if (dnsCodes.has(code)) return new DnsError(at, error)
   if (code === 'ECONNREFUSED') return new ConnectionError('connection-refused', at, error)
   if (isTls(code)) return new ProtocolError('tls', at, error)
-  if (isProtocol(code)) return new ProtocolError('protocol', at, error)
+  if (isProtocol(code) || peek(error, 'name') === 'HTTPParserError') return new ProtocolError('protocol', at, error)
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return new ConnectionError('truncated', at, error)
   if (resetCodes.has(code)) {
     const isCut = progress.status !== undefined && code !== 'ECONNRESET'
@@ -62,15 +64,36 @@ function classifyCode(error: unknown, { at, progress, ...facts }: TryFacts): Net
   return new ConnectionError('connection-failed', at, error)
 }
 
-const dnsCodes: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA', 'ESERVFAIL'])
-const resetCodes: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED', 'ERR_HTTP2_STREAM_CANCEL', 'ERR_HTTP2_SESSION_ERROR'])
+const dnsCodes: ReadonlySet<string> = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_NODATA',
+  'EAI_NONAME',
+  'ENODATA',
+  'ESERVFAIL',
+])
+const resetCodes: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ECONNABORTED',
+  'UND_ERR_SOCKET',
+  'UND_ERR_DESTROYED',
+  'UND_ERR_CLOSED',
+  'ERR_HTTP2_STREAM_CANCEL',
+  'ERR_HTTP2_SESSION_ERROR',
+])
 
 function isTls(code: string): boolean {
-  return /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(code)
+  return /^(?:ERR_TLS_|ERR_SSL_|CERT_|EPROTO$|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/.test(
+    code,
+  )
 }
 
 function isProtocol(code: string): boolean {
-  return /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED|ERR_HTTP2_|ERR_HTTP_|Z_)/.test(code)
+  return /^(?:HPE_|UND_ERR_HEADERS_OVERFLOW|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED|ERR_HTTP2_|ERR_HTTP_|Z_)/.test(
+    code,
+  )
 }
 
 /** An attempt per address ends in one error with a list; they fail alike, so the first one tells. */

@@ -70,7 +70,8 @@ export class Proxies {
 
 function readProxies(list: readonly unknown[]): readonly string[] {
   const isList = Array.isArray(list) && list.length > 0
-  if (!isList) throw new InvalidOptionError('spider', 'proxies', list, `Pass a list of URLs, or a function that gives one.`)
+  if (!isList)
+    throw new InvalidOptionError('spider', 'proxies', list, `Pass a list of URLs, or a function that gives one.`)
   return list.map((one, index) => {
     const url = readProxy('spider', `proxies[${index}]`, one)
     if (typeof url === 'string') return url

@@ -75,7 +75,7 @@ export interface RequestFields {
 }
 
 /** Every option of a request. */
-export const requestKeys = [
+export const requestKeys: readonly (keyof RequestOptions)[] = [
   'method',
   'headers',
   'body',
@@ -95,7 +95,7 @@ export const requestKeys = [
   'cache',
   'proxy',
   'encoding',
-] as const satisfies readonly (keyof RequestOptions)[]
+]
 
 /** Reads the options of a request; `name` is for the sentence when one is wrong. */
 export function readRequestOptions(name: string, options: RequestOptions): RequestFields {
@@ -133,7 +133,12 @@ const noMeta: Meta = Object.freeze({})
 export function readTryLimit(subject: string, key: string, value: unknown): number | undefined {
   if (value === Infinity) return Infinity
   if (typeof value !== 'number' || value >= 1) return readWholeNumber(subject, key, value, { min: 1 })
-  throw new InvalidOptionError(subject, key, value, 'It counts the first try too: use at least 1, or Infinity for no limit.')
+  throw new InvalidOptionError(
+    subject,
+    key,
+    value,
+    'It counts the first try too: use at least 1, or Infinity for no limit.',
+  )
 }
 
 /** Statuses as a frozen list; undefined stays undefined. */
@@ -151,7 +156,12 @@ export function readProxy(subject: string, key: string, value: unknown): string 
   if (value === undefined || value === false) return value
   const url = typeof value === 'string' ? URL.parse(value) : null
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.hostname !== '') return url.href
-  throw new InvalidOptionError(subject, key, value, `Write an http or https URL, as in 'http://user:password@host:3128'.`)
+  throw new InvalidOptionError(
+    subject,
+    key,
+    value,
+    `Write an http or https URL, as in 'http://user:password@host:3128'.`,
+  )
 }
 
 /** A charset that can be decoded; undefined stays undefined. */
@@ -163,11 +173,7 @@ export function readEncoding(subject: string, key: string, value: unknown): stri
 }
 
 /** Header lines with names in lower case, frozen; each is one that HTTP can carry. */
-export function readHeaders(
-  subject: string,
-  value: unknown,
-  body?: unknown,
-): Readonly<Record<string, string>> {
+export function readHeaders(subject: string, value: unknown, body?: unknown): Readonly<Record<string, string>> {
   if (value === undefined && !(body instanceof URLSearchParams)) return noHeaders
   const headers: Record<string, string> = {}
   if (body instanceof URLSearchParams) headers['content-type'] = 'application/x-www-form-urlencoded;charset=UTF-8'
@@ -178,7 +184,12 @@ export function readHeaders(
   for (const [name, line] of Object.entries(value)) {
     const lower = name.toLowerCase()
     if (ofTheConnection.has(lower)) {
-      throw new InvalidOptionError(subject, `header ${JSON.stringify(name)}`, line, 'Leave it out: it is set by what is sent.')
+      throw new InvalidOptionError(
+        subject,
+        `header ${JSON.stringify(name)}`,
+        line,
+        'Leave it out: it is set by what is sent.',
+      )
     }
     const valid = guarded(() => {
       validateHeaderName(name)
@@ -186,7 +197,12 @@ export function readHeaders(
       return typeof line === 'string' && lower !== '__proto__'
     }, false)
     if (!valid) {
-      throw new InvalidOptionError(subject, `header ${JSON.stringify(name)}`, line, 'Use a text that HTTP can carry: no line breaks, nothing beyond Latin-1.')
+      throw new InvalidOptionError(
+        subject,
+        `header ${JSON.stringify(name)}`,
+        line,
+        'Use a text that HTTP can carry: no line breaks, nothing beyond Latin-1.',
+      )
     }
     headers[lower] = line as string
   }
@@ -217,7 +233,12 @@ function readBody(subject: string, value: unknown): string | Uint8Array | undefi
   if (value === undefined || typeof value === 'string') return value
   if (value instanceof URLSearchParams) return value.toString()
   if (value instanceof Uint8Array) return new Uint8Array(value)
-  throw new InvalidOptionError(subject, 'body', value, 'Pass a text, bytes or URLSearchParams; JSON by JSON.stringify().')
+  throw new InvalidOptionError(
+    subject,
+    'body',
+    value,
+    'Pass a text, bytes or URLSearchParams; JSON by JSON.stringify().',
+  )
 }
 
 function readText(subject: string, key: string, value: unknown): string | undefined {

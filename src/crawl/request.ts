@@ -4,7 +4,14 @@ import { readName } from '../options.ts'
 import type { Json } from '../payload.ts'
 import { redact } from '../secrets.ts'
 import { signsIn, withoutHeaders } from './redirects.ts'
-import { readRequestOptions, requestKeys, type CacheMode, type Meta, type RequestFields, type RequestOptions } from './request-options.ts'
+import {
+  readRequestOptions,
+  requestKeys,
+  type CacheMode,
+  type Meta,
+  type RequestFields,
+  type RequestOptions,
+} from './request-options.ts'
 import { identityOf, readUrl, withoutFragment, type BadUrl } from './url-identity.ts'
 
 const brand = Symbol.for('rootcatch.request')
@@ -101,7 +108,9 @@ export class CrawlRequest implements RequestFields {
     const fields = readRequestOptions(target.name, options)
     const referer = target.badUrl === undefined ? refererOf(this.#page?.url ?? this.url, target.url) : undefined
     const sent = target.badUrl !== undefined || referer === undefined ? {} : { referer }
-    return new CrawlRequest(target, withHeaders(fields, { ...sent, ...fields.headers }, target), { depth: this.depth + 1 })
+    return new CrawlRequest(target, withHeaders(fields, { ...sent, ...fields.headers }, target), {
+      depth: this.depth + 1,
+    })
   }
 
   /**
@@ -131,7 +140,11 @@ export class CrawlRequest implements RequestFields {
 
   /** @internal This request with other counts, or with the id it was stored under. */
   counted(
-    change: RequestPlace & { readonly networkTryCount?: number; readonly taskTryCount?: number; readonly cache?: CacheMode },
+    change: RequestPlace & {
+      readonly networkTryCount?: number
+      readonly taskTryCount?: number
+      readonly cache?: CacheMode
+    },
   ): CrawlRequest {
     const { networkTryCount = this.networkTryCount, taskTryCount = this.taskTryCount, cache = this.cache } = change
     const { id = this.id, depth = this.depth } = change

@@ -52,7 +52,9 @@ function refusalOf(head: string): Error | null {
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0)
   if (status >= 200 && status < 300) return null
   const line = oneLine(cut(head.split('\r\n', 1)[0] ?? '', 100))
-  return status >= 502 && status <= 504 ? new TargetAway(`the proxy answered ${line}`) : new ProxyAway(`it answered ${line}`)
+  return status >= 502 && status <= 504
+    ? new TargetAway(`the proxy answered ${line}`)
+    : new ProxyAway(`it answered ${line}`)
 }
 
 const ignore = (): void => {}

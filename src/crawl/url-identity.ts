@@ -1,9 +1,7 @@
 import { hash } from 'node:crypto'
 
 /** A URL a request can go to, or why none can. */
-export type ReadUrl =
-  | { readonly url: URL; readonly authorization: string | undefined }
-  | { readonly bad: BadUrl }
+export type ReadUrl = { readonly url: URL; readonly authorization: string | undefined } | { readonly bad: BadUrl }
 
 /** Why a URL cannot be fetched. */
 export type BadUrl = 'does not parse' | 'has no host' | 'is not http or https' | 'is too long'
