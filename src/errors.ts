@@ -477,7 +477,7 @@ export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
  * Puts name and code on the prototype: there the first line of a stack already has the name, a print does not repeat
  * the code, and a subclass of the user's inherits both.
  */
-function identify(of: Class, name: string, code: string): void {
+export function identify(of: Class, name: string, code: string): void {
   const brand = `rootcatch.error.${code}`
   brandClass(of, Symbol.for(brand))
   classes.set(brand, of)
