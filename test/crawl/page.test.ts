@@ -139,7 +139,7 @@ describe('extract', () => {
     expectTypeOf(book.lengths).toEqualTypeOf<readonly number[]>()
     expectTypeOf(book.subtitle).toEqualTypeOf<string | undefined>()
     expectTypeOf(book.stock).toEqualTypeOf<number | undefined>()
-    expectTypeOf(book.reviews[0]!.stars).toEqualTypeOf<string | undefined>()
+    expectTypeOf(book.reviews).toEqualTypeOf<readonly { readonly who: string; readonly stars: string | undefined }[]>()
   })
 
   test('of what is required and missing is a SelectorError with selector, field and URL', () => {

@@ -73,11 +73,11 @@ describe('parseRobots', () => {
       .map(([key, value, end]) => `${key}: ${value}${end}`)
     fc.assert(
       fc.property(fc.array(rule, { maxLength: 6 }), path, (rules, target) => {
+        fc.pre(!rules.some((one) => one.includes('**'))) // the other one counts `**` as longer than `*`
         const text = `User-agent: *\n${rules.join('\n')}\n`
         const url = at(target.replaceAll('*', 'x'))
         const theirs = otherParser(at('/robots.txt'), text).isAllowed(url, 'rootcatch') ?? true
-        const wildcardsOnly = rules.some((one) => /\*\*/.test(one)) // the other one counts `**` as longer than `*`
-        if (!wildcardsOnly) expect([text, url, parseRobots(text, 'rootcatch').allows(url)]).toEqual([text, url, theirs])
+        expect([text, url, parseRobots(text, 'rootcatch').allows(url)]).toEqual([text, url, theirs])
       }),
     )
   })
