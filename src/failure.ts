@@ -63,6 +63,8 @@ export interface FailureData {
   readonly generation?: number | undefined
   /** Errors of plugins that threw while they were asked. */
   readonly plugins?: readonly unknown[] | undefined
+  /** What the failed update was handled with. */
+  readonly ctx?: unknown
 }
 
 /** A trail entry as JSON keeps it. */
@@ -110,6 +112,7 @@ export class Failure extends Error {
   #trail: readonly TrailEntry[] = noEntries
   #notes: readonly string[] = noEntries
   #message: string | undefined
+  readonly #ctx: unknown
 
   static {
     brandClass(this, Symbol.for('rootcatch.failure'))
@@ -142,6 +145,12 @@ export class Failure extends Error {
     this.job = data.job
     this.generation = data.generation
     this.plugins = data.plugins ?? noEntries
+    this.#ctx = data.ctx
+  }
+
+  /** The context of the update that failed, as its middleware had it. In no report and no JSON. */
+  get ctx(): unknown {
+    return this.#ctx
   }
 
   /** What happened in one line. Made when it is first asked for: most failures are dealt with unread. */

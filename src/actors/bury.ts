@@ -2,14 +2,14 @@ import type { BuriedJob } from '../brokers/broker.ts'
 import { addToTrail, Failure } from '../failure.ts'
 import type { RunOutcome } from '../run.ts'
 import { whenever } from './answer.ts'
-import type { AnyTask } from '../task.ts'
+import type { JobPolicy } from './job-policy.ts'
 import { climb, type JobDecision, type Level } from './climb.ts'
 import type { Tree } from './tree.ts'
 
 /** The task that it was a job of. */
 export interface Bereaved {
   readonly tree: Tree
-  readonly definition: AnyTask
+  readonly definition: Pick<JobPolicy, 'retry'>
   readonly path: string
   readonly level: Level
   settle(id: string, outcome: RunOutcome): void

@@ -1,6 +1,5 @@
 import type { LeasedJob } from '../brokers/broker.ts'
 import type { Failure, FailureData } from '../failure.ts'
-import type { Json } from '../payload.ts'
 import type { Origin } from './floating.ts'
 import type { HookOwner } from './job-hooks.ts'
 import type { OwnError } from './judgement.ts'
@@ -22,7 +21,7 @@ export interface JobSource extends HookOwner {
   readonly floated: (error: unknown, origin: Origin) => void
   jobPath(id: string): string
   /** What the body is given; its own copy, where it is one that outlives the attempt. */
-  readInput(stored: Json): StoredInput | Promise<StoredInput>
+  readInput(job: SourcedJob): StoredInput | Promise<StoredInput>
   /** The failure of one of its jobs. */
   failure(data: FailureData, job: SourcedJob): Failure
   /** What an error that left the body means to this kind of job; undefined: what it means to every job. */

@@ -260,7 +260,7 @@ export class JobActor implements Judged {
       this.#own = { error, kind: 'input', isFinal: isMisfit }
       throw error
     }
-    const stored = this.#queue.readInput(this.lease.input)
+    const stored = this.#queue.readInput(this)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 
@@ -307,7 +307,7 @@ export class JobActor implements Judged {
     const { task, lease } = this
     const call = (stored: StoredInput): unknown =>
       task.fallback?.(('parsed' in stored ? stored.parsed : copyJson(lease.input)) as never, failure)
-    const stored = this.#queue.readInput(lease.input)
+    const stored = this.#queue.readInput(this)
     return stored instanceof Promise ? stored.then(call) : call(stored)
   }
 

@@ -1,16 +1,21 @@
-import type { Settled } from '../brokers/broker.ts'
+import type { LeasedJob, Settled } from '../brokers/broker.ts'
 import { whenever } from './answer.ts'
-import type { JobActor } from './job.ts'
 import type { Tree } from './tree.ts'
 
+/** A job that is held. */
+interface Held {
+  readonly id: string
+  readonly lease: LeasedJob
+}
+
 /** Keeps the leases of one worker alive, where leases end. */
-export class Leases {
+export class Leases<Job extends Held> {
   readonly #tree: Tree
-  readonly #held: () => readonly JobActor[]
-  readonly #lost: (job: JobActor) => void
+  readonly #held: () => readonly Job[]
+  readonly #lost: (job: Job) => void
   #timer: unknown
 
-  constructor(tree: Tree, held: () => readonly JobActor[], lost: (job: JobActor) => void) {
+  constructor(tree: Tree, held: () => readonly Job[], lost: (job: Job) => void) {
     this.#tree = tree
     this.#held = held
     this.#lost = lost

@@ -3,8 +3,8 @@ import { Failure } from '../failure.ts'
 import type { RunOutcome } from '../run.ts'
 import type { Tree } from './tree.ts'
 
-/** Counts an outcome and tells it, before anybody who awaits the run goes on. */
-export function announce(tree: Tree, path: string, id: string, outcome: RunOutcome): void {
+/** Counts an outcome and tells it, before anybody who awaits the run goes on. `isKept`: what failed is a dead letter. */
+export function announce(tree: Tree, path: string, id: string, outcome: RunOutcome, isKept = true): void {
   const { counters, events } = tree
   const attempt = outcome.attempts
   switch (outcome.status) {
@@ -23,6 +23,7 @@ export function announce(tree: Tree, path: string, id: string, outcome: RunOutco
     case 'failed':
       counters.jobs.failed += 1
       events.emit('job.failed', { path, id, attempt, failure: outcome.failure })
+      if (!isKept) return
       return events.emit('dead.added', { path, id, attempt, failure: outcome.failure })
     case 'cancelled':
       counters.jobs.cancelled += 1

@@ -1,5 +1,5 @@
 import type { JobContext, JobOutput } from '../../machines/job.ts'
-import type { LeasedJob, Outcome, Settled } from '../brokers/broker.ts'
+import type { LeasedJob, Settled } from '../brokers/broker.ts'
 import type { Failure } from '../failure.ts'
 import { copyPayload } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
@@ -7,11 +7,7 @@ import { whenever } from './answer.ts'
 import { climb, type JobDecision } from './climb.ts'
 import type { JobActor } from './job.ts'
 import type { TaskQueue } from './task-queue.ts'
-
-type Kept = Outcome extends infer Each ? (Each extends Outcome ? Omit<Each, 'id' | 'token'> : never) : never
-
-const FIRST_WAIT = 250
-const LONGEST_WAIT = 10_000
+import { tellBroker, type Kept } from './tell-broker.ts'
 
 /** What jobs come to: the broker is told, and once it took that, everybody else. */
 export class Settlement {
@@ -147,24 +143,13 @@ export class Settlement {
     })
   }
 
-  /** A broker that is away is asked again until it has taken the outcome. */
-  #tell({ id, token }: LeasedJob, outcome: Kept, then: (answer: Settled) => void): void {
-    const { tree, path } = this.#queue
-    const outcomes = [{ ...outcome, id, token } as Outcome]
+  #tell(lease: LeasedJob, outcome: Kept, then: (answer: Settled) => void): void {
+    const { tree } = this.#queue
     this.#pending += 1
-    const tell = (wait: number): void =>
-      whenever(
-        () => tree.broker.settle(outcomes),
-        ([answer]) => {
-          then(answer as Settled)
-          this.#done()
-        },
-        (error) => {
-          if (wait === FIRST_WAIT) tree.callbackFailed(`${path}/job:${id}`, 'broker.settle', error)
-          tree.sleep(wait, () => tell(Math.min(2 * wait, LONGEST_WAIT)))
-        },
-      )
-    tell(FIRST_WAIT)
+    tellBroker(tree, this.#queue.jobPath(lease.id), lease, outcome, (answer) => {
+      then(answer)
+      this.#done()
+    })
   }
 
   #done(): void {

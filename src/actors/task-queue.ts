@@ -14,7 +14,7 @@ import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
 import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
-import type { JobSource } from './job-source.ts'
+import type { JobSource, SourcedJob } from './job-source.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, readStored, validate, type Checked, type StoredInput } from './schema.ts'
 import { Ticker, type Ticking } from './ticker.ts'
@@ -97,8 +97,8 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     return `${this.path}/job:${id}`
   }
 
-  readInput(stored: Json): StoredInput | Promise<StoredInput> {
-    return readStored(this.definition, copyJson(stored))
+  readInput({ lease }: SourcedJob): StoredInput | Promise<StoredInput> {
+    return readStored(this.definition, copyJson(lease.input))
   }
 
   failure(data: FailureData): Failure {

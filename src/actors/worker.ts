@@ -38,7 +38,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #queue: TaskQueue
   readonly #slots: Slots
   readonly #settlement: Settlement
-  readonly #leases: Leases
+  readonly #leases: Leases<JobActor>
   readonly #intake: Intake
   readonly #logic: AnyActorLogic
   #phase: 'taking' | 'draining' | 'over' = 'taking'

@@ -179,9 +179,9 @@ export class ProxyError extends NetworkError {
   }
 
   constructor(at: TryPoint, proxy: string, cause: unknown) {
-    const through = `could not be reached through proxy ${showUrl(proxy)}`
+    const through = `could not be reached through proxy ${showUrl(withoutCredentials(proxy))}`
     super('proxy', at, `${through}: ${textOf(cause, 200)}. See whether the proxy runs.`, { cause })
-    this.proxy = proxy
+    this.proxy = withoutCredentials(proxy)
   }
 }
 
@@ -246,6 +246,10 @@ export class SelectorError extends RootcatchError<'selector'> {
     this.url = url
     this.selector = selector
   }
+}
+
+function withoutCredentials(proxy: string): string {
+  return proxy.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')
 }
 
 /** A URL as a text for eyes: one line, no secrets, of a bearable length. */

@@ -3,7 +3,7 @@ import { delayOf, exponential } from '../retry.ts'
 import { decodeText } from './charset.ts'
 import { BodyTooLargeError } from './errors.ts'
 import type { Outcome, TryOptions } from './fetch-try.ts'
-import { CrawlRequest, request } from './request.ts'
+import { request, type CrawlRequest } from './request.ts'
 import { allowAll, parseRobots, type RobotsRules } from './robots-rules.ts'
 
 /** What a robots.txt says about a URL. */
@@ -83,7 +83,10 @@ export class Robots {
 
   async #fetch(origin: string, failures: number, signal: AbortSignal | undefined): Promise<Entry> {
     const { fetch, agent, clock } = this.#parts
-    const asked = request('robots', `${origin}/robots.txt`, { cache: 'skip', headers: { accept: 'text/plain,*/*;q=0.1' } })
+    const asked = request('robots', `${origin}/robots.txt`, {
+      cache: 'skip',
+      headers: { accept: 'text/plain,*/*;q=0.1' },
+    })
     const outcome = await fetch(asked, { signal })
     const now = clock.now()
     const known = (rules: RobotsRules): Entry => ({ rules, until: now + DAY, failures: 0 })

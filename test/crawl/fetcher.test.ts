@@ -1,5 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   BlockedAddressError,
@@ -431,14 +430,7 @@ describe('the guard', () => {
     const site = await open()
     const port = new URL(site.url).port
     await using fetcher = localFetcher({ allowPrivate: false })
-    for (const host of [
-      '127.0.0.1',
-      '2130706433',
-      '0x7f.1',
-      '[::ffff:127.0.0.1]',
-      '[::1]',
-      'localhost',
-    ]) {
+    for (const host of ['127.0.0.1', '2130706433', '0x7f.1', '[::ffff:127.0.0.1]', '[::1]', 'localhost']) {
       const error = errorOf(await fetchOnce(`http://${host}:${port}/`, {}, { fetcher }))
       expect(error).toBeInstanceOf(BlockedAddressError)
       expect(error).toMatchObject({ code: 'blocked-address', permanent: true })
