@@ -9,6 +9,15 @@ export {
   type JobState,
 } from './job.ts'
 export {
+  spiderMachine,
+  type SpiderContext,
+  type SpiderEvent,
+  type SpiderInput,
+  type SpiderMachine,
+  type SpiderOutput,
+  type SpiderState,
+} from './spider.ts'
+export {
   supervisorMachine,
   type SupervisorContext,
   type SupervisorEvent,

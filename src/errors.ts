@@ -112,9 +112,13 @@ export class UnknownTaskError extends RootcatchError<'unknown-task'> {
     identify(this, 'UnknownTaskError', 'unknown-task')
   }
 
-  constructor(task: string, known: readonly string[]) {
+  static ofSpider(spider: string, known: readonly string[]): UnknownTaskError {
+    return new UnknownTaskError(spider, known, 'spider')
+  }
+
+  constructor(task: string, known: readonly string[], kind: 'task' | 'spider' = 'task') {
     const others = known.length === 0 ? 'it has none' : `it has: ${list(known)}`
-    super(`this system has no task ${quote(task)}. Put it under a supervisor given to start(); ${others}.`)
+    super(`this system has no ${kind} ${quote(task)}. Put it under a supervisor given to start(); ${others}.`)
   }
 }
 

@@ -53,12 +53,7 @@ export class AttemptContext implements TaskContext {
   }
 
   get log(): TaskContext['log'] {
-    const { tree, id, path, attempt } = this.#job
-    const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
-      tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
-      tree.write(level, { path, id, attempt, ...data }, message)
-    }
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+    return logOf(this.#job)
   }
 
   get progress(): TaskContext['progress'] {
@@ -82,4 +77,13 @@ export class AttemptContext implements TaskContext {
       throw new PluginTriggerError(details, options)
     }
   }
+}
+
+/** Where a job writes its lines. */
+export function logOf({ tree, id, path, attempt }: Omit<Whose, 'idempotencyKey'>): TaskContext['log'] {
+  const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
+    tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
+    tree.write(level, { path, id, attempt, ...data }, message)
+  }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
 }

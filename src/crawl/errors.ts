@@ -1,6 +1,7 @@
 import { formatDuration } from '../duration.ts'
 import { identify, RootcatchError } from '../errors.ts'
-import { cut, oneLine, textOf } from '../evidence.ts'
+import { cut, evidenceOf, oneLine, textOf } from '../evidence.ts'
+import { nearest } from '../nearest.ts'
 import { redact } from '../secrets.ts'
 
 /** What broke a try, in the words the stats count by. */
@@ -255,4 +256,85 @@ function withoutCredentials(proxy: string): string {
 /** A URL as a text for eyes: one line, no secrets, of a bearable length. */
 function showUrl(url: string): string {
   return oneLine(redact(cut(url, 2000)), 300)
+}
+
+/** A handler gave its page back by `retry()`: it is tried again until `taskTryLimit`, then its fallback is called. */
+export class RetryError extends RootcatchError<'retry'> {
+  readonly url: string
+  /** The number of the try by hand that was given back, from 1. */
+  readonly taskTryCount: number
+  static {
+    identify(this, 'RetryError', 'retry')
+  }
+
+  constructor(url: string, taskTryCount: number, limit: number) {
+    const tries = `try ${taskTryCount} of ${limit} by hand`
+    super(`${showUrl(url)} was given back by its handler: ${tries}. Let retry() leave the handler, as it throws this.`)
+    this.url = url
+    this.taskTryCount = taskTryCount
+  }
+}
+
+/** A request came with a count above its limit. It is not fetched, its fallback is called. */
+export class TryLimitError extends RootcatchError<'try-limit'> {
+  readonly url: string
+  static {
+    identify(this, 'TryLimitError', 'try-limit')
+  }
+
+  constructor(url: string, key: 'networkTryLimit' | 'taskTryLimit', count: number, limit: number) {
+    const counted = key === 'networkTryLimit' ? 'networkTryCount' : 'taskTryCount'
+    super(`${showUrl(url)} came with ${counted} ${count}: ${key} is ${limit}. Give it a smaller count, or raise ${key}.`)
+    this.url = url
+  }
+}
+
+/** A handler yielded or returned something that is no request. It ends that page only. */
+export class YieldError extends RootcatchError<'yield'> {
+  static {
+    identify(this, 'YieldError', 'yield')
+  }
+
+  constructor(handler: string, value: unknown) {
+    super(`handler "${handler}" gave ${evidenceOf(value)}, which is no request. Pass items to emit().`)
+  }
+}
+
+/** A request has a name that no handler has: in `start` the run rejects, from a page that page ends. */
+export class UnknownHandlerError extends RootcatchError<'unknown-handler'> {
+  static {
+    identify(this, 'UnknownHandlerError', 'unknown-handler')
+  }
+
+  constructor(spider: string, name: string, known: readonly string[]) {
+    const meant = nearest(name, known)
+    const list = known.length === 0 ? 'it has none' : `it has: ${known.join(', ')}`
+    const hint = meant === undefined ? `Give it one by on(${JSON.stringify(name)}, …); ` : `Did you mean "${meant}"? `
+    super(`spider "${spider}" has no handler ${JSON.stringify(cut(name, 100))}. ${hint}${list}.`)
+  }
+}
+
+/** The spider crawls already; nothing was begun. */
+export class CrawlRunningError extends RootcatchError<'crawl-running'> {
+  static {
+    identify(this, 'CrawlRunningError', 'crawl-running')
+  }
+
+  constructor(path: string, pages: number) {
+    super(`${path} is crawling, ${pages} pages so far. Await that crawl, or cancel it first.`)
+  }
+}
+
+/** A handler was not over in `handlerTimeout`. It ends that page only; what the handler still says is late. */
+export class HandlerTimeoutError extends RootcatchError<'handler-timeout'> {
+  readonly url: string
+  static {
+    identify(this, 'HandlerTimeoutError', 'handler-timeout')
+  }
+
+  constructor(handler: string, url: string, ms: number) {
+    const what = `handler "${handler}" was not over after ${formatDuration(ms)}: ${showUrl(url)}`
+    super(`${what}. Pass signal to what it awaits, or raise handlerTimeout.`)
+    this.url = url
+  }
 }

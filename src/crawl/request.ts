@@ -144,11 +144,12 @@ export class CrawlRequest implements RequestFields {
       readonly networkTryCount?: number
       readonly taskTryCount?: number
       readonly cache?: CacheMode
+      readonly headers?: Readonly<Record<string, string>>
     },
   ): CrawlRequest {
     const { networkTryCount = this.networkTryCount, taskTryCount = this.taskTryCount, cache = this.cache } = change
-    const { id = this.id, depth = this.depth } = change
-    const fields = { ...this.#fields(), networkTryCount, taskTryCount, cache }
+    const { id = this.id, depth = this.depth, headers = this.headers } = change
+    const fields = { ...this.#fields(), networkTryCount, taskTryCount, cache, headers }
     return new CrawlRequest(this.#target(), fields, { id, depth }, this.#page)
   }
 
