@@ -284,7 +284,9 @@ export class TryLimitError extends RootcatchError<'try-limit'> {
 
   constructor(url: string, key: 'networkTryLimit' | 'taskTryLimit', count: number, limit: number) {
     const counted = key === 'networkTryLimit' ? 'networkTryCount' : 'taskTryCount'
-    super(`${showUrl(url)} came with ${counted} ${count}: ${key} is ${limit}. Give it a smaller count, or raise ${key}.`)
+    super(
+      `${showUrl(url)} came with ${counted} ${count}: ${key} is ${limit}. Give it a smaller count, or raise ${key}.`,
+    )
     this.url = url
   }
 }

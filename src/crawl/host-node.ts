@@ -1,5 +1,6 @@
 import type { Level } from '../actors/climb.ts'
 import type { JobSource } from '../actors/job-source.ts'
+import type { Plugin } from '../plugin.ts'
 import type { DomainOptions } from './spider-options.ts'
 import type { RequestRun } from './request-run.ts'
 
@@ -8,7 +9,7 @@ export class HostNode implements Level {
   readonly name: string
   readonly path: string
   readonly parent: Level
-  readonly plugins = []
+  readonly plugins: readonly Plugin[] = []
   readonly catch: Level['catch']
   readonly restarts: Level['restarts']
   readonly networkTryLimit: number | undefined

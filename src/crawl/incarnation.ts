@@ -152,10 +152,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   }
 
   /** Queues a dead letter again; the crawl there is gets it, or the next one. */
-  async replay(
-    id: string,
-    given: { readonly input: unknown } | undefined,
-  ): Promise<{ readonly run: AnyRun }> {
+  async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {
     const { broker, runs } = this.#tree
     if (given !== undefined) {
       throw new InvalidOptionError('replay()', 'input', given.input, 'A page is asked for again as it was.')
@@ -174,7 +171,8 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   }
 
   buried(job: BuriedJob): void {
-    const settle = (id: string, outcome: RunOutcome): void => announce(this.#tree, `${this.path}/request:${id}`, id, outcome)
+    const settle = (id: string, outcome: RunOutcome): void =>
+      announce(this.#tree, `${this.path}/request:${id}`, id, outcome)
     const definition = { retry: { attempts: 1, backoff: undefined, when: undefined } }
     bury({ tree: this.#tree, definition, path: this.path, level: this, settle }, job)
     this.#live?.buried()

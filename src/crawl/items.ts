@@ -52,7 +52,8 @@ export class ItemStream {
 
   /** Reads from now on; `leave` is called when the reader goes before the end. */
   async *read(leave: () => void): AsyncGenerator<Json, void, undefined> {
-    if (this.#hasReader) throw new Error('This crawl is read already. Read it in one place, and hand items on from there.')
+    if (this.#hasReader)
+      throw new Error('This crawl is read already. Read it in one place, and hand items on from there.')
     this.#hasReader = true
     yield* this.#read(leave)
   }

@@ -180,7 +180,8 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       this.#checkList()
       this.#open = await this.#store.open(fresh)
       const tools = await openTools(spider, tree, this.#store, {
-        hostPaused: (host, until, because) => tree.events.emit('host.paused', { path: `${path}/${host}`, until, because }),
+        hostPaused: (host, until, because) =>
+          tree.events.emit('host.paused', { path: `${path}/${host}`, until, because }),
         hostResumed: (host) => tree.events.emit('host.resumed', { path: `${path}/${host}` }),
       })
       this.#tools = tools

@@ -1,4 +1,4 @@
-import { incarnate, type Hosting } from '../actors/hosted.ts'
+import { incarnate } from '../actors/hosted.ts'
 import type { Incarnation } from '../actors/incarnation.ts'
 import type { Place, Reports } from '../actors/reports.ts'
 import type { ChildPolicy } from '../child.ts'
@@ -13,14 +13,25 @@ import { SpiderIncarnation } from './incarnation.ts'
 import { readSpiderOptions, type SpiderOptions, type SpiderSettings } from './spider-options.ts'
 import { renderStats, type CrawlStats } from './stats.ts'
 
+/** What makes a spider a definition; its keys are symbols, which a class cannot declare by itself. */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- its static block defines them
+export interface Spider<Item = unknown> extends Runnable<CrawlOptions, Crawl<Item>> {}
+
 /** A crawler as data: where it begins, how it fetches, and what it does with pages. `system.run(spider)` begins a crawl. */
-export class Spider<Item = unknown> implements Hosting, Runnable<CrawlOptions, Crawl<Item>> {
-  readonly [definitionBrand] = 'spider'
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export class Spider<Item = unknown> {
+  static {
+    const life = function (this: Spider, place: Place, reports: Reports): Incarnation {
+      return new SpiderIncarnation(this, place, reports)
+    }
+    Object.defineProperty(this.prototype, definitionBrand, { value: 'spider' })
+    Object.defineProperty(this.prototype, incarnate, { value: life })
+  }
+
   readonly kind = 'spider'
   readonly name: string
   readonly plugins: readonly Plugin[]
   readonly child: ChildPolicy
-  declare readonly '~run'?: { readonly options: CrawlOptions; readonly handle: Crawl<Item> }
   /** @internal */
   readonly settings: SpiderSettings
   /** @internal In Maps: a request may be called `constructor`. */
@@ -68,10 +79,6 @@ export class Spider<Item = unknown> implements Hosting, Runnable<CrawlOptions, C
   /** @internal A crawl begins. */
   crawls(stats: () => CrawlStats): void {
     this.#latest = stats
-  }
-
-  [incarnate](place: Place, reports: Reports): Incarnation {
-    return new SpiderIncarnation(this as Spider, place, reports)
   }
 
   #add<Part>(parts: Map<string, Part>, method: string, name: string, part: Part): this {
