@@ -69,27 +69,40 @@ export class Frontier {
     if (!this.#tree.broker.durable) this.#kept.set(input as object, request)
   }
 
-  /** Those that were dropped are counted when what they came with is. */
+  /** Counts an offer as it is written, so that what is written counts it; the broker may know some of it. */
   count({ dropped, requests }: Offer): void {
     for (const [because, request] of dropped) this.drop(request, because)
+    for (const { name } of requests) this.#add(name, 1)
     this.#offered -= requests.length
   }
 
-  /** Counts what the broker took; how many that were. */
+  /** Takes back those that the broker knew; how many there are more now. */
   accepted({ requests }: Offer, enqueued: readonly Enqueued[]): number {
     let count = 0
     requests.forEach((request, index) => {
       const { id, duplicate } = enqueued[index] as Enqueued
-      if (duplicate) return this.drop(request, 'duplicate')
+      if (duplicate) {
+        this.#add(request.name, -1)
+        return this.drop(request, 'duplicate')
+      }
       count += 1
-      this.#numbers.add('request')
-      this.#numbers.add(`request-${request.name}`)
       const { counters, events } = this.#tree
       counters.jobs.added += 1
       if (!events.hears('job.added')) return
       events.emit('job.added', { path: this.pathOf(request, id), id, attempt: 0, duplicate: false })
     })
     return count
+  }
+
+  /** It was accepted, but is not to be fetched: as if it had never been. */
+  deny(request: CrawlRequest): void {
+    this.#add(request.name, -1)
+    this.drop(request, 'robots')
+  }
+
+  #add(name: string, by: 1 | -1): void {
+    this.#numbers.add('request', by)
+    this.#numbers.add(`request-${name}`, by)
   }
 
   drop(request: CrawlRequest, because: Dropped): void {

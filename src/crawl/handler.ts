@@ -18,7 +18,6 @@ type Maybe<Value> = Value | undefined | null
 export type Requests = Maybe<CrawlRequest> | Iterable<Maybe<CrawlRequest>>
 
 /** What a handler gives. Items are given to `emit()`. */
-// oxlint-disable-next-line typescript/no-invalid-void-type -- most handlers give nothing
 type Given = Requests | void
 export type HandlerResult =
   | Given

@@ -3,14 +3,22 @@ import type { HostNode } from './host-node.ts'
 import type { Politeness } from './politeness.ts'
 import type { RequestRun } from './request-run.ts'
 
+/** Those who wait for one host, in the order they get their turn. */
+interface Line {
+  readonly host: HostNode
+  readonly runs: RequestRun[]
+  timer: unknown
+}
+
 /** The lines of requests before their hosts. A host that has no turn to give makes nobody else wait. */
 export class HostLines {
   readonly #politeness: Politeness
   readonly #clock: Clock
   readonly #wake: () => void
-  /** Hosts that may have a turn; each gives one and goes to the end. */
-  readonly #ready = new Set<HostNode>()
-  readonly #hosts = new Set<HostNode>()
+  /** Where somebody waits. */
+  readonly #lines = new Map<HostNode, Line>()
+  /** Lines whose host may have a turn; each gives one and goes to the end. */
+  readonly #ready = new Set<Line>()
   #waiting = 0
 
   /** `wake` is called when a host may have a turn again. */
@@ -28,77 +36,78 @@ export class HostLines {
   /** Behind those of its priority that are there already. */
   add(run: RequestRun): void {
     const { host, request } = run
-    const { line } = host
-    let at = line.length
-    while (at > 0 && (line[at - 1] as RequestRun).request.priority > request.priority) at -= 1
-    if (at === line.length) line.push(run)
-    else line.splice(at, 0, run)
+    let line = this.#lines.get(host)
+    if (line === undefined) this.#lines.set(host, (line = { host, runs: [], timer: undefined }))
+    const { runs } = line
+    let at = runs.length
+    while (at > 0 && (runs[at - 1] as RequestRun).request.priority > request.priority) at -= 1
+    if (at === runs.length) runs.push(run)
+    else runs.splice(at, 0, run)
     this.#waiting += 1
-    this.#hosts.add(host)
-    if (host.timer === undefined) this.#ready.add(host)
+    if (line.timer === undefined) this.#ready.add(line)
   }
 
   /** The next one that has its turn; undefined if nobody has. */
   next(): RequestRun | undefined {
-    for (const host of this.#ready) {
-      const [run] = host.line
-      this.#ready.delete(host)
+    for (const line of this.#ready) {
+      const [run] = line.runs
+      this.#ready.delete(line)
       if (run === undefined) continue
       const turn = this.#politeness.tryTurn(run.request.url)
       if ('end' in turn) {
         run.turn = turn
-        this.#leave(host)
+        this.#leave(line, 0)
+        if (line.runs.length > 0) this.#ready.add(line)
         return run
       }
-      this.#waitFor(host, turn.nextAt)
+      this.#waitFor(line, turn.nextAt)
     }
     return undefined
   }
 
   /** A turn at this host was given back. */
   freed(host: HostNode): void {
-    if (host.line.length === 0 || host.timer !== undefined) return
-    this.#ready.add(host)
+    const line = this.#lines.get(host)
+    if (line === undefined || line.timer !== undefined) return
+    this.#ready.add(line)
     this.#wake()
   }
 
   /** It waits no longer. */
   remove(run: RequestRun): void {
-    const { line } = run.host
-    const at = line.indexOf(run)
-    if (at === -1) return
-    line.splice(at, 1)
-    this.#waiting -= 1
+    const line = this.#lines.get(run.host)
+    const at = line?.runs.indexOf(run) ?? -1
+    if (line !== undefined && at !== -1) this.#leave(line, at)
   }
 
   /** Those who wait, taken out. */
   takeAll(): readonly RequestRun[] {
-    const all = [...this.#hosts].flatMap((host) => {
-      this.#clock.clearTimeout(host.timer)
-      host.timer = undefined
-      return host.line.splice(0)
+    const all = [...this.#lines.values()].flatMap(({ runs, timer }) => {
+      this.#clock.clearTimeout(timer)
+      return runs
     })
-    this.#hosts.clear()
+    this.#lines.clear()
     this.#ready.clear()
     this.#waiting = 0
     return all
   }
 
-  #leave(host: HostNode): void {
-    host.line.shift()
+  #leave(line: Line, at: number): void {
+    line.runs.splice(at, 1)
     this.#waiting -= 1
-    if (host.line.length > 0) this.#ready.add(host)
-    else this.#hosts.delete(host)
+    if (line.runs.length > 0) return
+    this.#clock.clearTimeout(line.timer)
+    this.#lines.delete(line.host)
   }
 
   /** `Infinity`: until a turn is given back. */
-  #waitFor(host: HostNode, nextAt: number): void {
-    if (nextAt === Infinity || host.timer !== undefined) return
-    host.timer = this.#clock.setTimeout(
+  #waitFor(line: Line, nextAt: number): void {
+    if (nextAt === Infinity || line.timer !== undefined) return
+    line.timer = this.#clock.setTimeout(
       () => {
-        host.timer = undefined
-        if (host.line.length === 0) return
-        this.#ready.add(host)
+        line.timer = undefined
+        if (line.runs.length === 0) return
+        this.#ready.add(line)
         this.#wake()
       },
       Math.max(0, nextAt - this.#clock.now()),

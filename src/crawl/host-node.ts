@@ -2,7 +2,6 @@ import type { Level } from '../actors/climb.ts'
 import type { JobSource } from '../actors/job-source.ts'
 import type { Plugin } from '../plugin.ts'
 import type { DomainOptions } from './spider-options.ts'
-import type { RequestRun } from './request-run.ts'
 
 /** A host of a crawl as the supervisor of its pages; there as long as one of them is held. */
 export class HostNode implements Level {
@@ -16,9 +15,6 @@ export class HostNode implements Level {
   /** Requests that are held here: waiting for their turn, running, or waiting for their next try. */
   size = 0
   running = 0
-  /** Those that wait for their turn, in the order they get it. */
-  readonly line: RequestRun[] = []
-  timer: unknown
   /** What its jobs are made of, without a fallback and with one. */
   readonly sources: [JobSource | undefined, JobSource | undefined] = [undefined, undefined]
 

@@ -16,7 +16,7 @@ import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import { Crawl, type CrawlOptions, type CrawlOutcome } from './crawl.ts'
 import { CrawlRunningError } from './errors.ts'
 import { LiveCrawl } from './live-crawl.ts'
-import type { Spider } from './spider.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 import { CrawlStore } from './store.ts'
 
 /** One life of a spider: it waits for runs, and has one crawl at a time. */
@@ -26,7 +26,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   readonly #tree: Tree
   readonly #place: Place
   readonly #reports: Reports
-  readonly #spider: Spider
+  readonly #spider: SpiderDefinition
   /** Of a crawl that was not finished; a broker in memory keeps only its queue. */
   #kept: CrawlStore | undefined
   #crawl: LiveCrawl | undefined
@@ -34,7 +34,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   #isDown = false
   #how: 'stopped' | 'killed' = 'stopped'
 
-  constructor(spider: Spider, place: Place, reports: Reports) {
+  constructor(spider: SpiderDefinition, place: Place, reports: Reports) {
     this.#spider = spider
     this.#place = place
     this.#tree = place.tree
@@ -162,7 +162,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
     const run: AnyRun = new Run(this.#runHost, id, path)
     Run.tell.queued(run, { id, duplicate: false }, path)
     runs.add(id, run)
-    this.#live?.changed(1)
+    this.#live?.revived()
     return { run }
   }
 

@@ -27,9 +27,9 @@ import { PageSource, type PageOwner } from './page-source.ts'
 import { requestFromJSON, type CrawlRequest } from './request.ts'
 import { RequestRun } from './request-run.ts'
 import { Seeds } from './seeds.ts'
-import type { Spider } from './spider.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 import type { CrawlState, CrawlStats, Numbers } from './stats.ts'
-import { CrawlStore } from './store.ts'
+import type { CrawlStore } from './store.ts'
 import { openTools, type Tools } from './tools.ts'
 import { fallBack, visit, type Crawling } from './visit.ts'
 
@@ -67,7 +67,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   readonly tree: Tree
   readonly path: string
   readonly subject: string
-  readonly spider: Spider
+  readonly spider: SpiderDefinition
   readonly numbers: Numbers
   readonly items: ItemStream
   readonly frontier: Frontier
@@ -109,7 +109,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   #endedAt: number | undefined
   #isQuiet: (() => void) | undefined
 
-  constructor(spider: Spider, place: CrawlPlace, store: CrawlStore) {
+  constructor(spider: SpiderDefinition, place: CrawlPlace, store: CrawlStore) {
     const { tree, path, level } = place
     this.spider = spider
     this.tree = tree
@@ -166,7 +166,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       state: this.#state,
       elapsed: this.#elapsed,
       ...numbers.read(),
-      queued: Math.max(0, this.#open - running),
+      queued: Math.max(0, numbers.open - running),
       running,
     }
   }
@@ -588,6 +588,12 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   /** Somebody in another process gave up a request that may be held here. */
   cancelLive(id: string, reason: unknown): void {
     for (const run of this.#held) if (run.lease.id === id) run.job?.cancel(reason)
+  }
+
+  /** A dead letter is queued again. */
+  revived(): void {
+    this.numbers.add('request')
+    this.changed(1)
   }
 
   /** The broker ended a request that was lost too often. */

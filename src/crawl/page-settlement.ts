@@ -79,7 +79,7 @@ export class PageSettlement {
   /** Its next try waits in the broker. */
   retry(run: RequestRun, delay: number): void {
     const { numbers } = this.#crawl
-    const { attempt: attempts, charged, putOffs, failure } = run.job?.context as JobContext
+    const { attempt: attempts, charged, putOffs, failure } = run.job?.context ?? ({} as JobContext)
     numbers.take(run.tally)
     run.request = run.next ?? run.request
     const input = this.#inputOf(run.request)
@@ -124,10 +124,7 @@ export class PageSettlement {
 
   /** It was accepted, but is not to be fetched: as if it had never been. */
   #deny(run: RequestRun, attempts: number): void {
-    const { numbers, frontier } = this.#crawl
-    numbers.add('request', -1)
-    numbers.add(`request-${run.request.name}`, -1)
-    frontier.drop(run.request, 'robots')
+    this.#crawl.frontier.deny(run.request)
     const reason = 'robots.txt does not allow it'
     this.#settle(run, { kind: 'cancelled', reason, attempts }, { status: 'cancelled', reason, attempts })
   }

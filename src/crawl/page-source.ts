@@ -7,11 +7,12 @@ import type { OwnError } from '../actors/judgement.ts'
 import type { Tree } from '../actors/tree.ts'
 import { Failure, type FailureData } from '../failure.ts'
 import { isPermanent, isPluginTrigger } from '../thrown.ts'
-import { BlockedAddressError, BodyTooLargeError, NetworkError, TryLimitError } from './errors.ts'
+import type { NetworkError } from './errors.ts'
+import { BlockedAddressError, BodyTooLargeError, TryLimitError } from './errors.ts'
 import type { HostNode } from './host-node.ts'
 import type { CrawlRequest } from './request.ts'
 import type { Broken, RequestRun } from './request-run.ts'
-import type { Spider } from './spider.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 import { limitsOf, lineOf } from './visit.ts'
 
 /** Of so many put-offs in a row the job chart charges the last one. */
@@ -20,7 +21,7 @@ const PUT_OFFS_PER_CHARGE = 20
 /** What a page's jobs need of their crawl. */
 export interface PageOwner {
   readonly tree: Tree
-  readonly spider: Spider
+  readonly spider: SpiderDefinition
   /** Of the spider; names its queue. */
   readonly path: string
   readonly subject: string

@@ -80,7 +80,6 @@ export interface SpiderOptions extends FetcherOptions, Omit<ChildOptions, 'ready
   readonly tags?: readonly string[]
 }
 
-// oxlint-disable-next-line typescript/no-invalid-void-type -- whoever only looks gives nothing
 type Prepared = Readonly<Record<string, string>> | undefined | void
 
 /** The options as they were read. */

@@ -18,7 +18,6 @@ import { renderStats, type CrawlStats } from './stats.ts'
 export interface Spider<Item = unknown> extends Runnable<CrawlOptions, Crawl<Item>> {}
 
 /** A crawler as data: where it begins, how it fetches, and what it does with pages. `system.run(spider)` begins a crawl. */
-// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Spider<Item = unknown> {
   static {
     const life = function (this: Spider, place: Place, reports: Reports): Incarnation {

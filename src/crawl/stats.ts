@@ -95,6 +95,22 @@ export class Numbers {
     this.#ended[kind] += 1
   }
 
+  /** Requests that are not over. */
+  get open(): number {
+    const { ok, error, fallback, failed } = this.#ended
+    return this.get('request') - ok - error - fallback - failed
+  }
+
+  /**
+   * After a crash: so many requests are not over. Where fewer were queued than were counted, the broker knew the others,
+   * and the process did not live to count them as duplicates.
+   */
+  reconcile(open: number): void {
+    const over = this.open - open
+    this.add('request', -over)
+    if (over > 0) this.add('duplicate', over)
+  }
+
   take(tally: Tally): void {
     for (const name of tally.counted) this.add(name)
     for (const [list, line] of tally.lines) this.line(list, line)

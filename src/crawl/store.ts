@@ -26,7 +26,9 @@ export class CrawlStore {
     if (fresh) await this.#forget()
     else if (broker.durable) await this.#read()
     const queue = (await broker.stats()).find(({ queue: name }) => name === this.#path)
-    return queue === undefined ? 0 : queue.waiting + queue.delayed + queue.leased
+    const open = queue === undefined ? 0 : queue.waiting + queue.delayed + queue.leased
+    this.numbers.reconcile(open)
+    return open
   }
 
   /** What is to be written with the next step; nothing where it would not outlive the process. */

@@ -1,12 +1,13 @@
 import type { Tree } from '../actors/tree.ts'
-import { NetworkError, StatusError } from './errors.ts'
+import type { NetworkError } from './errors.ts'
+import { StatusError } from './errors.ts'
 import type { Outcome } from './fetch-try.ts'
 import { Fetcher } from './fetcher.ts'
 import { JsonLines } from './jsonl.ts'
 import { loadParser, type Parse } from './parser.ts'
 import { Politeness } from './politeness.ts'
 import { Robots } from './robots.ts'
-import type { Spider } from './spider.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 import type { CrawlStore } from './store.ts'
 
 /** What a crawl works with. */
@@ -26,7 +27,12 @@ export interface HostWatcher {
 }
 
 /** Opens what a crawl works with: connections, the parser, the file of its items. */
-export async function openTools(spider: Spider, tree: Tree, store: CrawlStore, watcher: HostWatcher): Promise<Tools> {
+export async function openTools(
+  spider: SpiderDefinition,
+  tree: Tree,
+  store: CrawlStore,
+  watcher: HostWatcher,
+): Promise<Tools> {
   const { settings } = spider
   const { clock, random, broker } = tree
   const parse = await loadParser(settings.parser)

@@ -5,7 +5,8 @@ import { cut, oneLine } from '../evidence.ts'
 import type { Failure } from '../failure.ts'
 import type { TaskContext } from '../task-context.ts'
 import type { Collection } from './collect.ts'
-import { HandlerTimeoutError, NetworkError, ProxyError, StatusError, TryLimitError } from './errors.ts'
+import type { NetworkError } from './errors.ts'
+import { HandlerTimeoutError, ProxyError, StatusError, TryLimitError } from './errors.ts'
 import type { Outcome } from './fetch-try.ts'
 import type { Fetcher } from './fetcher.ts'
 import { CrawledPage, PageContext, type Handled, type HandlerContext } from './handler.ts'
@@ -16,12 +17,12 @@ import type { CrawlRequest } from './request.ts'
 import type { Broken, RequestRun } from './request-run.ts'
 import type { Response } from './response.ts'
 import type { Robots } from './robots.ts'
-import type { Spider } from './spider.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 
 /** What a crawl lends to the visits of its pages. */
 export interface Crawling {
   readonly tree: Tree
-  readonly spider: Spider
+  readonly spider: SpiderDefinition
   readonly subject: string
   readonly fetcher: Fetcher
   readonly politeness: Politeness
@@ -36,7 +37,10 @@ export interface Crawling {
 }
 
 /** How many tries a request has. */
-export function limitsOf({ request, host }: RequestRun, { settings }: Spider): { network: number; task: number } {
+export function limitsOf(
+  { request, host }: RequestRun,
+  { settings }: SpiderDefinition,
+): { network: number; task: number } {
   return {
     network: request.networkTryLimit ?? host.networkTryLimit ?? settings.networkTryLimit,
     task: request.taskTryLimit ?? settings.taskTryLimit,
@@ -183,7 +187,7 @@ async function askRobots(url: string, { robots, robotsErrors, politeness }: Craw
   return error ?? new StatusError({ url: new URL('/robots.txt', url).href, status: 503 })
 }
 
-async function prepared(request: CrawlRequest, { settings }: Spider): Promise<CrawlRequest> {
+async function prepared(request: CrawlRequest, { settings }: SpiderDefinition): Promise<CrawlRequest> {
   if (settings.prepare === undefined) return request
   const headers = await settings.prepare(request)
   return headers === undefined ? request : request.counted({ headers: { ...request.headers, ...lowered(headers) } })

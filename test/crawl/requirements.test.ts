@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Failure } from 'rootcatch'
-import { NetworkError, request, StatusError, type CrawlRequest } from 'rootcatch/crawl'
+import { NetworkError, request, type CrawlRequest, type StatusError } from 'rootcatch/crawl'
 import { website, type Website, type WebsiteOptions } from 'rootcatch/testing'
 import { crawlOnce, localSpider, startQuietly } from '../support/crawling.ts'
 
