@@ -340,3 +340,14 @@ export class HandlerTimeoutError extends RootcatchError<'handler-timeout'> {
     this.url = url
   }
 }
+
+/** The spider is not up: it failed or was stopped, and may be about to be started again. Nothing was begun. */
+export class SpiderDownError extends RootcatchError<'spider-down'> {
+  static {
+    identify(this, 'SpiderDownError', 'spider-down')
+  }
+
+  constructor(path: string) {
+    super(`${path} is down, so no crawl was begun. Wait for its event actor.started, or start it by restartChild().`)
+  }
+}

@@ -14,7 +14,7 @@ import { checkKeys, readBoolean } from '../options.ts'
 import type { Plugin } from '../plugin.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import { Crawl, type CrawlOptions, type CrawlOutcome } from './crawl.ts'
-import { CrawlRunningError } from './errors.ts'
+import { CrawlRunningError, SpiderDownError } from './errors.ts'
 import { LiveCrawl } from './live-crawl.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
 import { CrawlStore } from './store.ts'
@@ -121,6 +121,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw new InvalidOptionError(subject, 'signal', signal, 'Pass the signal of an AbortController.')
     }
+    if (this.#isDown || this.#isStopping) throw new SpiderDownError(this.path)
     if (this.#live !== undefined) throw new CrawlRunningError(this.path, this.#live.numbers.get('page'))
     const store = (fresh ? undefined : this.#kept) ?? new CrawlStore(this.#tree, this.path)
     this.#kept = store
@@ -208,7 +209,10 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   }
 
   #failed(failure: Failure): void {
-    if (!this.#isStopping) return this.#reports.failed(failure)
+    if (!this.#isStopping) {
+      this.#isDown = true
+      return this.#reports.failed(failure)
+    }
     addToTrail(failure, { path: this.path, decision: 'stop', by: 'stopping' })
     this.#tree.report(failure, 'stop')
   }

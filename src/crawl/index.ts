@@ -48,6 +48,7 @@ export {
   ResponseTimeoutError,
   RetryError,
   SelectorError,
+  SpiderDownError,
   StatusError,
   TooManyRedirectsError,
   TryLimitError,

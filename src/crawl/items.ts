@@ -10,6 +10,8 @@ export class ItemStream {
   #taken = 0
   #hasReader = false
   #isOver = false
+  /** Somebody was told that it is full, and not yet that there is room again. */
+  #wasFull = false
   #wake: (() => void) | undefined
   readonly #waits: { readonly until: number; readonly resolve: () => void }[] = []
   readonly #onChange: () => void
@@ -39,7 +41,10 @@ export class ItemStream {
     this.#given += items.length
     const until = this.#given
     this.#wake?.()
-    if (this.isFull) this.#onChange()
+    if (this.isFull) {
+      this.#wasFull = true
+      this.#onChange()
+    }
     return new Promise((resolve) => this.#waits.push({ until, resolve }))
   }
 
@@ -63,11 +68,13 @@ export class ItemStream {
       for (;;) {
         const item = this.#unread.shift()
         if (item !== undefined) {
-          const wasFull = !this.hasRoom
+          if (this.#wasFull && this.hasRoom) {
+            this.#wasFull = false
+            this.#onChange()
+          }
           yield item
           this.#taken += 1
           this.#letGo(this.#taken)
-          if (wasFull && this.hasRoom) this.#onChange()
         } else if (this.#isOver) {
           return
         } else {

@@ -24,6 +24,7 @@ import type { HostOutcome } from './host-pace.ts'
 import { ItemStream } from './items.ts'
 import { PageSettlement, type Settling } from './page-settlement.ts'
 import { PageSource, type PageOwner } from './page-source.ts'
+import { Progress } from './progress.ts'
 import { requestFromJSON, type CrawlRequest } from './request.ts'
 import { RequestRun } from './request-run.ts'
 import { Seeds } from './seeds.ts'
@@ -92,6 +93,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   #tools: Tools | undefined
   #lines: HostLines | undefined
   #seeds: Seeds | undefined
+  #progress: Progress | undefined
   #crawling: Crawling | undefined
   #phase: Phase = 'opening'
   #ending: Ending | undefined
@@ -200,6 +202,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     }
     if (this.#phase !== 'opening') return this.#maybeOver() // ended while it opened
     this.#phase = 'crawling'
+    if (spider.settings.progress) this.#progress = new Progress(() => this.stats(), tree.clock)
     this.#unwatch = tree.broker.watch(path, () => this.#wake())
     if (this.#open > 0) this.#showSeeded()
     this.#wake()
@@ -291,9 +294,10 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       tree.callbackFailed(path, 'crawl', error)
     }
     this.items.end()
+    this.#progress?.end()
     this.#showEnd(ending)
-    this.#place.ended(this.#outcomeOf(ending), !isForgotten)
     if (ending.kind === 'failed') this.#place.failed(ending.failure)
+    this.#place.ended(this.#outcomeOf(ending), !isForgotten)
   }
 
   #outcomeOf(ending: Ending): CrawlOutcome {

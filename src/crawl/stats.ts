@@ -1,16 +1,13 @@
 import type { Json } from '../payload.ts'
 
 /** The latest lines of what went wrong, by what it was. */
-export const LISTS = [
-  'network-try-limit',
-  'task-try-limit',
-  'handler-error',
-  'bad-url',
-  'blocked-address',
-  'body-too-large',
-] as const
-
-export type ListName = (typeof LISTS)[number]
+export type ListName =
+  | 'network-try-limit'
+  | 'task-try-limit'
+  | 'handler-error'
+  | 'bad-url'
+  | 'blocked-address'
+  | 'body-too-large'
 
 /** How an accepted request ended. */
 export type EndKind = 'ok' | 'error' | 'fallback' | 'failed'
@@ -221,5 +218,5 @@ function byName([one]: Entry, [other]: Entry): number {
 }
 
 function bySize(one: Entry, other: Entry): number {
-  return other[1] - one[1] || LISTS.indexOf(one[0] as ListName) - LISTS.indexOf(other[0] as ListName)
+  return other[1] - one[1] || byName(one, other)
 }

@@ -202,8 +202,8 @@ async function handle(run: RequestRun, page: CrawledPage, ctx: TaskContext, craw
   const collection = run.collect(name, subject, crawling.check)
   const controller = new AbortController()
   const abort = (reason: unknown): void => {
+    collection.end() // first: who hears of it may still emit
     controller.abort(reason)
-    collection.end()
   }
   ctx.signal.addEventListener('abort', () => abort(ctx.signal.reason), { once: true })
   const handled: Handled = {
@@ -254,8 +254,8 @@ function within(
   return new Promise((resolve, reject) => {
     const timer = tree.clock.setTimeout(() => {
       const error = new HandlerTimeoutError(request.name, request.url, handlerTimeout)
+      collection.end() // first: who hears of it may still emit
       abort(error)
-      collection.end()
       reject(error)
     }, handlerTimeout)
     const end = (settle: () => void): void => {
