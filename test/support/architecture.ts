@@ -128,7 +128,7 @@ const rules: readonly Rule[] = [
       leaves,
       '(?:type )?(?:src/cli/.+|commander)',
       `(?:type )?${record}`,
-      'src/(?:node-version|start|stop-on-signals|definition)\\.ts',
+      'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
       'src/brokers/sqlite\\.ts',
       `type ${contract}`,
       'type src/(?:start|system|stats|supervisor)\\.ts',
