@@ -1,7 +1,7 @@
 /**
  * What an update costs beside plain grammY: both handle the same updates by `handleUpdate`, five middlewares and a
  * boundary, interleaved in one process. Each of ours is a job that can be observed. Then the heap of an update that
- * waits in its middleware, and what is kept of those that are finished.
+ * waits behind one middleware, where plain grammY keeps 4 KiB, and what is kept of those that are finished.
  */
 import { Bot as GrammyBot, type Context } from 'grammy'
 import { Bot } from 'rootcatch/bot'
@@ -23,6 +23,12 @@ const updateOf = (id: number): never =>
     update_id: id,
     message: { message_id: id, date: 1, text: 'hi', chat: { id: id % 1_000, type: 'private', first_name: 'A' } },
   }) as never
+
+/** One middleware, and behind it the one that waits. */
+function passing<Some extends AnyBot>(bot: Some): Some {
+  bot.use((_ctx, next) => next())
+  return bot
+}
 
 function grow<Some extends AnyBot>(bot: Some): Some {
   for (let each = 0; each < 4; each += 1) bot.use((_ctx, next) => next())
@@ -74,8 +80,8 @@ console.log(`handleUpdate: ${ratio.toFixed(2)} of plain grammY (at least ${LEAST
 
 if (globalThis.gc === undefined) console.log('heap: run with --expose-gc')
 else {
-  const blockedPlain = await heapPerBlocked(() => grow(new GrammyBot<Context>('1:bench', { botInfo })))
-  const blocking = grow(new Bot<Context>('1:bench', { botInfo }) as unknown as GrammyBot<Context>)
+  const blockedPlain = await heapPerBlocked(() => passing(new GrammyBot<Context>('1:bench', { botInfo })))
+  const blocking = passing(new Bot<Context>('1:bench', { botInfo }) as unknown as GrammyBot<Context>)
   await blocking.handleUpdate(updateOf(0))
   const blocked = await heapPerBlocked(() => blocking)
   console.log(

@@ -25,6 +25,11 @@ export class Admitted {
   #place = 0
   #next: number | undefined
 
+  /** `next`: up to where all were finished that came before. */
+  constructor(next?: number) {
+    this.#next = next
+  }
+
   isKnown(id: number): boolean {
     return this.#open.has(id) || this.#finished.has(id)
   }

@@ -73,6 +73,8 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   #pass: Pass | undefined
   #catch: BotCatch | undefined
   #life: BotLife | undefined
+  /** Of its life before this one. */
+  #offset: BotSide['left']
   /** Where updates are handled that nobody started a system for. */
   #ownSystem: Promise<System> | undefined
   #isAlone = false
@@ -193,6 +195,12 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     return (ctx, next) => pass.run(all, ctx, next)
   }
 
+  override async init(signal?: Parameters<GrammyBot['init']>[0]): Promise<void> {
+    await super.init(signal)
+    const life = this.#life
+    if (life?.isPolling === false) life.isInited() // what waits for a poller waits for its `onStart` too
+  }
+
   /** Handles one update at once, as a job; rejects with its `BotError`, for who calls it is its last boundary. */
   override async handleUpdate(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
     if (!this.isInited()) return super.handleUpdate(update, envelope) // grammY says what is missing
@@ -271,6 +279,12 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       get isAlone() {
         return bot.#isAlone
       },
+      get left() {
+        return bot.#offset
+      },
+      get isInited() {
+        return bot.isInited()
+      },
       leaves: (thrown) => (this.#left = { thrown }),
       stopSoon: () => void this.stop(),
       handle: (update, envelope, pass) => this.#handle(update, envelope, pass),
@@ -279,6 +293,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
       },
       begins: (life) => (this.#life = life),
       ends: async (life) => {
+        this.#offset = { offset: life.inbox.confirmable(), at: life.tree.clock.now() }
         await this.#http.close()
         if (this.#life === life) this.#life = undefined
       },
@@ -318,13 +333,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     }
   }
 
-  async #handleInited(update: Update, envelope: WebhookReplyEnvelope | undefined, pass: Pass): Promise<void> {
-    await this.init() // a replay may come before the first request of a webhook
-    return this.#handle(update, envelope, pass)
-  }
-
   #handle(update: Update, envelope: WebhookReplyEnvelope | undefined, pass: Pass): Promise<void> {
-    if (!this.isInited()) return this.#handleInited(update, envelope, pass)
     this.#pass = pass
     try {
       return super.handleUpdate(update, envelope)

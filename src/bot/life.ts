@@ -34,15 +34,21 @@ export interface BotSide {
   readonly scope: Scope
   readonly handler: BotCatch | undefined
   readonly isAlone: boolean
+  /** Whether the bot knows who it is. */
+  readonly isInited: boolean
   leaves(thrown: unknown): void
   stopSoon(): void
   handle(update: Update, envelope: Arrival['envelope'], pass: Pass): Promise<void>
   /** Undefined: updates come by webhooks, or by `handleUpdate`. */
   readonly polling: Polled | undefined
+  /** Up to where all was finished when its life before this one ended. */
+  readonly left: { readonly offset: number | undefined; readonly at: number } | undefined
   begins(life: BotLife): void
   /** Closes its connections. */
   ends(life: BotLife): Promise<void>
 }
+
+const DAY = 86_400_000
 
 /** What its poller asks of a bot. */
 export type Polled = Pick<PollerSetup, 'api' | 'options' | 'isFirst' | 'me' | 'isMe' | 'listened' | 'ready'>
@@ -76,11 +82,18 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     const input = { path: place.path, strategy: 'one-for-one' }
     this.#host = new Host(supervisorMachine, { parent: place.host, id: side.policy.name, input }, () => this.stop())
     this.updates = new Updates(this, this.#host)
-    const memory = new MemoryInbox(this.updates)
+    const memory = new MemoryInbox(this.updates, this.#goesOnAt())
     this.inbox = this.tree.broker.durable
       ? new DurableInbox(this.updates, memory, (update) => this.lanesOf(update))
       : memory
     this.#supply = new Supply(this.updates)
+  }
+
+  /** Telegram keeps what was not confirmed for a day; what its earlier life has finished need not come again. */
+  #goesOnAt(): number | undefined {
+    const { left } = this.#side
+    const isKnown = this.#generation > 1 && left !== undefined && this.tree.clock.now() - left.at < DAY
+    return isKnown ? left.offset : undefined
   }
 
   // As a child of its supervisor
@@ -94,7 +107,10 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     this.#host.start()
     this.#side.begins(this)
     const { polling } = this.#side
-    if (polling === undefined) return this.#isUp()
+    if (polling === undefined) {
+      if (this.#side.isInited) this.isInited()
+      return this.#isUp()
+    }
     const { tree, path, inbox } = this
     this.#poller = startPoller(this.#host, {
       ...polling,
@@ -105,11 +121,17 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
       shutdown: this.#shutdown,
       ready: () => {
         polling.ready()
+        this.isInited()
         this.#isUp()
       },
       emit: (name, data) => tree.events.emit(name, data),
       fail: (error) => this.#fail(error),
     })
+  }
+
+  /** What waits with the broker can be handled now: no context can be made for a bot that does not know who it is. */
+  isInited(): void {
+    if (this.#phase === 'starting' || this.#phase === 'up') this.#supply.open()
   }
 
   stop(): void {
@@ -160,7 +182,6 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#phase !== 'starting') return
     this.#phase = 'up'
     this.#host.send({ type: 'children.ready' })
-    this.#supply.open() // not before: middleware needs to know who the bot is
     this.#reports.ready()
   }
 

@@ -11,12 +11,14 @@ import type { Updates } from './updates.ts'
 export class MemoryInbox implements Inbox {
   readonly durable = false
   readonly #updates: Updates
-  readonly #admitted = new Admitted()
+  readonly #admitted: Admitted
   readonly #listeners = new Set<() => void>()
   readonly #handling = new PassingMap<Promise<void>, number>()
 
-  constructor(updates: Updates) {
+  /** `next`: the offset that an inbox of the same bot had come to. */
+  constructor(updates: Updates, next?: number) {
     this.#updates = updates
+    this.#admitted = new Admitted(next)
   }
 
   async admit(updates: readonly Update[]): Promise<void> {

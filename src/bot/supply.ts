@@ -32,6 +32,7 @@ export class Supply {
   }
 
   open(): void {
+    if (this.#isOpen) return
     const { tree, path } = this.#updates
     this.#isOpen = true
     this.#updates.onRoom = () => this.#wake()

@@ -14,12 +14,13 @@ import {
   type System,
 } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
-import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
+import { fakeTelegram, manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { Bot } from 'rootcatch/bot'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Inbox } from '../../src/bot/inbox.ts'
+import type { Outcome } from '../../src/brokers/broker.ts'
 import { botInfo, message, TOKEN } from '../support/bot-updates.ts'
 
 const systems: System[] = []
@@ -263,6 +264,48 @@ test('what a stop cut off on sqlite is handled by the next process, in order', a
   expect(seen).toEqual([1, 2, 3])
 })
 
+describe('what a store has kept waits until the bot knows who it is', () => {
+  async function kept(): Promise<string> {
+    const file = newFile()
+    const stuck = newBot({ shutdown: 1 })
+    stuck.use(() => new Promise<void>(() => {}))
+    const { inbox, system } = await live(stuck, sqlite(file))
+    await inbox.admit([message(1)])
+    await until(() => system.stats().attempts === 1)
+    await system.stop()
+    return file
+  }
+
+  test('polled: until onStart is over', async () => {
+    const file = await kept()
+    await using telegram = await fakeTelegram({ token: TOKEN, latency: 20 })
+    const log: unknown[] = []
+    const client = { apiRoot: telegram.url }
+    const onStart = (): void => void log.push('started')
+    const bot = new Bot<Context>(TOKEN, { name: 'shop', client, polling: { onStart } })
+    bot.use((ctx) => void log.push(ctx.me.username))
+    const { system } = await live(bot, sqlite(file))
+    await until(() => system.stats().jobs.done + system.stats().jobs.failed === 1)
+    expect(log).toEqual(['started', 'fake_bot'])
+    await system.stop()
+  })
+
+  test('by webhooks: until init()', async () => {
+    const file = await kept()
+    await using telegram = await fakeTelegram({ token: TOKEN })
+    const log: unknown[] = []
+    const bot = new Bot<Context>(TOKEN, { name: 'shop', client: { apiRoot: telegram.url }, polling: false })
+    bot.use((ctx) => void log.push(ctx.me.username))
+    const { system } = await live(bot, sqlite(file))
+    await settle()
+    expect([system.stats().jobs.added, telegram.calls]).toEqual([0, []])
+    await bot.init()
+    await until(() => system.stats().jobs.done === 1)
+    expect(log).toEqual(['fake_bot'])
+    await system.stop()
+  })
+})
+
 describe('a number that an old record still has', () => {
   const HOUR = 3_600_000
 
@@ -419,4 +462,56 @@ describe('time', () => {
       expect(system.stats().jobs.done).toBe(500)
     }
   })
+})
+
+test('a poller on a store is not held by updates that nobody can keep or number', async () => {
+  await using telegram = await fakeTelegram({ token: TOKEN })
+  const bot = new Bot<Context>(TOKEN, { name: 'shop', client: { apiRoot: telegram.url } })
+  const seen: unknown[] = []
+  bot.on('message:text', (ctx) => void seen.push(ctx.message.text))
+  let deep: object = {}
+  for (let depth = 0; depth < 2_000; depth += 1) deep = { deep }
+  telegram.send.text('a')
+  telegram.send({ message: deep })
+  telegram.send({ message: 7 })
+  telegram.send({})
+  telegram.send.text('b')
+  const { system } = await live(bot, sqlite(newFile()))
+  await telegram.until(() => telegram.unconfirmed.length === 0)
+  telegram.send.text('c')
+  await until(() => seen.length === 3)
+  await telegram.until(() => telegram.unconfirmed.length === 0)
+  expect(seen.toSorted()).toEqual(['a', 'b', 'c'])
+  await system.stop()
+})
+
+test('an update that lost its lease when it was to wait for a retry leaves its lane to whoever has it now', async () => {
+  const real = sqlite(newFile())
+  let isLost = false
+  const broker = new Proxy(real, {
+    get: (target, key: keyof Broker) => {
+      const value: unknown = target[key]
+      if (key !== 'settle') return typeof value === 'function' ? value.bind(target) : value
+      return async (outcomes: readonly Outcome[]) => {
+        const [outcome] = outcomes
+        if (isLost || outcome?.kind !== 'retry') return target.settle(outcomes)
+        isLost = true
+        await target.settle([{ id: outcome.id, token: outcome.token, kind: 'release' }]) // as when the lease ran out
+        return ['lost']
+      }
+    },
+  })
+  const bot = newBot({ retry: { attempts: 3, backoff: exponential({ from: 1, to: 1 }) } })
+  const seen: number[] = []
+  bot.use(async ({ update: { update_id: id } }) => {
+    seen.push(id)
+    if (seen.length === 1) throw new Error('boom')
+  })
+  const { system, inbox } = await live(bot, broker)
+  const lost = new Promise((resolve) => system.once('job.lost', resolve))
+  await inbox.admit([message(1), message(2)])
+  await lost
+  await until(() => system.stats().jobs.done === 2)
+  expect(seen).toEqual([1, 1, 2])
+  expect(system.tree().children?.[0]?.jobs).toEqual({ running: 0, retrying: 0 })
 })

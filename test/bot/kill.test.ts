@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { resume, start, supervisor } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
+import { fakeTelegram } from 'rootcatch/testing'
 import { Bot } from 'rootcatch/bot'
-import { startChild } from '../support/child-lines.ts'
+import { startChild, type TalkingChild } from '../support/child-lines.ts'
 import { botInfo, message, TOKEN } from '../support/bot-updates.ts'
 
+const POLLING = fileURLToPath(import.meta.resolve('../support/polling-child.ts'))
 const CHILD = fileURLToPath(import.meta.resolve('../support/bot-child.ts'))
 
 test('kill -9 with 500 updates in flight: each is handled at least once, none is forgotten, none comes twice', async () => {
@@ -36,3 +38,41 @@ test('kill -9 with 500 updates in flight: each is handled at least once, none is
     rmSync(folder, { recursive: true })
   }
 }, 60_000)
+
+test.each([
+  ['while updates come in', 120],
+  ['when all 500 have begun', 500],
+])(
+  'kill -9 of a bot that polls, %s: each update is handled, and Telegram has none left',
+  async (_, begun) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rootcatch-bot-poll-'))
+    await using telegram = await fakeTelegram()
+    const args = [join(folder, 'app.db'), telegram.url, telegram.token]
+    const children: TalkingChild[] = []
+    const idsOf = (lines: readonly string[], what: string): readonly number[] =>
+      lines.filter((line) => line.startsWith(`${what} `)).map((line) => Number(line.slice(what.length + 1)))
+    try {
+      for (let nth = 0; nth < 500; nth += 1) telegram.send.text('hi', { chat: nth + 1 })
+      const first = startChild(POLLING, [...args, 'hang'])
+      children.push(first)
+      let seen = 0
+      await first.until((line) => line.startsWith('began ') && (seen += 1) === begun)
+      await first.kill()
+      const handled = new Set(idsOf(first.lines, 'done'))
+      const again = startChild(POLLING, [...args, 'finish'])
+      children.push(again)
+      await again.until((line) => {
+        for (const id of idsOf([line], 'done')) handled.add(id)
+        return handled.size === 500
+      })
+      await telegram.until(() => telegram.unconfirmed.length === 0)
+      const late = idsOf(again.lines, 'done')
+      expect(late.filter((id) => id % 2 === 1)).toHaveLength(250) // those that hung have begun anew
+      expect(new Set(late).size).toBe(late.length)
+    } finally {
+      await Promise.all(children.map((child) => child.kill()))
+      rmSync(folder, { recursive: true })
+    }
+  },
+  60_000,
+)

@@ -42,7 +42,7 @@ test('what waits in a durable inbox is handled once the bot knows who it is, how
   expect(seen).toEqual(['fake_bot one 1', 'fake_bot two 1'])
 })
 
-test('a dead letter of a bot without polling is replayed before its first webhook', async () => {
+test('a dead letter of a bot without polling is replayed as soon as it knows who it is', async () => {
   const file = newStore()
   await using telegram = await fakeTelegram()
   const first = newBot(telegram, { polling: {} })
@@ -61,5 +61,6 @@ test('a dead letter of a bot without polling is replayed before its first webhoo
   await using system = await start(second, { broker: sqlite(file) })
   const [dead] = await system.dead.list()
   await system.dead.replay((dead as { id: string }).id)
+  await second.init() // as the first webhook does
   expect((await telegram.called('sendMessage')).payload['text']).toBe('replayed: one')
 })

@@ -60,6 +60,7 @@ describe('a poller that fails', () => {
     telegram.next('getUpdates', { error: code })
     telegram.send.text('a')
     await until(() => failures.length === 1)
+    expect(telegram.unconfirmed).toHaveLength(1)
     expect(failures[0]?.error).toBeInstanceOf(GrammyError)
     expect(failures[0]).toMatchObject({ path: 'app/shop', kind: 'thrown', error: { error_code: code } })
     expect(trailOf(failures[0])).toEqual(['app restart restart type'])
@@ -70,6 +71,7 @@ describe('a poller that fails', () => {
     await telegram.called('deleteWebhook', calls + 1)
     telegram.send.text('b')
     await until(() => seen.includes('b'))
+    expect(seen).toEqual(['a', 'b']) // what was finished before does not come again
     expect(telegram.callsOf('deleteWebhook').map(({ payload }) => payload)).toEqual([
       { drop_pending_updates: true },
       {},
@@ -267,6 +269,22 @@ describe('stop', () => {
     await bot.stop({ drain: 30 })
     await started
     expect([log, isOver]).toEqual([['aborted'], true])
+    expect(telegram.unconfirmed).toHaveLength(1)
+  })
+
+  test('does not wait for an update that fails meanwhile and would be tried again later', async () => {
+    const clock = manualClock()
+    const { bot, telegram } = await world({ retry: { attempts: 2, backoff: exponential({ from: '1h', to: '1h' }) } })
+    let fail = (_: Error): void => {}
+    bot.use(() => new Promise((_resolve, reject) => (fail = reject)))
+    const system = opened(await start(supervisor('app', [bot]), { catch: () => resume, clock }))
+    telegram.send.text('hi')
+    await until(() => system.stats().attempts === 1)
+    const stopped = bot.stop()
+    await settle()
+    fail(new Error('boom'))
+    await stopped
+    expect(clock.now()).toBe(0)
     expect(telegram.unconfirmed).toHaveLength(1)
   })
 
