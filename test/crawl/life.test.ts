@@ -113,7 +113,10 @@ describe('a crawl', () => {
     books.on('book', ({ emit }) => emit(1))
     await using system = await startQuietly(books)
     const left = system.run(books)
-    for await (const _ of left) break
+    for await (const item of left) {
+      expect(item).toBe(1)
+      break
+    }
     expect((await left.settled()).status).toBe('cancelled')
     const controller = new AbortController()
     const signalled = system.run(books, { signal: controller.signal })
