@@ -31,12 +31,13 @@ export async function loop(
         const url = queue.shift()
         if (url === undefined) break
         running += 1
-        visit(url).then(() => {
+        const over = (): void => {
           running -= 1
           done += 1
           onPage(done)
           pump()
-        }, reject)
+        }
+        visit(url).then(over, reject)
       }
       if (running === 0) resolve()
     }

@@ -201,7 +201,7 @@ describe('a crawl', () => {
 
   test('whose start throws fails the spider; its supervisor decides', async () => {
     const books = localSpider('books', {
-      *start () {
+      *start() {
         yield* []
         throw new RangeError('no seeds')
       },

@@ -25,12 +25,12 @@ describe('a handler', () => {
     ],
     'an async function': async ({ request: page }: { request: CrawlRequest }) =>
       new Set([page.follow('b', '/book/1'), page.follow('b', '/book/2')]),
-    *'a generator' ({ request: page }: { request: CrawlRequest }) {
+    *'a generator'({ request: page }: { request: CrawlRequest }) {
       yield page.follow('b', '/book/1')
       yield undefined
       return [page.follow('b', '/book/2')]
     },
-    async *'an async generator' ({ request: page }: { request: CrawlRequest }) {
+    async *'an async generator'({ request: page }: { request: CrawlRequest }) {
       yield [page.follow('b', '/book/1')]
       yield page.follow('b', '/book/2')
     },
