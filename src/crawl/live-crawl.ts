@@ -189,6 +189,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       this.#tools = tools
       this.#seeds = new Seeds(this.subject, spider.settings.start, this.numbers.seeds)
     } catch (error) {
+      if (this.#phase !== 'opening') return this.#maybeOver() // ended while it opened
       return this.#end({ kind: 'refused', error })
     }
     this.#lines = new HostLines(this.#tools.politeness, tree.clock, () => this.#wake())
@@ -245,6 +246,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     for (const run of this.#cached.splice(0)) this.#giveBack(run)
     for (const run of this.#parked.values()) this.#forget(run)
     this.#parked.clear()
+    if (ending.kind !== 'done') this.items.abandon() // pages whose items were not read are fetched again
     if (!wasOpening || ending.kind === 'refused') this.#maybeOver()
   }
 
@@ -535,14 +537,14 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
 
   give(items: readonly Json[]): Promise<void> | undefined {
     const written = this.#tools?.jsonl?.write(items)
-    const read = this.items.give(items)
-    if (read === undefined || !this.tree.broker.durable) return written
+    const read = this.items.give(items, this.tree.broker.durable)
+    if (read === undefined) return written
     return written === undefined ? read : Promise.all([written, read]).then(() => {})
   }
 
   left(run: RequestRun): void {
     const { job, host } = run
-    this.#held.delete(run)
+    run.hasLeft = true
     if (!run.isParked) {
       this.#running -= 1
       host.running -= 1
@@ -552,6 +554,10 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       this.#free.push(job.slot)
     }
     this.#leaveHost(host)
+  }
+
+  settling(run: RequestRun): void {
+    this.#held.delete(run)
   }
 
   changed(open: number): void {
@@ -566,11 +572,11 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   lost(run: RequestRun): void {
     const { lease, job, host } = run
     const path = job?.path ?? `${host.path}/request:${lease.id}`
-    if (this.#held.has(run)) {
+    if (this.#held.delete(run) && !run.hasLeft) {
       if (job === undefined) this.#lines?.remove(run)
       job?.cutOff(new LeaseLostError(path, this.tree.broker.leaseTime))
       this.#endTurn(run, { kind: 'neutral' })
-      if (job === undefined) this.#drop(run)
+      if (job === undefined) this.#leaveHost(host)
       else this.left(run)
     }
     this.tree.events.emit('job.lost', { path, id: lease.id, attempt: job?.attempt ?? 0 })
@@ -622,11 +628,6 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     const { job } = run
     job?.cutOff(undefined)
     this.left(run)
-  }
-
-  #drop(run: RequestRun): void {
-    this.#held.delete(run)
-    this.#leaveHost(run.host)
   }
 
   #leaveHost(host: HostNode): void {

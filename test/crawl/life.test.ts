@@ -267,3 +267,23 @@ describe('items', () => {
     expect(crawl.stats().lists['handler-error']?.[0]).toContain('item.at of spider "books" is a Date')
   })
 })
+
+describe('on sqlite', () => {
+  test('a page is settled once its items were read: a stop does not wait for the reader, and they come again', async () => {
+    const site = await open({ books: 6, perPage: 6 })
+    const file = newFile()
+    const books = shop(site)
+    books.on('book', ({ emit, $ }) => emit($('h1').text()))
+    const first = await startQuietly(books, { broker: sqlite(file), clock: undefined as never })
+    const items = first.run(books)[Symbol.asyncIterator]()
+    const { value: read } = await items.next() // and it is never done with
+    await first.stop()
+    expect(read).toMatch(/^Book/)
+    const second = await startQuietly(books, { broker: sqlite(file), clock: undefined as never })
+    const all: unknown[] = []
+    for await (const item of second.run(books)) all.push(item)
+    expect(all.toSorted()).toEqual([1, 2, 3, 4, 5, 6].map((book) => `Book ${book}`))
+    expect(site.count('/shop/1')).toBe(1)
+    await second.stop()
+  })
+})
