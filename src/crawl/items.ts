@@ -1,5 +1,8 @@
 import type { Json } from '../payload.ts'
 
+/** The items of a page were not read before the crawl was ended. */
+export const ABANDONED: Error = new Error('The items were not read.')
+
 /** More of them wait for nobody: the crawl pauses. */
 const MOST_UNREAD = 1000
 
@@ -10,10 +13,11 @@ export class ItemStream {
   #taken = 0
   #hasReader = false
   #isOver = false
+  #isAbandoned = false
   /** Somebody was told that it is full, and not yet that there is room again. */
   #wasFull = false
   #wake: (() => void) | undefined
-  readonly #waits: { readonly until: number; readonly resolve: () => void }[] = []
+  readonly #waits: { readonly until: number; resolve(): void; reject(error: unknown): void }[] = []
   readonly #onChange: () => void
 
   /** `onChange` is called when it may have become full, or is no longer. */
@@ -34,8 +38,9 @@ export class ItemStream {
     return this.#unread.length
   }
 
-  /** Resolves when its reader is through with them; undefined if nobody reads. */
-  give(items: readonly Json[]): Promise<void> | undefined {
+  /** Resolves when its reader is through with them, if somebody `waits` for that; undefined if nobody reads. */
+  give(items: readonly Json[], waits: boolean): Promise<void> | undefined {
+    if (this.#isAbandoned && waits && this.#hasReader) return Promise.reject(ABANDONED)
     if (!this.#hasReader || this.#isOver) return undefined
     this.#unread.push(...items)
     this.#given += items.length
@@ -45,7 +50,14 @@ export class ItemStream {
       this.#wasFull = true
       this.#onChange()
     }
-    return new Promise((resolve) => this.#waits.push({ until, resolve }))
+    if (!waits) return undefined
+    return new Promise((resolve, reject) => this.#waits.push({ until, resolve, reject }))
+  }
+
+  /** Nobody is waited for any more: what was not read is as good as not given. */
+  abandon(): void {
+    this.#isAbandoned = true
+    for (const { reject } of this.#waits.splice(0)) reject(ABANDONED)
   }
 
   /** No more will come; what is there can still be read. */

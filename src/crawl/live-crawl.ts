@@ -7,7 +7,6 @@ import type { Level } from '../actors/climb.ts'
 import { runAsNobody } from '../actors/floating.ts'
 import { hookTable, type HookTable } from '../actors/hook-table.ts'
 import { JobActor, jobEffects, type Holder } from '../actors/job.ts'
-import type { JobPolicy } from '../actors/job-policy.ts'
 import { Leases } from '../actors/leases.ts'
 import type { Tree } from '../actors/tree.ts'
 import { JOBS_PER_COMMIT, JOBS_PER_STEP } from '../actors/turn.ts'
@@ -15,15 +14,16 @@ import type { LeasedJob } from '../brokers/broker.ts'
 import { LeaseLostError, SystemStoppedError } from '../errors.ts'
 import { addToTrail, Failure } from '../failure.ts'
 import type { Json } from '../payload.ts'
+import { isKept, outcomeOf, stateOf, type Ending } from './crawl-end.ts'
 import type { CrawlHost, CrawlOutcome, CrawlReason } from './crawl.ts'
 import { UnknownHandlerError } from './errors.ts'
-import { Frontier, hostOf } from './frontier.ts'
+import { Frontier } from './frontier.ts'
 import { HostLines } from './host-lines.ts'
-import { HostNode } from './host-node.ts'
 import type { HostOutcome } from './host-pace.ts'
 import { ItemStream } from './items.ts'
 import { PageSettlement, type Settling } from './page-settlement.ts'
-import { PageSource, type PageOwner } from './page-source.ts'
+import { PageMaker } from './page-maker.ts'
+import type { PageOwner } from './page-source.ts'
 import { Progress } from './progress.ts'
 import { requestFromJSON, type CrawlRequest } from './request.ts'
 import { RequestRun } from './request-run.ts'
@@ -32,7 +32,7 @@ import type { SpiderDefinition } from './spider-definition.ts'
 import type { CrawlState, CrawlStats, Numbers } from './stats.ts'
 import type { CrawlStore } from './store.ts'
 import { openTools, type Tools } from './tools.ts'
-import { fallBack, visit, type Crawling } from './visit.ts'
+import type { Crawling } from './visit.ts'
 
 /** Requests that wait for their hosts although they were taken: so far others are looked for behind them. */
 const MOST_WAITING = 1000
@@ -54,14 +54,6 @@ export interface CrawlPlace {
 
 type Phase = 'opening' | 'crawling' | 'draining' | 'over'
 
-/** What a crawl comes to once nothing of it runs. */
-type Ending =
-  | { readonly kind: 'done'; readonly reason: CrawlReason }
-  | { readonly kind: 'cancelled'; readonly reason: unknown }
-  | { readonly kind: 'stopped'; readonly reason: unknown }
-  | { readonly kind: 'refused'; readonly error: unknown }
-  | { readonly kind: 'failed'; readonly failure: Failure }
-
 /** One crawl from its first request to its last page: takes requests as slots and hosts are free. */
 export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   readonly threads = undefined
@@ -72,7 +64,6 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   readonly numbers: Numbers
   readonly items: ItemStream
   readonly frontier: Frontier
-  readonly hosts: Map<string, HostNode> = new Map()
   readonly #place: CrawlPlace
   readonly #host: Host
   readonly #logic: AnyActorLogic
@@ -80,7 +71,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   readonly #settlement: PageSettlement
   readonly #leases: Leases<RequestRun>
   readonly #hooks: HookTable
-  readonly #policies: readonly [JobPolicy, JobPolicy]
+  readonly #pages: PageMaker
   /** By their jobs' slots. */
   readonly #runs: (RequestRun | undefined)[] = []
   readonly #free: number[] = []
@@ -130,7 +121,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       (run) => this.lost(run),
     )
     this.#hooks = hookTable({ plugins: [] }, level)
-    this.#policies = this.#makePolicies()
+    this.#pages = new PageMaker(this, level, () => this.#crawling as Crawling)
     const input = { path, concurrency: spider.settings.concurrency }
     this.#host = new Host(spiderMachine, { parent: place.host, id: spider.name, input })
     this.#logic = toChartLogic<JobContext, JobEvent>(
@@ -150,6 +141,10 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
 
   get jobs(): { readonly running: number; readonly retrying: number } {
     return { running: this.#running, retrying: this.#parked.size }
+  }
+
+  get hosts(): PageMaker['hosts'] {
+    return this.#pages.hosts
   }
 
   get isOver(): boolean {
@@ -189,6 +184,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       this.#tools = tools
       this.#seeds = new Seeds(this.subject, spider.settings.start, this.numbers.seeds)
     } catch (error) {
+      if (this.#phase !== 'opening') return this.#maybeOver() // ended while it opened
       return this.#end({ kind: 'refused', error })
     }
     this.#lines = new HostLines(this.#tools.politeness, tree.clock, () => this.#wake())
@@ -245,6 +241,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     for (const run of this.#cached.splice(0)) this.#giveBack(run)
     for (const run of this.#parked.values()) this.#forget(run)
     this.#parked.clear()
+    if (ending.kind !== 'done') this.items.abandon() // pages whose items were not read are fetched again
     if (!wasOpening || ending.kind === 'refused') this.#maybeOver()
   }
 
@@ -286,7 +283,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     this.numbers.elapsed = elapsed
     if (this.#shutdownTimer !== undefined) tree.clock.clearTimeout(this.#shutdownTimer)
     this.#leases.end()
-    const isForgotten = ending.kind === 'done' || ending.kind === 'cancelled'
+    const isForgotten = !isKept(ending)
     try {
       await this.#store.close(isForgotten)
       await this.#tools?.close()
@@ -297,34 +294,14 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     this.#progress?.end()
     this.#showEnd(ending)
     if (ending.kind === 'failed') this.#place.failed(ending.failure)
-    this.#place.ended(this.#outcomeOf(ending), !isForgotten)
-  }
-
-  #outcomeOf(ending: Ending): CrawlOutcome {
-    switch (ending.kind) {
-      case 'failed':
-        return { status: 'failed', error: ending.failure }
-      case 'refused':
-        return { status: 'failed', error: ending.error }
-      case 'cancelled':
-      case 'stopped':
-        return { status: 'cancelled', reason: ending.reason }
-      case 'done': {
-        const stats = this.stats()
-        const { ended } = stats
-        const [requests, items] = [this.numbers.get('request'), this.numbers.get('item')]
-        const value = { reason: ending.reason, requests, items, failed: ended.error + ended.failed, stats }
-        return { status: 'done', value }
-      }
-    }
+    this.#place.ended(outcomeOf(ending, this.stats()), !isForgotten)
   }
 
   // Its chart
 
   get #state(): CrawlState {
     if (this.#phase !== 'over') return this.#isPaused ? 'paused' : 'crawling'
-    const { kind } = this.#ending as Ending
-    return kind === 'refused' ? 'failed' : kind
+    return stateOf(this.#ending as Ending)
   }
 
   get #elapsed(): number {
@@ -449,9 +426,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     }
     const request = this.#read(lease)
     if (request === undefined) return
-    const run = new RequestRun(this.#hostAt(request), lease, request)
-    run.host.size += 1
-    this.#queue(run)
+    this.#queue(new RequestRun(this.#pages.enter(request), lease, request))
   }
 
   #queue(run: RequestRun): void {
@@ -494,8 +469,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       return run.job?.goOn(run.lease)
     }
     const slot = this.#free.pop() ?? this.#runs.length
-    const hasFallback = this.spider.fallbacks.has(run.request.name) && !run.request.raw
-    const job = new JobActor(this.#sourceOf(run.host, hasFallback), this, run.lease, slot)
+    const job = new JobActor(this.#pages.sourceOf(run), this, run.lease, slot)
     run.job = job
     this.#runs[slot] = run
     job.start((onOutput) => this.#host.startChart(this.#logic, `request:${slot}`, job.input, onOutput))
@@ -535,14 +509,14 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
 
   give(items: readonly Json[]): Promise<void> | undefined {
     const written = this.#tools?.jsonl?.write(items)
-    const read = this.items.give(items)
-    if (read === undefined || !this.tree.broker.durable) return written
+    const read = this.items.give(items, this.tree.broker.durable)
+    if (read === undefined) return written
     return written === undefined ? read : Promise.all([written, read]).then(() => {})
   }
 
   left(run: RequestRun): void {
     const { job, host } = run
-    this.#held.delete(run)
+    run.hasLeft = true
     if (!run.isParked) {
       this.#running -= 1
       host.running -= 1
@@ -551,7 +525,11 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       this.#runs[job.slot] = undefined
       this.#free.push(job.slot)
     }
-    this.#leaveHost(host)
+    this.#pages.leave(host)
+  }
+
+  settling(run: RequestRun): void {
+    this.#held.delete(run)
   }
 
   changed(open: number): void {
@@ -566,11 +544,11 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   lost(run: RequestRun): void {
     const { lease, job, host } = run
     const path = job?.path ?? `${host.path}/request:${lease.id}`
-    if (this.#held.has(run)) {
+    if (this.#held.delete(run) && !run.hasLeft) {
       if (job === undefined) this.#lines?.remove(run)
       job?.cutOff(new LeaseLostError(path, this.tree.broker.leaseTime))
       this.#endTurn(run, { kind: 'neutral' })
-      if (job === undefined) this.#drop(run)
+      if (job === undefined) this.#pages.leave(host)
       else this.left(run)
     }
     this.tree.events.emit('job.lost', { path, id: lease.id, attempt: job?.attempt ?? 0 })
@@ -612,7 +590,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
   #giveBack(run: RequestRun): void {
     this.#endTurn(run, { kind: 'neutral' })
     this.#held.delete(run)
-    if (run.job === undefined) this.#leaveHost(run.host)
+    if (run.job === undefined) this.#pages.leave(run.host)
     else if (run.isParked) this.#forget(run)
     this.#settlement.release(run.lease)
   }
@@ -622,16 +600,6 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     const { job } = run
     job?.cutOff(undefined)
     this.left(run)
-  }
-
-  #drop(run: RequestRun): void {
-    this.#held.delete(run)
-    this.#leaveHost(run.host)
-  }
-
-  #leaveHost(host: HostNode): void {
-    host.size -= 1
-    if (host.size === 0) this.hosts.delete(host.name)
   }
 
   #endTurn(run: RequestRun, outcome: HostOutcome): void {
@@ -644,46 +612,6 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
 
   #stopReason({ job }: Partial<RequestRun> = {}): SystemStoppedError {
     return new SystemStoppedError(this.tree.name, { job: job?.path ?? this.path })
-  }
-
-  // What its jobs are made of
-
-  #hostAt(request: CrawlRequest): HostNode {
-    const name = hostOf(request.url)
-    const known = this.hosts.get(name)
-    if (known !== undefined) return known
-    const host = new HostNode(name, this.#place.level, this.spider.settings.domains(new URL(request.url).hostname))
-    this.hosts.set(name, host)
-    return host
-  }
-
-  #sourceOf(host: HostNode, hasFallback: boolean): PageSource {
-    const which = hasFallback ? 1 : 0
-    const known = host.sources[which] as PageSource | undefined
-    const source = known ?? new PageSource(this, host, this.#policies[which])
-    host.sources[which] = source
-    return source
-  }
-
-  #makePolicies(): readonly [JobPolicy, JobPolicy] {
-    const { name, settings } = this.spider
-    const { backoff, hookTimeout, description, tags } = settings
-    const policy: JobPolicy = {
-      name,
-      body: (run, ctx) => visit(run as unknown as RequestRun, ctx, this.#crawling as Crawling),
-      schema: undefined,
-      // Limits are those of each request: what its errors mean is told by `judge`.
-      retry: { attempts: Infinity, backoff, when: () => false },
-      timeout: undefined,
-      hookTimeout,
-      fallback: undefined,
-      maxPayload: Infinity,
-      plugins: [],
-      description,
-      tags,
-    }
-    const fallback = (run: never, failure: Failure): unknown => fallBack(run, failure, this.#crawling as Crawling)
-    return [policy, { ...policy, fallback }]
   }
 
   #check({ name }: CrawlRequest): void {

@@ -10,6 +10,7 @@ import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
 import { isFatal } from '../thrown.ts'
 import type { Frontier, Offer } from './frontier.ts'
+import { ABANDONED } from './items.ts'
 import type { CrawlRequest } from './request.ts'
 import type { RequestRun } from './request-run.ts'
 import type { EndKind, Numbers } from './stats.ts'
@@ -32,6 +33,8 @@ export interface Settling {
   give(items: readonly Json[]): Promise<void> | undefined
   /** It holds no slot any more. */
   left(run: RequestRun): void
+  /** Its lease is given back with what it came to. */
+  settling(run: RequestRun): void
   /** So many more requests are not over, or fewer. */
   changed(open: number): void
   lost(run: RequestRun): void
@@ -218,7 +221,8 @@ export class PageSettlement {
       },
       (error: unknown) => {
         this.#pending -= 1
-        this.#crawl.failedItems(error)
+        if (error !== ABANDONED) this.#crawl.failedItems(error)
+        this.#crawl.settling(run)
         this.release(run.lease)
       },
     )
@@ -242,6 +246,7 @@ export class PageSettlement {
     offer: Offer,
     then: (answer: StepAnswer) => void,
   ): void {
+    if (run !== undefined) this.#crawl.settling(run)
     const settled = outcome && run && ({ ...outcome, id: run.lease.id, token: run.lease.token } as Outcome)
     this.#tell(
       () => ({ outcome: settled, offer }),

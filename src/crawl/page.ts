@@ -67,11 +67,17 @@ export class Page implements PageBase {
    * what is empty, no http or no URL at all is left out.
    */
   links(selector = 'a[href]'): readonly string[] {
-    const { $, base } = this
+    const { base } = this
+    const { origin } = new URL(base)
     const urls = new Set<string>()
-    for (const element of this.#find($, selector)) {
-      const href = $(element).attr('href') ?? $(element).attr('src')
-      const url = href === undefined || href.trim() === '' ? undefined : httpUrl(href, base)
+    for (const { attribs } of this.#find(selector)) {
+      const href = attribs['href'] ?? attribs['src'] ?? ''
+      // A plain path needs no base to be parsed beside it, which is half of the work.
+      const url = /^\/[\w.~-]/.test(href)
+        ? httpUrl(origin + href)
+        : href.trim() === ''
+          ? undefined
+          : httpUrl(href, base)
       if (url !== undefined) urls.add(url)
     }
     return [...urls]
@@ -87,17 +93,17 @@ export class Page implements PageBase {
     return extract(this.$, fields, this)
   }
 
-  #find($: CheerioAPI, selector: string): Iterable<Parameters<CheerioAPI>[0] & object> {
+  #find(selector: string): readonly { readonly attribs: Readonly<Record<string, string>> }[] {
     try {
-      return $(selector).toArray()
+      return this.$(selector).toArray() as unknown as readonly { readonly attribs: Record<string, string> }[]
     } catch (error) {
       throw SelectorError.ofSyntax(this.url, selector, error)
     }
   }
 }
 
-/** An absolute http URL without its fragment and without what signs in; undefined for anything else. */
-export function httpUrl(href: string, base: string): string | undefined {
+/** An absolute http URL without its fragment; undefined for anything else. */
+function httpUrl(href: string, base?: string): string | undefined {
   const url = URL.parse(href, base)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
   url.hash = ''

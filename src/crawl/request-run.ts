@@ -34,6 +34,8 @@ export class RequestRun {
   /** It is not to be fetched after all. */
   isDenied = false
   isParked = false
+  /** It holds no slot any more; its lease may still be held. */
+  hasLeft = false
   /** URL its page came from, for links to be compared with. */
   pageUrl: string | undefined
   lastProxy: string | undefined

@@ -156,7 +156,8 @@ export class CrawlRequest implements RequestFields {
   /** What is stored: what differs from the defaults, as JSON. */
   toJSON(): { readonly [key: string]: Json } {
     const json: Record<string, Json> = { name: this.name, url: this.url }
-    for (const [key, value] of Object.entries({ ...this.#fields(), id: this.id, depth: this.depth })) {
+    for (const key of storedKeys) {
+      const value = this[key]
       if (value !== undefined && !isDefault(key, value)) json[key] = (value === Infinity ? null : value) as Json
     }
     if (this.body instanceof Uint8Array) {
@@ -171,7 +172,27 @@ export class CrawlRequest implements RequestFields {
   }
 
   #fields(): RequestFields {
-    return Object.fromEntries(requestKeys.map((key) => [key, this[key]])) as unknown as RequestFields
+    return {
+      method: this.method,
+      headers: this.headers,
+      body: this.body,
+      priority: this.priority,
+      delay: this.delay,
+      meta: this.meta,
+      timeout: this.timeout,
+      connectTimeout: this.connectTimeout,
+      validStatus: this.validStatus,
+      networkTryLimit: this.networkTryLimit,
+      taskTryLimit: this.taskTryLimit,
+      networkTryCount: this.networkTryCount,
+      taskTryCount: this.taskTryCount,
+      raw: this.raw,
+      dedupe: this.dedupe,
+      uniqueKey: this.uniqueKey,
+      cache: this.cache,
+      proxy: this.proxy,
+      encoding: this.encoding,
+    }
   }
 
   #isSameWork(target: Target, fields: RequestFields): boolean {
@@ -250,6 +271,8 @@ function refererOf(from: string, to: string): string | undefined {
   return page.protocol === 'https:' && target.protocol === 'http:' ? undefined : `${page.origin}/`
 }
 
+const storedKeys = [...requestKeys, 'id', 'depth'] as const
+
 const defaults: Readonly<Record<string, unknown>> = {
   method: 'GET',
   priority: 0,
@@ -263,8 +286,11 @@ const defaults: Readonly<Record<string, unknown>> = {
 }
 
 function isDefault(key: string, value: unknown): boolean {
-  const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0
-  return isEmpty || (key in defaults && value === defaults[key])
+  if (typeof value === 'object' && value !== null) {
+    for (const _ in value) return false // the fastest way to ask for any key
+    return true
+  }
+  return value === defaults[key]
 }
 
 /** JSON has no `Infinity`; nothing else of a request is null. */

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   BlockedAddressError,
   BodyTooLargeError,
@@ -186,6 +186,24 @@ describe('a broken connection (G5)', () => {
     expect(error.message).toContain('was not connected after 20ms')
   })
 
+  test('a try whose connection comes too late is not sent after all', async () => {
+    const site = await open()
+    let resolveName = (): void => {}
+    const late = guard(['127.0.0.1'], (_name, _options, callback) => {
+      resolveName = () => callback(null, [{ address: '127.0.0.1', family: 4 }])
+    })
+    await using fetcher = localFetcher({}, { guard: late })
+    const to = (path: string): string => `http://late.example:${new URL(site.url).port}${path}`
+    expect(errorOf(await fetchOnce(to('/late'), { connectTimeout: 20 }, { fetcher })).code).toBe('connect-timeout')
+    resolveName()
+    await vi.waitUntil(() => site.connections > 0)
+    const next = fetchOnce(to('/next'), {}, { fetcher })
+    const resolving = setInterval(() => resolveName(), 10)
+    expect(pageOf(await next).status).toBe(404)
+    clearInterval(resolving)
+    expect(site.requests.map(({ path }) => path)).toEqual(['/next'])
+  })
+
   test('a TLS handshake that nobody answers is connect-timeout', async () => {
     const url = await rawServer(() => {})
     expect(errorOf(await fetchOnce(url.replace('http:', 'https:'), { connectTimeout: 50 })).code).toBe(
@@ -214,7 +232,8 @@ describe('timeout (G5, G7)', () => {
         },
       },
     })
-    const error = errorOf(await fetchOnce(`${site.url}/drip`, { timeout: 100 }))
+    await using fetcher = localFetcher()
+    const error = errorOf(await fetchOnce(`${site.url}/drip`, { timeout: 100 }, { fetcher }))
     expect(error.code).toBe('timeout')
     expect(error.message).toMatch(/\d+ bytes of the body had come/)
     await gone

@@ -113,7 +113,10 @@ describe('a crawl', () => {
     books.on('book', ({ emit }) => emit(1))
     await using system = await startQuietly(books)
     const left = system.run(books)
-    for await (const _ of left) break
+    for await (const item of left) {
+      expect(item).toBe(1)
+      break
+    }
     expect((await left.settled()).status).toBe('cancelled')
     const controller = new AbortController()
     const signalled = system.run(books, { signal: controller.signal })
@@ -198,7 +201,7 @@ describe('a crawl', () => {
 
   test('whose start throws fails the spider; its supervisor decides', async () => {
     const books = localSpider('books', {
-      *start () {
+      *start() {
         yield* []
         throw new RangeError('no seeds')
       },
@@ -262,5 +265,25 @@ describe('items', () => {
     books.on('page', ({ emit }) => emit({ at: new Date(0) }))
     const { crawl } = await crawlOnce(books, { clock: hurriedClock() })
     expect(crawl.stats().lists['handler-error']?.[0]).toContain('item.at of spider "books" is a Date')
+  })
+})
+
+describe('on sqlite', () => {
+  test('a page is settled once its items were read: a stop does not wait for the reader, and they come again', async () => {
+    const site = await open({ books: 6, perPage: 6 })
+    const file = newFile()
+    const books = shop(site)
+    books.on('book', ({ emit, $ }) => emit($('h1').text()))
+    const first = await startQuietly(books, { broker: sqlite(file), clock: undefined as never })
+    const items = first.run(books)[Symbol.asyncIterator]()
+    const { value: read } = await items.next() // and it is never done with
+    await first.stop()
+    expect(read).toMatch(/^Book/)
+    const second = await startQuietly(books, { broker: sqlite(file), clock: undefined as never })
+    const all: unknown[] = []
+    for await (const item of second.run(books)) all.push(item)
+    expect(all.toSorted()).toEqual([1, 2, 3, 4, 5, 6].map((book) => `Book ${book}`))
+    expect(site.count('/shop/1')).toBe(1)
+    await second.stop()
   })
 })

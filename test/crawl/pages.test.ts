@@ -25,12 +25,12 @@ describe('a handler', () => {
     ],
     'an async function': async ({ request: page }: { request: CrawlRequest }) =>
       new Set([page.follow('b', '/book/1'), page.follow('b', '/book/2')]),
-    *'a generator' ({ request: page }: { request: CrawlRequest }) {
+    *'a generator'({ request: page }: { request: CrawlRequest }) {
       yield page.follow('b', '/book/1')
       yield undefined
       return [page.follow('b', '/book/2')]
     },
-    async *'an async generator' ({ request: page }: { request: CrawlRequest }) {
+    async *'an async generator'({ request: page }: { request: CrawlRequest }) {
       yield [page.follow('b', '/book/1')]
       yield page.follow('b', '/book/2')
     },
@@ -228,4 +228,27 @@ test('hooks of plugins work per page: before and around it, and an answer ends i
   const { crawl } = await crawlOnce(books)
   expect(told).toEqual(['before true', 'around', 'asked what now', 'done'])
   expect(crawl.stats().ended).toEqual({ ok: 1, error: 0, fallback: 0, failed: 0 })
+})
+
+test('prepare() gives headers before each try, and what signs in at one page is sent with the next', async () => {
+  const site = await open()
+  const tries: number[] = []
+  const body = new URLSearchParams({ user: 'reader', password: 'secret' })
+  const books = localSpider('books', {
+    start: [request('login', `${site.url}/login`, { method: 'POST', body })],
+    prepare: async ({ networkTryCount }) => {
+      tries.push(networkTryCount)
+      return { 'X-Try': String(networkTryCount + 1) }
+    },
+  })
+  books.on('login', ({ request: page }) => page.follow('flaky', '/flaky/1'))
+  books.on('flaky', ({ request: page }) => page.follow('account', '/account'))
+  books.on('account', ({ $, emit }) => emit($('.user').text()))
+  await using system = await startQuietly(books)
+  const items: unknown[] = []
+  for await (const item of system.run(books)) items.push(item)
+  expect(items).toEqual(['reader'])
+  expect(tries).toEqual([0, 0, 1, 0])
+  const flaky = site.requests.filter(({ path }) => path === '/flaky/1').map(({ headers }) => headers['x-try'])
+  expect(flaky).toEqual(['1', '2'])
 })

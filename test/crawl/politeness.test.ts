@@ -200,6 +200,17 @@ describe('a host that fails', () => {
   })
 })
 
+test('a host that comes back is sent one request ahead, however many it was allowed before', async () => {
+  const { clock, ask, started } = gate({ domains: { 'shop.example': { pauseAfter: 1 } } })
+  ;(await ask()).end(error)
+  const waiting = Array.from({ length: 6 }, () => ask())
+  await clock.advance('10s')
+  expect(started).toHaveLength(2)
+  ;(await waiting[0])?.end(ok)
+  await clock.advance('10s')
+  expect(started.length).toBeGreaterThan(4)
+})
+
 describe('domains', () => {
   test('the longest match counts: a host before what is above it', async () => {
     const { clock, started, ask } = gate({

@@ -320,6 +320,6 @@ describe('a spider', () => {
     expect(crawl.renderStats()).toContain(
       '  bad-url: 1\n  failed: 1\n  network-error: 2\n  network-error-http-500: 2\n',
     )
-    expect(crawl.renderStats()).toContain('Lists:\n  network-try-limit: 1\n  bad-url: 1\n')
+    expect(crawl.renderStats()).toContain('Lists:\n  bad-url: 1\n  network-try-limit: 1\n')
   })
 })

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import fc from 'fast-check'
+import robotsParser from 'robots-parser'
 import { describe, expect, test } from 'vitest'
 import { StatusError } from '../../src/crawl/errors.ts'
 import type { Outcome } from '../../src/crawl/fetch-try.ts'
@@ -10,7 +10,7 @@ import { website } from '../../src/testing/website.ts'
 import { localFetcher } from './fetching.ts'
 
 type Parser = (url: string, text: string) => { isAllowed(url: string, agent: string): boolean | undefined }
-const otherParser = createRequire(import.meta.url)('robots-parser') as Parser
+const otherParser = robotsParser as unknown as Parser
 const at = (path: string): string => `https://a.example${path}`
 const answer = (status: number, body: string): Outcome => {
   const response = {

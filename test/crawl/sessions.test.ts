@@ -35,8 +35,11 @@ async function listen(server: Server): Promise<number> {
 }
 
 /** A proxy as there are many: it forwards what comes in clear, and tunnels the rest. */
-async function proxy(refusal?: number): Promise<{ readonly url: string; readonly seen: string[] }> {
+async function proxy(
+  refusal?: number,
+): Promise<{ readonly url: string; readonly seen: string[]; readonly connections: () => number }> {
   const seen: string[] = []
+  let connections = 0
   const server = createHttpServer((asked, response) => {
     seen.push(`${asked.method} ${asked.url} ${asked.headers['proxy-authorization'] ?? '-'}`)
     if (refusal !== undefined) return void response.writeHead(refusal).end()
@@ -60,7 +63,8 @@ async function proxy(refusal?: number): Promise<{ readonly url: string; readonly
     onward.on('error', () => socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n'))
     return void socket.on('error', () => onward.destroy())
   })
-  return { url: `http://127.0.0.1:${await listen(server)}/`, seen }
+  server.on('connection', () => (connections += 1))
+  return { url: `http://127.0.0.1:${await listen(server)}/`, seen, connections: () => connections }
 }
 
 const gone = 'http://127.0.0.1:1/'
@@ -170,6 +174,7 @@ describe('proxies', () => {
     const through = await proxy()
     await using guarded = localFetcher({ proxies: [through.url], allowPrivate: false })
     expect(errorOf(await fetchOnce('http://books.example/', {}, { fetcher: guarded })).code).toBe('blocked-address')
+    expect(through.connections()).toBe(0)
     await using fetcher = localFetcher({ proxies: [through.url], allowPrivate: ['127.0.0.1'] })
     expect(errorOf(await fetchOnce('http://10.0.0.1/', {}, { fetcher })).code).toBe('blocked-address')
     expect(through.seen).toEqual([])

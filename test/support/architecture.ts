@@ -158,7 +158,7 @@ const rules: readonly Rule[] = [
   {
     of: only('bench/.+'),
     may: only(
-      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|node:.+)',
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|cheerio(?:/.+)?|node:.+)',
       '(?:type )?(?:bench/.+|tools/redis\\.ts)',
       'src/bot/http\\.ts',
     ),
