@@ -17,7 +17,6 @@ describe('a spider', () => {
     const titles: unknown[] = []
     for await (const book of crawl) titles.push((book as { title: string }).title)
     const result = await crawl
-    console.log(crawl.renderStats())
     expect(titles.toSorted()).toEqual(Array.from({ length: 12 }, (_, i) => `Book ${i + 1}`).toSorted())
     expect(result).toMatchObject({ reason: 'finished', requests: 15, items: 12, failed: 0 })
   })
