@@ -128,7 +128,7 @@ const rules: readonly Rule[] = [
       leaves,
       '(?:type )?(?:src/cli/.+|commander)',
       `(?:type )?${record}`,
-      'src/(?:node-version|start|stop-on-signals|definition)\\.ts',
+      'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
       'src/brokers/sqlite\\.ts',
       `type ${contract}`,
       'type src/(?:start|system|stats|supervisor)\\.ts',
@@ -158,7 +158,7 @@ const rules: readonly Rule[] = [
   {
     of: only('bench/.+'),
     may: only(
-      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|node:.+)',
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|cheerio(?:/.+)?|node:.+)',
       '(?:type )?(?:bench/.+|tools/redis\\.ts)',
       'src/bot/http\\.ts',
     ),
