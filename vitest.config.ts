@@ -12,6 +12,7 @@ export default defineConfig({
     alias: [
       { find: /^rootcatch$/, replacement: here('src/index.ts') },
       { find: /^rootcatch\/inspect$/, replacement: here('src/inspect/index.ts') },
+      { find: /^rootcatch\/crawl$/, replacement: here('src/crawl/index.ts') },
       { find: /^rootcatch\/machines$/, replacement: here('machines/index.ts') },
       { find: /^rootcatch\/plugins$/, replacement: here('src/plugins/index.ts') },
       { find: /^rootcatch\/sqlite$/, replacement: here('src/brokers/sqlite.ts') },

@@ -1,10 +1,13 @@
-/** A tour of one tree: jobs that retry, fall back and fail, actors that crash and come back, and an orderly stop. */
+/** A tour of one tree: tasks, actors, a bot and a spider that fail on purpose, retry, fall back and come back. */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { actor, exponential, plugin, restart, resume, start, supervisor, task, type TreeNode } from 'rootcatch'
+import { Bot } from 'rootcatch/bot'
+import { request, spider } from 'rootcatch/crawl'
+import { fakeTelegram, website, type WebsiteRoute } from 'rootcatch/testing'
 import { assign, setup } from 'xstate'
 
 const colours: Readonly<Record<string, 'green' | 'yellow' | 'red' | 'magenta'>> = {
@@ -85,6 +88,29 @@ const guest = setup({
   output: ({ context }) => `${context.name} left`,
 })
 
+// A bot and a spider, on a Telegram and a website of this machine.
+
+const telegram = await fakeTelegram()
+const clerk = new Bot(telegram.token, { name: 'clerk', client: { apiRoot: telegram.url } })
+const checkout = clerk.errorBoundary('checkout', ({ error, ctx }) => {
+  line('tour/clerk/checkout', 'caught', `${sayError(error)}, in "${ctx.msg?.text}"`)
+})
+checkout.command('pay', () => {
+  throw new Error('the card was refused')
+})
+clerk.on('message:text', (ctx) => ctx.reply(`You said: ${ctx.message.text}`))
+
+const site = await website({ books: 3, perPage: 3, routes: { '/book/2': busyAtFirst() } })
+const books = spider('books', {
+  start: [request('list', `${site.url}/shop/1`)],
+  backoff: waits,
+  allowPrivate: ['127.0.0.1'],
+})
+books.on('list', function* ({ links, request: page }) {
+  for (const url of links('h3 a')) yield page.follow('book', url)
+})
+books.on('book', ({ $, emit }) => emit($('h1').text()))
+
 // The tree: supervisors own children and decide about their failures.
 
 const files = supervisor('files', { plugins: [pictures] }, [compress, count, unpack, hash])
@@ -92,13 +118,22 @@ const shop = supervisor('shop', { strategy: 'rest-for-one', backoff: waits, catc
   actor('till', till),
   supervisor('guests', []),
 ])
-const system = await start(supervisor('tour', [files, shop]), { catch: () => resume })
+const system = await start(supervisor('tour', [files, shop, clerk, books]), { catch: () => resume })
 
 // What happens is observed as events.
 
-system.on('job.retrying', (job) => line(job.path, 'retrying', `${sayError(job.error)}; again in ${job.delay} ms`))
+const isOfTask = (path: string) => path.startsWith('tour/files/')
+system.on('job.retrying', ({ path, error, delay }) => {
+  line(
+    isOfTask(path) ? path : 'tour/books',
+    'retrying',
+    `${sayError(error).split('. ')[0]}; again in ${Math.round(delay)} ms`,
+  )
+})
 system.on('job.answered', ({ path, plugin: name }) => line(path, 'answered', `by the plugin "${name}"`))
-system.on('job.done', ({ path, value }) => line(path, 'done', String(value)))
+system.on('job.done', ({ path, value }) => {
+  if (isOfTask(path)) line(path, 'done', String(value)) // the bot and the spider speak for themselves
+})
 system.on('job.fellBack', ({ path, value }) => line(path, 'fallback', String(value)))
 system.on('job.failed', ({ path, failure }) => line(path, 'failed', sayError(failure.error)))
 system.on('job.cancelled', ({ path, reason }) => line(path, 'cancelled', sayError(reason).split(' before ')[0]))
@@ -154,6 +189,21 @@ try {
     if (percent === 40) run.cancel('seen enough')
   }
 
+  await act(
+    'A bot catches an error',
+    'In the boundary it was thrown in. The next message of the same chat is handled after it.',
+  )
+  telegram.send.text('/pay')
+  telegram.send.text('hello')
+  const reply = await Promise.race([telegram.called('sendMessage'), pause(5_000)])
+  line('tour/clerk', 'replied', String(reply?.payload['text']))
+
+  await act('A spider tries again', 'A page of the shop is busy at first. All other pages are got meanwhile.')
+  const crawl = system.run(books)
+  for await (const title of crawl) line('tour/books', 'item', String(title))
+  const { requests, items } = await crawl
+  line('tour/books', 'done', `${requests} requests, ${items} items`)
+
   await act('The tree as it is', 'One job runs, and one waits to try again.')
   system.run(hash, 'LICENSE', { signal })
   system.run(compress, 'LICENSE', { signal })
@@ -165,6 +215,7 @@ try {
 } finally {
   heading('Everything stops', 'In reverse start order. What runs may end, what waits is cancelled.')
   await system.stop()
+  await Promise.all([telegram.close(), site.close()])
   const { jobs, failures, actors } = await system.stats()
   heading('Summary', 'Each job that was accepted has one outcome.')
   const { added, done, fellBack, failed, cancelled } = jobs
@@ -194,6 +245,16 @@ function drawTree({ name, state, generation, jobs, children = [] }: TreeNode, br
   for (const child of children) {
     const isLast = child === children.at(-1)
     drawTree(child, below + (isLast ? '└─ ' : '├─ '), below + (isLast ? '   ' : '│  '))
+  }
+}
+
+/** A page that is answered with 503 once. */
+function busyAtFirst(): WebsiteRoute {
+  let asked = 0
+  return (_request, response) => {
+    asked += 1
+    if (asked === 1) response.writeHead(503).end()
+    else response.setHeader('content-type', 'text/html').end('<h1>Book 2, at the second try</h1>')
   }
 }
 

@@ -19,6 +19,15 @@ export {
   type PollerState,
 } from './poller.ts'
 export {
+  spiderMachine,
+  type SpiderContext,
+  type SpiderEvent,
+  type SpiderInput,
+  type SpiderMachine,
+  type SpiderOutput,
+  type SpiderState,
+} from './spider.ts'
+export {
   supervisorMachine,
   type SupervisorContext,
   type SupervisorEvent,

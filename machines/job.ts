@@ -36,6 +36,8 @@ export type JobEvent =
       readonly retryAfter: number | null
       /** The policy allows this error another attempt. */
       readonly again: boolean
+      /** Not even a fallback is asked. @default false */
+      readonly hopeless?: boolean
     }
   | { readonly type: 'plugins.answer'; readonly value: unknown; readonly plugin: string }
   | { readonly type: 'plugins.silence'; readonly failure: unknown; readonly again: boolean }
@@ -119,7 +121,8 @@ const machine = setup({
       if (event.type !== 'attempt.error' || event.permanent || context.charged + 1 >= context.attempts) return false
       return event.again || (event.retryAfter !== null && context.attempts > 1)
     },
-    hasFallback: ({ context }) => context.hasFallback,
+    hasFallback: ({ context, event }) =>
+      context.hasFallback && !(event.type === 'attempt.error' && event.hopeless === true),
   },
   actions: {
     keepFailure: assign(({ context, event }) => ({

@@ -112,9 +112,13 @@ export class UnknownTaskError extends RootcatchError<'unknown-task'> {
     identify(this, 'UnknownTaskError', 'unknown-task')
   }
 
-  constructor(task: string, known: readonly string[]) {
+  static ofSpider(spider: string, known: readonly string[]): UnknownTaskError {
+    return new UnknownTaskError(spider, known, 'spider')
+  }
+
+  constructor(task: string, known: readonly string[], kind: 'task' | 'spider' = 'task') {
     const others = known.length === 0 ? 'it has none' : `it has: ${list(known)}`
-    super(`this system has no task ${quote(task)}. Put it under a supervisor given to start(); ${others}.`)
+    super(`this system has no ${kind} ${quote(task)}. Put it under a supervisor given to start(); ${others}.`)
   }
 }
 
@@ -528,7 +532,7 @@ export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
  * Puts name and code on the prototype: there the first line of a stack already has the name, a print does not repeat
  * the code, and a subclass of the user's inherits both.
  */
-function identify(of: Class, name: string, code: string): void {
+export function identify(of: Class, name: string, code: string): void {
   const brand = `rootcatch.error.${code}`
   brandClass(of, Symbol.for(brand))
   classes.set(brand, of)

@@ -33,6 +33,24 @@ export interface EventData {
   /** Each failure exactly once, however far it climbed. */
   readonly 'failure.decided': { readonly failure: Failure; readonly decision: DecisionName }
   readonly 'message.dropped': OfActor & { readonly event: unknown; readonly reason: DropReason }
+  /** A request was not accepted, or not fetched after all. */
+  readonly 'request.dropped': {
+    /** Of the spider. */
+    readonly path: string
+    readonly name: string
+    readonly url: string
+    readonly because: 'duplicate' | 'robots' | 'depth' | 'bad-url' | 'domain' | 'limit'
+  }
+  /** No page of this host is fetched until then, because it asked for that or failed too often. */
+  readonly 'host.paused': {
+    readonly path: string
+    readonly until: number
+    readonly because: 'throttled' | 'errors'
+  }
+  readonly 'host.resumed': { readonly path: string }
+  /** More items wait for their reader than are kept. */
+  readonly 'crawl.paused': { readonly path: string; readonly unread: number }
+  readonly 'crawl.unpaused': { readonly path: string }
   readonly 'worker.paused': { readonly path: string }
   readonly 'worker.unpaused': { readonly path: string }
   /**

@@ -47,6 +47,8 @@ export interface FailedJob {
   readonly attempts: number
   /** The lanes it was in, of an update. */
   readonly lane?: readonly string[]
+  /** What was to be fetched, of a page. */
+  readonly url?: string
 }
 
 /** What a failure is made of. */

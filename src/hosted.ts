@@ -10,3 +10,9 @@ export interface Hosted<Kind extends 'bot' | 'spider' = 'bot' | 'spider'> {
   readonly plugins: readonly Plugin[]
   readonly child: ChildPolicy
 }
+
+/** A hosted definition that `system.run` takes: with which options, and what it gives for them. */
+export interface Runnable<Options, Handle> extends Hosted<'spider'> {
+  /** Types only; never set. */
+  readonly '~run'?: { readonly options: Options; readonly handle: Handle }
+}

@@ -114,7 +114,8 @@ export function checkSignificant(subject: string, child: Definition, autoShutdow
   )
 }
 
-function readRestarts(subject: string, value: SupervisorOptions['restarts']): Supervisor['restarts'] {
+/** Reads how many restarts are survived. */
+export function readRestarts(subject: string, value: SupervisorOptions['restarts']): Supervisor['restarts'] {
   if (value === undefined) return Object.freeze({ limit: 3, within: 5_000 })
   checkKeys(`restarts of ${subject}`, value, ['limit', 'within'])
   return Object.freeze({

@@ -1,6 +1,6 @@
 import type { ChildRef } from './actors/child.ts'
 import type { Root } from './actors/root.ts'
-import type { TaskNode, Tree } from './actors/tree.ts'
+import type { HostedNode, TaskNode, Tree } from './actors/tree.ts'
 import type { Actor } from './actor.ts'
 import type { JobRecord, QueueStats } from './brokers/broker.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -10,9 +10,10 @@ import { InvalidOptionError, SystemStoppedError, UnknownTaskError } from './erro
 import type { EventName, Listener } from './events.ts'
 import type { InspectorHandle } from './inspection.ts'
 import type { Failure } from './failure.ts'
+import type { Hosted, Runnable } from './hosted.ts'
 import { checkKeys, readDuration } from './options.ts'
 import type { Run } from './run.ts'
-import type { RunArguments } from './run-options.ts'
+import type { RunArguments, RunOptions } from './run-options.ts'
 import type { Stats } from './stats.ts'
 import { treeOf, type TreeNode } from './tree-node.ts'
 import { SupervisorHandle } from './supervisor-handle.ts'
@@ -68,9 +69,19 @@ export class System implements AsyncDisposable {
   run<Input, Output, Progress>(
     task: Task<Input, Output, Progress>,
     ...[input, options]: RunArguments<Input>
-  ): Run<Output, Progress> {
+  ): Run<Output, Progress>
+  /**
+   * Begins a crawl, or goes on with one that an earlier run did not finish. A spider has one crawl at a time.
+   *
+   * @example
+   * const crawl = system.run(books)
+   * for await (const book of crawl) save(book)
+   */
+  run<Options, Handle>(spider: Runnable<Options, Handle>, options?: Options): Handle
+  run(definition: AnyTask | Hosted, ...[input, options]: readonly unknown[]): unknown {
     if (this.#tree.isStopped) throw new SystemStoppedError(this.name, { method: 'run' })
-    return this.#queueOf(task as AnyTask).run(input, options) as Run<Output, Progress>
+    if (isDefinition(definition) && definition.kind === 'spider') return this.#spiderOf(definition).run?.(input)
+    return this.#queueOf(definition as AnyTask).run(input, options as RunOptions | undefined)
   }
 
   /** What the broker knows of a job, finished ones included as long as they are kept. */
@@ -163,6 +174,16 @@ export class System implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  #spiderOf(spider: Hosted): HostedNode {
+    const node = this.#tree.hosted.get(spider)
+    if (node !== undefined) return node
+    const known = [...this.#tree.hosted.keys()].filter(({ kind }) => kind === 'spider')
+    throw UnknownTaskError.ofSpider(
+      spider.name,
+      known.map(({ name }) => name),
+    )
   }
 
   #queueOf(task: AnyTask): TaskNode {

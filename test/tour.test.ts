@@ -11,6 +11,8 @@ const headings = [
   'A failure climbs to the root catch',
   'Actors are spawned in code',
   'A job is cancelled',
+  'A bot catches an error',
+  'A spider tries again',
   'The tree as it is',
   'Everything stops',
   'Summary',
@@ -56,7 +58,7 @@ describe.concurrent('npm start', { timeout: 60_000 }, () => {
     expect(stderr).toBe('')
     expect(code).toBe(0)
     expect(headingsOf(stdout)).toEqual(headings)
-    expect(jobsOf(stdout)).toEqual({ accepted: 7, done: 3, fallback: 1, failed: 1, cancelled: 2 })
+    expect(jobsOf(stdout)).toEqual({ accepted: 13, done: 9, fallback: 1, failed: 1, cancelled: 2 })
   })
 
   test('shows how a failure climbs, who was restarted, and the order of the stop', async () => {
@@ -65,6 +67,8 @@ describe.concurrent('npm start', { timeout: 60_000 }, () => {
     expect(stdout).toMatch(/ till +open +generation 2\n/)
     const stopped = [...stdout.slice(stdout.indexOf('Everything stops')).matchAll(/^ +(\S+) +stopped$/gm)]
     expect(stopped.map(([, path]) => path)).toEqual([
+      'tour/books',
+      'tour/clerk',
       'tour/shop/guests/guest:2',
       'tour/shop/guests',
       'tour/shop/till',

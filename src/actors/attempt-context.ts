@@ -54,12 +54,7 @@ export class AttemptContext implements TaskContext {
 
   get log(): TaskContext['log'] {
     const { tree, id, path } = this.#job
-    const { attempt } = this.#attempt
-    const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
-      tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
-      tree.write(level, { path, id, attempt, ...data }, message)
-    }
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+    return logOf({ tree, id, path, attempt: this.attempt })
   }
 
   get progress(): TaskContext['progress'] {
@@ -83,4 +78,18 @@ export class AttemptContext implements TaskContext {
       throw new PluginTriggerError(details, options)
     }
   }
+}
+
+/** Where a job writes its lines. */
+export function logOf({
+  tree,
+  id,
+  path,
+  attempt,
+}: Pick<Whose, 'tree' | 'id' | 'path'> & { readonly attempt: number }): TaskContext['log'] {
+  const write = (level: keyof TaskContext['log']) => (message: string, data?: object) => {
+    tree.events.emit('job.log', { path, id, attempt, level, message, ...(data && { data }) })
+    tree.write(level, { path, id, attempt, ...data }, message)
+  }
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
 }

@@ -20,10 +20,14 @@ export interface Judged {
 /** An error that did not come from the body itself: `isFinal` if no further attempt can help. */
 export interface OwnError {
   readonly error: unknown
-  readonly kind: 'timeout' | 'input' | 'result' | 'thrown'
+  readonly kind: 'timeout' | 'input' | 'result' | 'thrown' | 'handler'
   readonly isFinal: boolean
   /** In ms, where the error says it in a way of its own. */
   readonly retryAfter?: number
+  /** Decides instead of `retry.when`. */
+  readonly again?: boolean
+  /** With `isFinal`: a fallback cannot help either. */
+  readonly isHopeless?: boolean
 }
 
 export type Fit = { readonly value: Json } | { readonly failure: Failure }
@@ -49,9 +53,11 @@ export function judgeAttempt(job: Judged, context: JobContext, end: CallEnd, own
   const { error: thrown } = end
   if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })
   const failure = job.failed(thrown, own?.kind ?? 'thrown')
+  if (own?.isHopeless === true) return error(failure, { permanent: true, hopeless: true })
   if (own?.isFinal === true || isPermanent(thrown) || isFatal(thrown)) return error(failure, { permanent: true })
   const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
-  return error(failure, { retryAfter, again: retryAfter !== null || wantsAgain(job, context, thrown) })
+  const again = retryAfter !== null || (own?.again ?? wantsAgain(job, context, thrown))
+  return error(failure, { retryAfter, again })
 }
 
 /** What the plugins' answers mean to the chart. */

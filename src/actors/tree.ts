@@ -71,6 +71,8 @@ export interface TaskNode extends SourceNode {
 export interface HostedNode extends SourceNode {
   /** What stands below it. */
   parts(): readonly HostedPart[]
+  /** Of a spider: begins a crawl, or goes on with one. */
+  run?(options: unknown): unknown
 }
 
 const KEPT_FAILURES = 200

@@ -95,6 +95,8 @@ export type Outcome = OfLease &
         readonly attempts: number
         readonly charged: number
         readonly putOffs: number
+        /** What it is given from now on. @default as before */
+        readonly input?: Json
       }
     | {
         readonly kind: 'restart'
@@ -102,12 +104,29 @@ export type Outcome = OfLease &
         readonly failure: Failure
         readonly generation: number
         readonly restarts: Readonly<Record<string, number>>
+        readonly input?: Json
       }
     /** Back into the queue as if it had not been taken. */
     | { readonly kind: 'release' }
   )
 
 export type Settled = 'settled' | 'lost'
+
+/** What a delivery came to together with what it led to: all of it is written, or nothing. */
+export interface Step {
+  readonly queue: string
+  /** Of a lease that was lost, nothing of the step is written. */
+  readonly outcome: Outcome | undefined
+  readonly jobs: readonly NewJob[]
+  /** Kept beside the queue under their names; null takes one away. */
+  readonly notes: Readonly<Record<string, Json>>
+}
+
+export interface StepAnswer {
+  readonly answer: Settled
+  /** One for each job of the step; none if it was lost. */
+  readonly enqueued: readonly Enqueued[]
+}
 
 export type CancelAnswer =
   /** It was waiting and never starts. */
@@ -230,6 +249,12 @@ export interface Broker {
   extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>
   /** Changes nothing for an outcome whose lease is lost, and says so. */
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
+  /** Settles, adds and notes as one. */
+  step(step: Step): Awaitable<StepAnswer>
+  /** What was noted beside a queue. */
+  notes(queue: string): Awaitable<Readonly<Record<string, Json>>>
+  /** Empties a queue: jobs that are not over, keys and notes go, leases are lost. Results and dead letters stay. */
+  clear(queue: string): Awaitable<void>
   cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
   job(id: string): Awaitable<JobRecord | undefined>
   /** Keeps the schedule of a queue and gives its next tick. Changes nothing if it has one of the same spec. */

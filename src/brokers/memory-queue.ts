@@ -1,3 +1,4 @@
+import type { Json } from '../payload.ts'
 import type { QueueStats } from './broker.ts'
 import { DueHeap } from './due-heap.ts'
 import type { Entry } from './memory-entry.ts'
@@ -13,11 +14,14 @@ interface Lane {
 /** Empty rows are kept up to this many, so that a queue that runs dry after each job makes none. */
 const KEPT_ROWS = 16
 
+const NO_NOTES: Readonly<Record<string, Json>> = Object.freeze({})
+
 /** The due jobs of one task, in the order they are taken. */
 export class MemoryQueue {
   readonly name: string
   readonly keys: HeldKeys = new HeldKeys()
   wake: (() => void) | undefined
+  notes: Readonly<Record<string, Json>> = NO_NOTES
   delayed = 0
   leased = 0
   dead = 0
@@ -87,8 +91,19 @@ export class MemoryQueue {
     return { queue, waiting: this.#waiting, delayed, leased, dead, oldest }
   }
 
+  /** Keeps what is noted under new names or old ones; null takes one away. */
+  note(notes: Readonly<Record<string, Json>>): void {
+    const names = Object.keys(notes)
+    if (names.length === 0) return
+    const all = Object.entries({ ...this.notes, ...notes }).filter(([, note]) => note !== null)
+    this.notes = all.length === 0 ? NO_NOTES : Object.fromEntries(all)
+  }
+
   get isEmpty(): boolean {
-    return this.#waiting + this.delayed + this.leased + this.dead + this.keys.size + this.#lanes.size === 0
+    return (
+      this.notes === NO_NOTES &&
+      this.#waiting + this.delayed + this.leased + this.dead + this.keys.size + this.#lanes.size === 0
+    )
   }
 
   /** Forgets its jobs; those that are dead are kept elsewhere. */
@@ -98,6 +113,7 @@ export class MemoryQueue {
     while (this.#nonEmpty.first !== undefined) this.#nonEmpty.remove(this.#nonEmpty.first)
     this.#lanes.clear()
     this.keys.clear()
+    this.notes = NO_NOTES
   }
 
   /** The row to put an entry into, which is about to have one. */

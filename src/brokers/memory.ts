@@ -14,6 +14,8 @@ import type {
   Outcome,
   QueueStats,
   Settled,
+  Step,
+  StepAnswer,
   Tick,
   TickAnswer,
 } from './broker.ts'
@@ -109,6 +111,29 @@ class MemoryBroker implements Broker {
       this.#apply(entry, outcome)
       return 'settled'
     })
+  }
+
+  step({ queue, outcome, jobs, notes }: Step): StepAnswer {
+    const [answer] = outcome === undefined ? (['settled'] as const) : this.settle([outcome])
+    if (answer === 'lost') return { answer, enqueued: [] }
+    this.#queue(queue).note(notes)
+    return { answer: 'settled', enqueued: this.enqueue(jobs) }
+  }
+
+  notes(queue: string): Readonly<Record<string, Json>> {
+    return this.#queues.get(queue)?.notes ?? {}
+  }
+
+  clear(name: string): void {
+    const queue = this.#queues.get(name)
+    if (queue === undefined) return
+    for (const entry of this.#open.values()) {
+      if (entry.queue !== name) continue
+      if (entry.status === 'delayed') this.#delays.remove(entry)
+      this.#open.delete(entry.id)
+    }
+    queue.clear()
+    this.#forgetUnused(queue)
   }
 
   cancel(id: string, reason: unknown): CancelAnswer {
@@ -265,6 +290,7 @@ class MemoryBroker implements Broker {
         entry.attempts = outcome.attempts
         entry.charged = outcome.charged
         entry.putOffs = outcome.putOffs
+        if (outcome.input !== undefined) entry.input = outcome.input
         remember(entry, outcome.failure)
         return this.#comeAgain(entry, outcome.delay)
       case 'restart':
@@ -272,6 +298,7 @@ class MemoryBroker implements Broker {
         entry.attempts = entry.charged = entry.putOffs = 0
         entry.generation = outcome.generation
         entry.restarts = outcome.restarts
+        if (outcome.input !== undefined) entry.input = outcome.input
         return this.#comeAgain(entry, outcome.delay)
       case 'release': {
         const queue = this.#queue(entry.queue)

@@ -1,6 +1,6 @@
 import type { CancelAnswer, Enqueued, LeasedJob, NewJob } from './broker.ts'
 import type { Archive } from './sqlite-archive.ts'
-import type { Changes } from './sqlite-changes.ts'
+import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
 import type { Keys } from './sqlite-keys.ts'
 import type { Lanes } from './sqlite-lanes.ts'
@@ -51,6 +51,8 @@ export class Jobs {
   readonly #dead: Statement
   readonly #revive: Statement
   readonly #delete: Statement
+  /** Those that are not over, a statement for each state they may be in: each has an index of its own. */
+  readonly #open: readonly Statement[]
 
   constructor(store: Store) {
     this.#store = store
@@ -80,6 +82,14 @@ export class Jobs {
         kind = NULL, attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = generation + 1, restarts = ?
       WHERE seq = ?`)
     this.#delete = db.prepare('DELETE FROM jobs WHERE seq = ?')
+    const inState = (condition: string): Statement =>
+      db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE queue = ? AND ${condition} LIMIT ${ROWS_AT_ONCE}`)
+    this.#open = [
+      inState(`state = ${State.ready}`),
+      inState(`state = ${State.delayed}`),
+      inState(`state = ${State.behind} AND lane IS NOT NULL`),
+      inState(`state = ${State.leased}`),
+    ]
   }
 
   add(job: NewJob, input: string | null, now: number, changes: Changes): Enqueued {
@@ -199,6 +209,21 @@ export class Jobs {
     let id = wanted
     for (let nth = 2; this.find(id) !== undefined; nth += 1) id = `${wanted}#${nth}`
     return id
+  }
+
+  /** Takes out some of the jobs of a queue that are not over, and then its keys; whether there may be more. */
+  clear(queue: number): boolean {
+    const { queues, lanes, keys } = this.#store
+    for (const open of this.#open) {
+      const rows = open.all(queue) as JobRow[]
+      for (const row of rows) {
+        this.#delete.run(row.seq)
+        queues.move(queue, row.state, undefined)
+      }
+      if (rows.length > 0) return true
+    }
+    lanes.clear(queue)
+    return keys.clear(queue)
   }
 
   #takeDead(id: string): DeadRow | undefined {

@@ -1,6 +1,7 @@
 import type { Database, Statement } from './sqlite-driver.ts'
 
 const SWEPT_AT_ONCE = 2
+const CLEARED_AT_ONCE = 2_000
 
 interface Keyed {
   readonly id: string
@@ -14,6 +15,7 @@ export class Keys {
   readonly #hold: Statement
   readonly #free: Statement
   readonly #sweep: Statement
+  readonly #clear: Statement
 
   constructor(db: Database) {
     this.#find = db.prepare('SELECT id FROM keys WHERE queue = ? AND key = ? AND (until IS NULL OR until > ?)')
@@ -23,6 +25,8 @@ export class Keys {
       DELETE FROM keys WHERE (queue, key) IN (
         SELECT queue, key FROM keys WHERE until IS NOT NULL AND until <= ? ORDER BY until LIMIT ${SWEPT_AT_ONCE}
       )`)
+    this.#clear = db.prepare(`
+      DELETE FROM keys WHERE queue = ? AND key IN (SELECT key FROM keys WHERE queue = ? LIMIT ${CLEARED_AT_ONCE})`)
   }
 
   /** The id of the job that holds a key. */
@@ -38,6 +42,11 @@ export class Keys {
     if (key === null) return
     this.#hold.run(queue, key, id, time === null ? null : Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(now + time)))
     if (time !== null) this.#sweep.run(now) // one comes, up to two that are over go: they never pile up
+  }
+
+  /** Forgets some of the keys of a queue; whether there may be more. */
+  clear(queue: number): boolean {
+    return Number(this.#clear.run(queue, queue).changes) === CLEARED_AT_ONCE
   }
 
   /** The job is over: what it held without a time is free. */

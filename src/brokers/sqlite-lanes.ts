@@ -22,6 +22,7 @@ export class Lanes {
   readonly #close: Statement
   readonly #next: Statement
   readonly #ready: Statement
+  readonly #clear: Statement
 
   constructor(db: Database, queues: Queues) {
     this.#queues = queues
@@ -33,6 +34,12 @@ export class Lanes {
       WHERE queue = ? AND lane = ? AND state IN (${State.behind}, ${State.delayed}) AND due <= ?
       ORDER BY due, seq LIMIT 1`)
     this.#ready = db.prepare(`UPDATE jobs SET state = ${State.ready} WHERE seq = ?`)
+    this.#clear = db.prepare('DELETE FROM lanes WHERE queue = ?')
+  }
+
+  /** All jobs of a queue are gone. */
+  clear(queue: number): void {
+    this.#clear.run(queue)
   }
 
   /** The state of a job that is due: `behind`, unless it is the head or in no lane. */

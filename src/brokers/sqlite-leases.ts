@@ -65,10 +65,11 @@ export class Leases {
     this.#expired = db.prepare(`${leased} AND until <= ? ORDER BY until LIMIT ${GIVEN_BACK_AT_ONCE}`)
     this.#ofOwner = db.prepare(`${leased} AND owner = ?`)
     this.#past = db.prepare('SELECT generation, history FROM jobs WHERE seq = ?')
-    this.#retry = db.prepare('UPDATE jobs SET attempts = ?, charged = ?, put_offs = ?, history = ? WHERE seq = ?')
+    this.#retry = db.prepare(`
+      UPDATE jobs SET attempts = ?, charged = ?, put_offs = ?, history = ?, input = coalesce(?, input) WHERE seq = ?`)
     this.#restart = db.prepare(`
-      UPDATE jobs SET attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = ?, restarts = ?, history = ?
-      WHERE seq = ?`)
+      UPDATE jobs SET attempts = 0, charged = 0, put_offs = 0, lost = 0, generation = ?, restarts = ?, history = ?,
+        input = coalesce(?, input) WHERE seq = ?`)
     this.#setLost = db.prepare('UPDATE jobs SET lost = ? WHERE seq = ?')
     this.#orphan = db.prepare(`UPDATE jobs SET until = ${ORPHANED}, owner = NULL, token = token + 1 WHERE seq = ?`)
     this.#orphans = db.prepare(`${leased} AND until = ${ORPHANED} AND queue = ? LIMIT ${GIVEN_BACK_AT_ONCE}`)
@@ -156,7 +157,7 @@ export class Leases {
   }
 
   #apply(row: JobRow, outcome: Outcome, texts: OutcomeTexts, now: number, changes: Changes): void {
-    const { value, failure, reason } = texts
+    const { value, failure, reason, input } = texts
     switch (outcome.kind) {
       case 'done':
         return this.#jobs.finish(row, State.done, { attempts: outcome.attempts, value }, now, changes)
@@ -170,12 +171,13 @@ export class Leases {
         return this.#jobs.finish(row, State.cancelled, { attempts: outcome.attempts, reason }, now, changes)
       case 'retry': {
         const { delay, attempts, charged, putOffs } = outcome
-        this.#retry.run(attempts, charged, putOffs, this.#historyWith(row, outcome.failure), row.seq)
+        this.#retry.run(attempts, charged, putOffs, this.#historyWith(row, outcome.failure), input, row.seq)
         return this.#jobs.comeAgain(row, delay, attempts, now, changes)
       }
       case 'restart': {
         const { delay, generation, restarts } = outcome
-        this.#restart.run(generation, JSON.stringify(restarts), this.#historyWith(row, outcome.failure), row.seq)
+        const history = this.#historyWith(row, outcome.failure)
+        this.#restart.run(generation, JSON.stringify(restarts), history, input, row.seq)
         return this.#jobs.comeAgain(row, delay, 0, now, changes)
       }
       case 'release':
@@ -198,6 +200,8 @@ export interface OutcomeTexts {
   readonly value: string | null
   readonly failure: string
   readonly reason: string | null
+  /** Null where it stays as it is. */
+  readonly input: string | null
 }
 
 export function textsOf(outcome: Outcome): OutcomeTexts {
@@ -205,6 +209,7 @@ export function textsOf(outcome: Outcome): OutcomeTexts {
     value: 'value' in outcome ? writeJson(outcome.value) : null,
     failure: outcome.kind === 'failed' || outcome.kind === 'fallback' ? JSON.stringify(outcome.failure) : '',
     reason: 'reason' in outcome ? writeReason(outcome.reason) : null,
+    input: 'input' in outcome ? writeJson(outcome.input) : null,
   }
 }
 

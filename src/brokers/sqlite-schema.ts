@@ -111,6 +111,14 @@ const MIGRATIONS: readonly string[] = [
     last TEXT              -- id of the latest job a tick made
   ) STRICT;
   `,
+  `
+  CREATE TABLE notes (
+    queue INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (queue, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** How many migrations this version knows. */

@@ -11,6 +11,7 @@ import { Keys } from './sqlite-keys.ts'
 import { Lanes } from './sqlite-lanes.ts'
 import { Leases, registerProcess } from './sqlite-leases.ts'
 import { Ledger } from './sqlite-ledger.ts'
+import { Notes } from './sqlite-notes.ts'
 import { Queues } from './sqlite-queues.ts'
 import { Schedules } from './sqlite-schedules.ts'
 import { Watch, type Watchers } from './sqlite-watch.ts'
@@ -32,6 +33,7 @@ export class Session {
   readonly jobs: Jobs
   readonly leases: Leases
   readonly schedules: Schedules
+  readonly notes: Notes
   readonly commits: GroupCommit
   readonly watch: Watch
   readonly #db: Database
@@ -59,6 +61,7 @@ export class Session {
     this.jobs = new Jobs(store)
     this.leases = new Leases(store, this.jobs, options)
     this.schedules = new Schedules(store, this.jobs)
+    this.notes = new Notes(db)
     this.commits = new GroupCommit(
       {
         begin: (lasts) => this.#begin(lasts),

@@ -19,6 +19,8 @@ import type {
   Outcome,
   QueueStats,
   Settled,
+  Step,
+  StepAnswer,
   Tick,
   TickAnswer,
 } from './broker.ts'
@@ -26,7 +28,7 @@ import { readCursor } from './cursor.ts'
 import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
 import { openFile, unusable } from './sqlite-file.ts'
-import { textsOf } from './sqlite-leases.ts'
+import { textsOf, type OutcomeTexts } from './sqlite-leases.ts'
 import { writeJson } from './sqlite-row.ts'
 import { Session, type SessionOptions } from './sqlite-session.ts'
 import { Watchers } from './sqlite-watch.ts'
@@ -141,6 +143,40 @@ class SqliteBroker implements Broker {
     return this.#inParts(written, ({ leases, now }, part, changes) =>
       part.map(({ outcome, texts }) => leases.settle(outcome, texts, now, changes)),
     )
+  }
+
+  async step({ queue, outcome, jobs: added, notes: noted }: Step): Promise<StepAnswer> {
+    const texts = outcome && textsOf(outcome)
+    const inputs = added.map(({ input }) => writeJson(input))
+    const written = Object.entries(noted).map(([name, note]) => [name, note === null ? null : writeJson(note)] as const)
+    return this.#write(1 + added.length, ({ jobs, leases, notes, queues, now }, changes) => {
+      if (outcome !== undefined && leases.settle(outcome, texts as OutcomeTexts, now, changes) === 'lost') {
+        return { answer: 'lost', enqueued: [] }
+      }
+      for (const [name, text] of written) notes.keep(queues.idOf(queue), name, text)
+      return {
+        answer: 'settled',
+        enqueued: added.map((job, index) => jobs.add(job, inputs[index] ?? null, now, changes)),
+      }
+    })
+  }
+
+  async notes(queue: string): Promise<Readonly<Record<string, Json>>> {
+    const { notes, queues } = this.#opened
+    const id = queues.find(queue)
+    return id === undefined ? {} : notes.all(id)
+  }
+
+  /** In parts, each a transaction: the notes go last, so that who is killed meanwhile finds that it was not over. */
+  async clear(name: string): Promise<void> {
+    for (let isMore = true; isMore;) {
+      isMore = await this.#write(ROWS_AT_ONCE, ({ queues, jobs, notes }) => {
+        const queue = queues.find(name)
+        if (queue === undefined || jobs.clear(queue)) return queue !== undefined
+        notes.forget(queue)
+        return false
+      })
+    }
   }
 
   async cancel(id: string, reason: unknown): Promise<CancelAnswer> {

@@ -5,7 +5,7 @@ import type { Drain } from './drain.ts'
 import { paint } from './output.ts'
 import { logLine, nameOf } from './run-log.ts'
 import { StatusReader, statusText, type Status } from './run-status.ts'
-import { StatusLine } from './status-line.ts'
+import { StatusLine } from '../status-line.ts'
 
 /** How often the line is drawn; how often there is a look at it, and a line of it, where there is no terminal. */
 const DRAWN_EVERY = 200

@@ -865,6 +865,107 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       expect(await broker.job(ids.at(-1) ?? '')).toMatchObject({ status: 'done' })
       expect(kind.kept?.() ?? 10_000).toBe(10_000)
     })
+
+    describe('a step', () => {
+      const noted = { queue, jobs: [], notes: {} } as const
+
+      test('settles, adds and notes as one', async () => {
+        const { broker } = await fresh()
+        await add(broker, { id: 'a' })
+        const lease = await take(broker)
+        const jobs = ['b', 'c'].map((id) => newJob(broker, { id, dedupe: { key: id, for: undefined } }))
+        const answer = await broker.step({ queue, outcome: outcomes.done(lease), jobs, notes: { state: { pages: 1 } } })
+        expect(answer).toEqual({
+          answer: 'settled',
+          enqueued: [
+            { id: 'b', duplicate: false },
+            { id: 'c', duplicate: false },
+          ],
+        })
+        expect((await broker.job('a'))?.status).toBe('done')
+        expect(await takeIds(broker)).toEqual(['b', 'c'])
+        expect(await broker.notes(queue)).toEqual({ state: { pages: 1 } })
+      })
+
+      test('of a lease that was lost writes nothing', async () => {
+        const { broker } = await fresh()
+        await add(broker, { id: 'a' })
+        const lease = await take(broker)
+        await broker.settle([outcomes.done(lease)])
+        const step = { queue, outcome: outcomes.done(lease), jobs: [newJob(broker, { id: 'b' })], notes: { x: 1 } }
+        expect(await broker.step(step)).toEqual({ answer: 'lost', enqueued: [] })
+        expect(await takeIds(broker)).toEqual([])
+        expect(await broker.notes(queue)).toEqual({})
+      })
+
+      test('tells which of its jobs are known, by a key that outlives them, also one of its own', async () => {
+        const { broker } = await fresh()
+        const known = (id: string): NewJob =>
+          newJob(broker, { id, dedupe: { key: 'page', for: Number.MAX_SAFE_INTEGER } })
+        await broker.step({ ...noted, outcome: undefined, jobs: [known('a')] })
+        await broker.settle([outcomes.done(await take(broker))])
+        const { enqueued } = await broker.step({
+          ...noted,
+          outcome: undefined,
+          jobs: [known('b'), newJob(broker, { id: 'c', dedupe: { key: 'other', for: undefined } })],
+        })
+        expect(enqueued).toEqual([
+          { id: 'a', duplicate: true },
+          { id: 'c', duplicate: false },
+        ])
+      })
+
+      test('keeps notes by name, and takes away those that are null', async () => {
+        const { broker, clock } = await fresh()
+        await broker.step({ ...noted, outcome: undefined, notes: { one: 1, two: [2] } })
+        await broker.step({ ...noted, outcome: undefined, notes: { one: null, three: 'x' } })
+        expect(await broker.notes(queue)).toEqual({ two: [2], three: 'x' })
+        expect(await broker.notes('app/other')).toEqual({})
+        const other = await second(broker, clock)
+        expect(await other.notes(queue)).toEqual({ two: [2], three: 'x' })
+      })
+    })
+
+    test('gives a job that is tried again the input it was put off with', async () => {
+      const { broker } = await fresh()
+      await add(broker, { input: { tries: 0 } })
+      await broker.settle([{ ...outcomes.retry(await take(broker)), input: { tries: 1 } } as Outcome])
+      const again = await take(broker)
+      expect(again.input).toEqual({ tries: 1 })
+      await broker.settle([{ ...outcomes.restart(again), input: { tries: 0 } } as Outcome])
+      const anew = await take(broker)
+      expect(anew.input).toEqual({ tries: 0 })
+      await broker.settle([outcomes.retry(anew)])
+      expect((await take(broker)).input).toEqual({ tries: 0 })
+    })
+
+    test('clear() empties one queue: what waits, is delayed or held, keys and notes; dead letters stay', async () => {
+      const { broker } = await fresh()
+      await die(broker, 'dead')
+      const dedupe = { key: 'page', for: Number.MAX_SAFE_INTEGER }
+      await add(
+        broker,
+        { id: 'held' },
+        { id: 'lane', lane: 'l' },
+        { id: 'behind', lane: 'l' },
+        { id: 'later', delay: 5 },
+      )
+      const held = await take(broker)
+      await add(broker, { id: 'keyed', dedupe }, { id: 'else', queue: 'app/other' })
+      await broker.step({ queue, outcome: undefined, jobs: [], notes: { state: 1 } })
+      await add(broker, ...Array.from({ length: 600 }, () => ({})))
+      await broker.clear(queue)
+      expect(await broker.settle([outcomes.done(held)])).toEqual(['lost'])
+      expect(await takeIds(broker)).toEqual([])
+      expect(await broker.notes(queue)).toEqual({})
+      expect(
+        (await broker.stats()).filter(({ waiting, delayed, leased }) => waiting + delayed + leased > 0),
+      ).toMatchObject([{ queue: 'app/other', waiting: 1 }])
+      expect((await broker.deadLetter('dead'))?.id).toBe('dead')
+      const [first] = await broker.enqueue([newJob(broker, { id: 'again', dedupe, lane: 'l' })])
+      expect(first).toEqual({ id: 'again', duplicate: false })
+      expect(await takeIds(broker)).toEqual(['again'])
+    })
   })
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { exponential, PermanentError, plugin, resume, start, supervisor, task, type System } from 'rootcatch'
+import { exponential, PermanentError, plugin, resume, start, supervisor, task, type Run, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { circuitBreaker, type CircuitBreaker, type CircuitBreakerOptions } from 'rootcatch/plugins'
 import { manualClock, settle } from 'rootcatch/testing'
@@ -254,7 +254,7 @@ describe('circuitBreaker', () => {
     const clock = manualClock()
     const bank = circuitBreaker('bank', { failures: 1, reset: '10s', clock })
     let isDown = true
-    const open = async (): Promise<{ system: System; run: () => ReturnType<System['run']> }> => {
+    const open = async (): Promise<{ system: System; run: () => Run }> => {
       const job = task('job', () => {
         if (isDown) throw new Error('down')
         return 'up'

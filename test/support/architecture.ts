@@ -128,7 +128,7 @@ const rules: readonly Rule[] = [
       leaves,
       '(?:type )?(?:src/cli/.+|commander)',
       `(?:type )?${record}`,
-      'src/(?:node-version|start|stop-on-signals|definition)\\.ts',
+      'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
       'src/brokers/sqlite\\.ts',
       'src/inspect/inspector\\.ts',
       'type src/inspection\\.ts',
@@ -176,7 +176,7 @@ const rules: readonly Rule[] = [
   {
     of: only('bench/.+'),
     may: only(
-      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|playwright-core|node:.+)',
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|playwright-core|cheerio(?:/.+)?|node:.+)',
       '(?:type )?(?:bench/.+|tools/(?:redis|chromium)\\.ts)',
       'src/bot/http\\.ts',
     ),

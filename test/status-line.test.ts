@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { StatusLine } from '../../src/cli/status-line.ts'
+import { StatusLine } from '../src/status-line.ts'
 
 /** Not written as it is: a linter takes it for a slip. */
 const CONTROLS = new RegExp(`(\r|\n|${'\u001b'}\\[[\\d;]*[A-Za-z])`)

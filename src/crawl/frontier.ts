@@ -1,0 +1,151 @@
+import type { Tree } from '../actors/tree.ts'
+import type { Enqueued, NewJob } from '../brokers/broker.ts'
+import type { EventData } from '../events.ts'
+import type { Json } from '../payload.ts'
+import { MAX_PRIORITY } from '../task.ts'
+import { isSameDomain } from './domains.ts'
+import type { CrawlRequest } from './request.ts'
+import type { SpiderSettings } from './spider-options.ts'
+import type { Numbers } from './stats.ts'
+
+/** Why a request was not accepted; the word it is counted by. */
+type Dropped = EventData['request.dropped']['because']
+
+/** A request was seen: longer than any crawl takes. */
+const FOR_EVER = Number.MAX_SAFE_INTEGER
+
+/** Requests that may be queued, as jobs. */
+export interface Offer {
+  readonly jobs: readonly NewJob[]
+  readonly requests: readonly CrawlRequest[]
+  readonly dropped: readonly (readonly [because: Dropped, request: CrawlRequest])[]
+}
+
+/** What is to be fetched: decides which requests are accepted, each identity once, and counts them. */
+export class Frontier {
+  readonly #tree: Tree
+  readonly #path: string
+  readonly #settings: SpiderSettings
+  readonly #numbers: Numbers
+  /** Identities that were accepted here, kept only where a limit counts on each of them. */
+  readonly #seen: Set<string> | undefined
+  /** Requests by what a broker in memory keeps of them, so that they need not be read again. */
+  readonly #kept = new WeakMap<object, CrawlRequest>()
+  /** On their way to the broker. */
+  #offered = 0
+
+  constructor(tree: Tree, path: string, settings: SpiderSettings, numbers: Numbers) {
+    this.#tree = tree
+    this.#path = path
+    this.#settings = settings
+    this.#numbers = numbers
+    this.#seen = settings.maxRequests === Infinity ? undefined : new Set()
+  }
+
+  /** `from` is the URL of the page they stand on; undefined: they are of `start`. */
+  offer(requests: readonly CrawlRequest[], from: string | undefined): Offer {
+    const jobs: NewJob[] = []
+    const accepted: CrawlRequest[] = []
+    const dropped: [Dropped, CrawlRequest][] = []
+    for (const request of requests) {
+      const because = this.#refuses(request, from)
+      if (because === undefined) {
+        jobs.push(this.#jobOf(request))
+        accepted.push(request)
+        this.#offered += 1
+      } else {
+        dropped.push([because, request])
+      }
+    }
+    return { jobs, requests: accepted, dropped }
+  }
+
+  /** What a broker gave for one of its jobs. */
+  requestOf(input: Json): CrawlRequest | undefined {
+    return this.#kept.get(input as object)
+  }
+
+  keep(input: Json, request: CrawlRequest): void {
+    if (!this.#tree.broker.durable) this.#kept.set(input as object, request)
+  }
+
+  /** Counts an offer as it is written, so that what is written counts it; the broker may know some of it. */
+  count({ dropped, requests }: Offer): void {
+    for (const [because, request] of dropped) this.drop(request, because)
+    for (const { name } of requests) this.#add(name, 1)
+    this.#offered -= requests.length
+  }
+
+  /** Takes back those that the broker knew; how many there are more now. */
+  accepted({ requests }: Offer, enqueued: readonly Enqueued[]): number {
+    let count = 0
+    requests.forEach((request, index) => {
+      const { id, duplicate } = enqueued[index] as Enqueued
+      if (duplicate) {
+        this.#add(request.name, -1)
+        return this.drop(request, 'duplicate')
+      }
+      count += 1
+      const { counters, events } = this.#tree
+      counters.jobs.added += 1
+      if (!events.hears('job.added')) return
+      events.emit('job.added', { path: this.pathOf(request, id), id, attempt: 0, duplicate: false })
+    })
+    return count
+  }
+
+  /** It was accepted, but is not to be fetched: as if it had never been. */
+  deny(request: CrawlRequest): void {
+    this.#add(request.name, -1)
+    this.drop(request, 'robots')
+  }
+
+  #add(name: string, by: 1 | -1): void {
+    this.#numbers.add('request', by)
+    this.#numbers.add(`request-${name}`, by)
+  }
+
+  drop(request: CrawlRequest, because: Dropped): void {
+    const { name, url } = request
+    this.#numbers.add(because)
+    if (because === 'bad-url') this.#numbers.line('bad-url', `${name}|${request.badUrl}|${url}`)
+    this.#tree.events.emit('request.dropped', { path: this.#path, name, url, because })
+  }
+
+  pathOf(request: CrawlRequest, id: string): string {
+    return `${this.#path}/${hostOf(request.url)}/request:${id}`
+  }
+
+  #refuses(request: CrawlRequest, from: string | undefined): Dropped | undefined {
+    const { maxDepth, sameDomain, maxRequests } = this.#settings
+    if (request.badUrl !== undefined) return 'bad-url'
+    if (request.depth > maxDepth) return 'depth'
+    if (sameDomain && from !== undefined && !isSameDomain(hostnameOf(from), hostnameOf(request.url))) return 'domain'
+    if (this.#seen === undefined) return undefined
+    if (request.dedupe && this.#seen.has(request.identity)) return 'duplicate'
+    if (this.#numbers.get('request') + this.#offered >= maxRequests) return 'limit'
+    this.#seen.add(request.identity)
+    return undefined
+  }
+
+  #jobOf(request: CrawlRequest): NewJob {
+    const id = this.#tree.broker.newId()
+    const input = request.toJSON() as Json
+    this.keep(input, request)
+    return {
+      id,
+      queue: this.#path,
+      input,
+      idempotencyKey: `${this.#path}/request:${id}`,
+      priority: Math.min(MAX_PRIORITY, Math.max(-MAX_PRIORITY, request.priority)),
+      delay: request.delay,
+      lane: undefined,
+      dedupe: request.dedupe ? { key: request.identity, for: FOR_EVER } : undefined,
+    }
+  }
+}
+
+/** Name and port of a host, as it stands in paths. */
+export const hostOf = (url: string): string => new URL(url).host
+
+const hostnameOf = (url: string): string => new URL(url).hostname

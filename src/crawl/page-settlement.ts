@@ -1,0 +1,294 @@
+import type { JobContext, JobOutput } from '../../machines/job.ts'
+import { whenever } from '../actors/answer.ts'
+import { climb, type JobDecision } from '../actors/climb.ts'
+import { announce } from '../actors/outcome.ts'
+import type { Kept } from '../actors/tell-broker.ts'
+import type { Tree } from '../actors/tree.ts'
+import type { LeasedJob, Outcome, StepAnswer } from '../brokers/broker.ts'
+import type { Failure } from '../failure.ts'
+import { copyPayload, type Json } from '../payload.ts'
+import type { RunOutcome } from '../run.ts'
+import { isFatal } from '../thrown.ts'
+import type { Frontier, Offer } from './frontier.ts'
+import { ABANDONED } from './items.ts'
+import type { CrawlRequest } from './request.ts'
+import type { RequestRun } from './request-run.ts'
+import type { EndKind, Numbers } from './stats.ts'
+
+const FIRST_WAIT = 250
+const LONGEST_WAIT = 10_000
+
+/** What settling needs of its crawl. */
+export interface Settling {
+  readonly tree: Tree
+  /** Of the spider; names its queue. */
+  readonly path: string
+  readonly numbers: Numbers
+  readonly frontier: Frontier
+  /** What is to be kept beside the queue now. */
+  notes(): Readonly<Record<string, Json>>
+  /** The notes were not kept. */
+  notesLost(): void
+  /** Hands items on; a promise, where a page must not be settled before they are through. */
+  give(items: readonly Json[]): Promise<void> | undefined
+  /** It holds no slot any more. */
+  left(run: RequestRun): void
+  /** Its lease is given back with what it came to. */
+  settling(run: RequestRun): void
+  /** So many more requests are not over, or fewer. */
+  changed(open: number): void
+  lost(run: RequestRun): void
+  /** A page threw a `FatalError`. */
+  fatal(failure: Failure): void
+  /** The items of a page could not be written. */
+  failedItems(error: unknown): void
+}
+
+const nothing: Offer = { jobs: [], requests: [], dropped: [] }
+
+/** What pages come to: items, requests and outcome are written as one step, and then told. */
+export class PageSettlement {
+  readonly #crawl: Settling
+  #pending = 0
+
+  constructor(crawl: Settling) {
+    this.#crawl = crawl
+  }
+
+  /** Whether nothing is on its way to the broker. */
+  get isIdle(): boolean {
+    return this.#pending === 0
+  }
+
+  over(run: RequestRun, output: JobOutput): void {
+    const { attempts } = output
+    switch (output.status) {
+      case 'done': {
+        if (run.isDenied) return this.#deny(run, attempts)
+        const told = { status: 'done', value: undefined, attempts } as const
+        return this.#settle(run, { kind: 'done', value: null, attempts }, told, 'ok')
+      }
+      case 'fallback':
+        return this.#fellBack(run, null, output.failure as Failure, attempts)
+      case 'cancelled': {
+        const { reason } = output
+        return this.#settle(run, { kind: 'cancelled', reason, attempts }, { status: 'cancelled', reason, attempts })
+      }
+      case 'failed':
+        return this.#failed(run, output.failure as Failure, attempts)
+    }
+  }
+
+  /** Its next try waits in the broker. */
+  retry(run: RequestRun, delay: number): void {
+    const { numbers } = this.#crawl
+    const { attempt: attempts, charged, putOffs, failure } = run.job?.context ?? ({} as JobContext)
+    numbers.take(run.tally)
+    run.request = run.next ?? run.request
+    const input = this.#inputOf(run.request)
+    const outcome = { kind: 'retry', delay, failure: failure as Failure, attempts, charged, putOffs, input } as const
+    this.#step(run, outcome, nothing, () => {})
+  }
+
+  /** Queues requests that stand on no page. */
+  add(requests: readonly CrawlRequest[], then: () => void): void {
+    const { frontier, changed } = this.#crawl
+    const offer = frontier.offer(requests, undefined)
+    frontier.count(offer)
+    this.#step(undefined, undefined, offer, ({ enqueued }) => {
+      const count = frontier.accepted(offer, enqueued)
+      then()
+      changed.call(this.#crawl, count)
+    })
+  }
+
+  /** Gives a request back as if it had not been taken. */
+  release(lease: LeasedJob): void {
+    this.#tell(
+      () => ({ outcome: { ...lease, kind: 'release' } as Outcome, offer: nothing }),
+      () => {},
+    )
+  }
+
+  /** Ends a request whose stored form cannot be read. */
+  refuse(lease: LeasedJob, failure: Failure): void {
+    const { id, token } = lease
+    const outcome = { id, token, kind: 'failed', attempts: lease.attempts, failure } as const
+    this.#tell(
+      () => ({ outcome, offer: nothing }),
+      () => this.#crawl.changed(-1),
+    )
+  }
+
+  #fellBack(run: RequestRun, value: Json, failure: Failure, attempts: number): void {
+    const told = { status: 'fallback', value, failure, attempts } as const
+    this.#settle(run, { kind: 'fallback', value, failure, attempts }, told, 'fallback')
+  }
+
+  /** It was accepted, but is not to be fetched: as if it had never been. */
+  #deny(run: RequestRun, attempts: number): void {
+    this.#crawl.frontier.deny(run.request)
+    const reason = 'robots.txt does not allow it'
+    this.#settle(run, { kind: 'cancelled', reason, attempts }, { status: 'cancelled', reason, attempts })
+  }
+
+  /** The failure climbs; what is decided above makes the outcome. */
+  #failed(run: RequestRun, failure: Failure, attempts: number): void {
+    const { tree, numbers } = this.#crawl
+    const isHandler = failure.kind === 'handler'
+    const failed = { kind: 'failed', failure, attempts } as const
+    const told = { status: 'failed', failure, attempts } as const
+    const end = isHandler ? 'error' : 'failed'
+    if (isHandler && isFatal(failure.error)) {
+      this.#settle(run, failed, told, end)
+      return this.#crawl.fatal(failure)
+    }
+    this.#pending += 1 // a `catch` may stop the spider
+    const note = `the page stays failed; dead letter ${run.lease.id}`
+    const decision = this.#checkValue(run, climb(failure, run.lease, run.host, note))
+    tree.report(failure, decision.decision === 'stay' ? decision.name : nameOf[decision.decision])
+    switch (decision.decision) {
+      case 'stay':
+        if (!isHandler) numbers.add('failed')
+        this.#settle(run, failed, told, end)
+        if (decision.stopsSystem) tree.stopBecause(failure)
+        break
+      case 'value':
+        this.#fellBack(run, decision.value as Json, failure, attempts)
+        break
+      case 'restart':
+        this.#restart(run, failure, decision)
+    }
+    this.#pending -= 1
+  }
+
+  #restart(run: RequestRun, failure: Failure, decision: Extract<JobDecision, { decision: 'restart' }>): void {
+    const { tree, numbers } = this.#crawl
+    const { lease, job } = run
+    const { delay, by, count } = decision
+    const generation = lease.generation + 1
+    // Without a prototype: a path may be called `constructor`.
+    const restarts = Object.assign(Object.create(null) as Record<string, number>, lease.restarts, { [by]: count })
+    const request = run.request.counted({ networkTryCount: 0, taskTryCount: 1 })
+    const input = this.#inputOf(request)
+    numbers.take(run.tally)
+    this.#crawl.left(run)
+    this.#step(run, { kind: 'restart', delay, failure, generation, restarts, input }, nothing, () => {
+      tree.counters.jobs.restarted += 1
+      const { id } = lease
+      tree.events.emit('job.restarted', { path: job?.path ?? '', id, attempt: 0, generation })
+    })
+  }
+
+  /** A value that a `catch` gave must be one a broker can keep. */
+  #checkValue(run: RequestRun, decision: JobDecision): JobDecision {
+    if (decision.decision !== 'value') return decision
+    const path = run.job?.path ?? ''
+    try {
+      const value = copyPayload(`value of resume() for ${path}`, decision.value ?? null, Infinity)
+      return { decision: 'value', value }
+    } catch (error) {
+      this.#crawl.tree.callbackFailed(path, 'catch', error)
+      return { decision: 'stay', stopsSystem: false, name: 'resume' }
+    }
+  }
+
+  /** Its items first, where somebody waits for them or writes them; then everything else as one step. */
+  #settle(run: RequestRun, outcome: Kept, told: RunOutcome, end?: EndKind): void {
+    const { numbers, frontier } = this.#crawl
+    const items = run.collections.flatMap((collection) => collection.items)
+    const requests = run.collections.flatMap((collection) => collection.requests)
+    this.#crawl.left(run)
+    const write = (): void => {
+      const offer = requests.length === 0 ? nothing : frontier.offer(requests, run.pageUrl ?? run.request.url)
+      numbers.take(run.tally)
+      if (end !== undefined) numbers.end(end)
+      if (items.length > 0) numbers.add('item', items.length)
+      frontier.count(offer)
+      this.#step(run, outcome, offer, ({ enqueued }) => {
+        const added = frontier.accepted(offer, enqueued)
+        this.#announce(run, told)
+        this.#crawl.changed(added - 1)
+      })
+    }
+    const given = items.length === 0 ? undefined : this.#crawl.give(items)
+    if (given === undefined) return write()
+    this.#pending += 1
+    given.then(
+      () => {
+        this.#pending -= 1
+        write()
+      },
+      (error: unknown) => {
+        this.#pending -= 1
+        if (error !== ABANDONED) this.#crawl.failedItems(error)
+        this.#crawl.settling(run)
+        this.release(run.lease)
+      },
+    )
+  }
+
+  #announce({ lease, job, host }: RequestRun, told: RunOutcome): void {
+    const { tree } = this.#crawl
+    const path = job?.path ?? `${host.path}/request:${lease.id}`
+    announce(tree, path, lease.id, told)
+    const hooks = job?.hooks?.settled(job.hooked, told)
+    const tell = (): void => {
+      if (tree.runs.size > 0) tree.runs.settle(lease.id, told)
+    }
+    if (hooks === undefined) tell()
+    else void hooks.then(tell)
+  }
+
+  #step(
+    run: RequestRun | undefined,
+    outcome: Kept | undefined,
+    offer: Offer,
+    then: (answer: StepAnswer) => void,
+  ): void {
+    if (run !== undefined) this.#crawl.settling(run)
+    const settled = outcome && run && ({ ...outcome, id: run.lease.id, token: run.lease.token } as Outcome)
+    this.#tell(
+      () => ({ outcome: settled, offer }),
+      (answer) => {
+        if (answer.answer === 'lost' && run !== undefined) this.#crawl.lost(run)
+        else then(answer)
+      },
+    )
+  }
+
+  /** A broker that is away is asked again until it has taken the step. */
+  #tell(
+    step: () => { readonly outcome: Outcome | undefined; readonly offer: Offer },
+    then: (answer: StepAnswer) => void,
+  ): void {
+    const { tree, path } = this.#crawl
+    this.#pending += 1
+    const tell = (wait: number): void =>
+      whenever(
+        () => {
+          const { outcome, offer } = step()
+          return tree.broker.step({ queue: path, outcome, jobs: offer.jobs, notes: this.#crawl.notes() })
+        },
+        (answer) => {
+          this.#pending -= 1
+          then(answer)
+          this.#crawl.changed(0)
+        },
+        (error) => {
+          this.#crawl.notesLost()
+          if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.step', error)
+          tree.sleep(wait, () => tell(Math.min(2 * wait, LONGEST_WAIT)))
+        },
+      )
+    tell(FIRST_WAIT)
+  }
+
+  #inputOf(request: CrawlRequest): Json {
+    const input = request.toJSON() as Json
+    this.#crawl.frontier.keep(input, request)
+    return input
+  }
+}
+
+const nameOf = { value: 'resume', restart: 'restart' } as const

@@ -1,0 +1,62 @@
+import type { CheerioAPI } from 'cheerio'
+
+/**
+ * How a page is read. `html5` reads it as browsers do, whatever is wrong with it: selectors from a browser's tools fit,
+ * as it too adds a `<tbody>` to a table. `fast` takes half the time, and broken markup as it stands. A page that is made
+ * to be slow for `html5` is read by `fast` all the same.
+ */
+export type ParserKind = 'html5' | 'fast'
+
+/** Makes the `$` of a page's text. */
+export type Parse = (html: string) => CheerioAPI
+
+/** Loads a parser; a crawl that never parses pays for none. */
+export async function loadParser(kind: ParserKind): Promise<Parse> {
+  const { load: loadFast } = await import('cheerio/slim')
+  if (kind === 'fast') return (html) => loadFast(html)
+  const { load } = await import('cheerio')
+  return (html) => (isTrap(html) ? loadFast(html) : load(html))
+}
+
+/** Shorter pages cannot hold enough tags to matter. */
+const SHORTEST_TRAP = 16 * 1024
+
+/** Browsers stop to nest here, too. */
+const DEEPEST = 512
+
+/** Elements the parser may have to make anew, over what the page has. */
+const MOST_REMADE = 2_000_000
+
+/**
+ * Whether a page would cost a parser of HTML5 more than its length: it looks through all open elements at each tag, and
+ * opens formatting that was left open anew in each paragraph. 100 000 tags in each other took it 66 s, the fast one 1 s.
+ */
+function isTrap(html: string): boolean {
+  if (html.length < SHORTEST_TRAP) return false
+  const tag = /<(\/?)([a-z][a-z0-9]*)/gi
+  let tags = 0
+  let open = 0
+  let formatting = 0
+  let mostFormatting = 0
+  for (let found = tag.exec(html); found !== null; found = tag.exec(html)) {
+    const [, slash, name = ''] = found
+    const lower = name.toLowerCase()
+    const step = slash === '' ? 1 : -1
+    tags += 1
+    if (formats.has(lower)) formatting = Math.max(0, formatting + step)
+    else if (!closeThemselves.has(lower)) open = Math.max(0, open + step)
+    mostFormatting = Math.max(mostFormatting, formatting)
+    if (open + formatting > DEEPEST) return true
+  }
+  return mostFormatting * tags > MOST_REMADE
+}
+
+const formats: ReadonlySet<string> = new Set('a b big code em font i nobr s small strike strong tt u'.split(' '))
+
+/** Elements without content, and those that the next one of their kind closes. */
+const closeThemselves: ReadonlySet<string> = new Set(
+  (
+    'area base br col embed hr img input link meta param source track wbr html head body ' +
+    'p li dt dd option optgroup tr td th thead tbody tfoot colgroup caption rp rt'
+  ).split(' '),
+)

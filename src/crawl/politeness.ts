@@ -1,0 +1,212 @@
+import type { Clock } from '../clock.ts'
+import type { Duration } from '../duration.ts'
+import { readDuration } from '../options.ts'
+import { readDomains, type DomainMatch, type DomainTable } from './domains.ts'
+import { HostPace, type HostChange, type HostOutcome } from './host-pace.ts'
+import { readPace, type DomainPace, type Pace, type PerHostOptions } from './politeness-options.ts'
+
+export interface PolitenessOptions {
+  /** Every host, by name and port. */
+  readonly perHost?: PerHostOptions
+  /** Hosts that are treated differently; the longest match counts. */
+  readonly domains?: DomainTable<DomainPace>
+  /** The longest a host is left alone because it asked for it. @default '10m' */
+  readonly maxRetryAfter?: Duration
+}
+
+/** Something happened to a host as a whole. */
+export type HostEvent = HostChange & { readonly host: string }
+
+export interface PolitenessParts {
+  readonly clock: Clock
+  readonly random?: () => number
+  /** Told of pauses and of what ends them. */
+  readonly onChange?: (event: HostEvent) => void
+}
+
+const SWEEP_FROM = 1000
+const FORGIVEN_AFTER = 600_000
+
+/** Leave to ask a host for one page; it ends with what came of it. */
+export interface Turn {
+  readonly host: string
+  end(outcome: HostOutcome): void
+}
+
+/**
+ * Lets each host be asked no more than it bears. Who wants a page asks for a turn; a host that has none to give makes
+ * nobody else wait. Hosts that nobody asks any more are forgotten.
+ */
+export class Politeness {
+  readonly #hosts = new Map<string, Host>()
+  readonly #parts: PolitenessParts
+  readonly #maxRetryAfter: number
+  readonly #pace: Pace
+  readonly #domains: DomainMatch<Pace>
+  #sweepAt = SWEEP_FROM
+
+  constructor(options: PolitenessOptions, parts: PolitenessParts) {
+    this.#parts = parts
+    this.#maxRetryAfter = readDuration('spider', 'maxRetryAfter', options.maxRetryAfter) ?? 600_000
+    this.#pace = readPace('perHost of spider', options.perHost ?? {})
+    this.#domains = readDomains('spider', options.domains ?? {}, (subject, own) =>
+      readPace(subject, own as DomainPace, this.#pace),
+    )
+  }
+
+  /** Hosts that are remembered. */
+  get size(): number {
+    return this.#hosts.size
+  }
+
+  /** A turn at the host of a URL, if it has one now; else when to ask again, `Infinity` for when one is given back. */
+  tryTurn(url: string): Turn | { readonly nextAt: number } {
+    const host = this.#hostOf(url)
+    const now = this.#parts.clock.now()
+    const nextAt = host.waiting.size > 0 ? Math.max(now, host.pace.nextAt()) : host.pace.nextAt()
+    if (nextAt <= now && host.waiting.size === 0) return this.#begin(host)
+    return { nextAt }
+  }
+
+  /** A turn at the host of a URL, in the order it was asked for. Rejects with the reason of the signal. */
+  turn(url: string, signal?: AbortSignal): Promise<Turn> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason)
+      const host = this.#hostOf(url)
+      const waiter: Waiter = {
+        begin: () => {
+          signal?.removeEventListener('abort', leave)
+          resolve(this.#begin(host))
+        },
+      }
+      const leave = (): void => {
+        host.waiting.delete(waiter)
+        this.#serve(host)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      host.waiting.add(waiter)
+      return this.#serve(host)
+    })
+  }
+
+  /** Makes the delay of a host at least this long, as its robots.txt asks. */
+  slowTo(url: string, delay: number): void {
+    const host = this.#hostOf(url)
+    host.pace.slowTo(delay)
+    host.keepsDelay = true
+  }
+
+  /** Ends all timers; who waits goes on waiting. */
+  close(): void {
+    for (const host of this.#hosts.values()) this.#parts.clock.clearTimeout(host.timer)
+    this.#hosts.clear()
+  }
+
+  #hostOf(url: string): Host {
+    const { hostname, port, protocol } = new URL(url)
+    const name = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+    const known = this.#hosts.get(name)
+    if (known !== undefined) {
+      known.usedAt = this.#parts.clock.now()
+      return known
+    }
+    if (this.#hosts.size >= this.#sweepAt) this.#sweep()
+    const pace = new HostPace(this.#domains(hostname) ?? this.#pace, this.#parts.random ?? Math.random)
+    const usedAt = this.#parts.clock.now()
+    const host: Host = {
+      name,
+      pace,
+      waiting: new Set(),
+      timer: undefined,
+      timerAt: Infinity,
+      keepsDelay: false,
+      usedAt,
+    }
+    this.#hosts.set(name, host)
+    return host
+  }
+
+  #begin(host: Host): Turn {
+    const startedAt = this.#parts.clock.now()
+    let isOver = false
+    host.pace.start(startedAt)
+    return {
+      host: host.name,
+      end: (outcome) => {
+        if (isOver) return
+        isOver = true
+        this.#end(host, outcome, startedAt)
+      },
+    }
+  }
+
+  #end(host: Host, outcome: HostOutcome, startedAt: number): void {
+    const change = host.pace.end(this.#capped(outcome), startedAt, this.#parts.clock.now())
+    if (change !== undefined) this.#parts.onChange?.({ ...change, host: host.name })
+    this.#serve(host)
+  }
+
+  #capped(outcome: HostOutcome): HostOutcome {
+    if (outcome.kind !== 'throttled' || outcome.retryAfter === undefined) return outcome
+    return { kind: 'throttled', retryAfter: Math.min(outcome.retryAfter, this.#maxRetryAfter) }
+  }
+
+  /** Gives turns to who waits, as many as the host has now, and comes back when it has the next one. */
+  #serve(host: Host): void {
+    const { clock } = this.#parts
+    for (const waiter of host.waiting) {
+      if (host.pace.nextAt() > clock.now()) break
+      host.waiting.delete(waiter)
+      waiter.begin()
+    }
+    this.#wait(host)
+    this.#forget(host)
+  }
+
+  #wait(host: Host): void {
+    const { clock } = this.#parts
+    const at = host.waiting.size === 0 ? Infinity : host.pace.nextAt()
+    if (at === host.timerAt) return
+    clock.clearTimeout(host.timer)
+    host.timerAt = at
+    host.timer = at === Infinity ? undefined : clock.setTimeout(() => this.#wake(host), Math.max(0, at - clock.now()))
+  }
+
+  #wake(host: Host): void {
+    host.timerAt = Infinity
+    host.timer = undefined
+    this.#serve(host)
+  }
+
+  /** Drops the hosts that nobody has asked for long; what they did is forgiven. Paid for by as many that came since. */
+  #sweep(): void {
+    const now = this.#parts.clock.now()
+    for (const host of this.#hosts.values()) {
+      const isUsed = host.waiting.size > 0 || host.pace.running > 0 || host.pace.nextAt() > now
+      if (!isUsed && now - host.usedAt > FORGIVEN_AFTER) this.#hosts.delete(host.name)
+    }
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#hosts.size)
+  }
+
+  #forget(host: Host): void {
+    const isIdle = host.waiting.size === 0 && !host.keepsDelay && host.pace.isFresh(this.#parts.clock.now())
+    if (isIdle) this.#hosts.delete(host.name)
+  }
+}
+
+interface Host {
+  readonly name: string
+  readonly pace: HostPace
+  /** In the order they came. */
+  readonly waiting: Set<Waiter>
+  timer: unknown
+  timerAt: number
+  /** Whether a robots.txt set its delay: that is not asked again for a day. */
+  keepsDelay: boolean
+  usedAt: number
+}
+
+interface Waiter {
+  readonly begin: () => void
+}
