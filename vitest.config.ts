@@ -11,6 +11,7 @@ export default defineConfig({
     // Tests read the sources under the names that users write; examples, benches and docs run against dist.
     alias: [
       { find: /^rootcatch$/, replacement: here('src/index.ts') },
+      { find: /^rootcatch\/inspect$/, replacement: here('src/inspect/index.ts') },
       { find: /^rootcatch\/crawl$/, replacement: here('src/crawl/index.ts') },
       { find: /^rootcatch\/machines$/, replacement: here('machines/index.ts') },
       { find: /^rootcatch\/plugins$/, replacement: here('src/plugins/index.ts') },

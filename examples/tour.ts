@@ -7,6 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { actor, exponential, plugin, restart, resume, start, supervisor, task, type TreeNode } from 'rootcatch'
 import { Bot } from 'rootcatch/bot'
 import { request, spider } from 'rootcatch/crawl'
+import { inspector } from 'rootcatch/inspect'
 import { fakeTelegram, website, type WebsiteRoute } from 'rootcatch/testing'
 import { assign, setup } from 'xstate'
 
@@ -118,7 +119,11 @@ const shop = supervisor('shop', { strategy: 'rest-for-one', backoff: waits, catc
   actor('till', till),
   supervisor('guests', []),
 ])
-const system = await start(supervisor('tour', [files, shop, clerk, books]), { catch: () => resume })
+let link = ''
+const system = await start(supervisor('tour', [files, shop, clerk, books]), {
+  catch: () => resume,
+  inspect: inspector({ announce: (given) => void (link = given) }),
+})
 
 // What happens is observed as events.
 
@@ -152,6 +157,7 @@ process.once('SIGTERM', () => interrupt.abort('SIGTERM'))
 const pause = (ms: number) => sleep(ms, undefined, { signal })
 
 console.log('A tour of rootcatch: one tree, and what may happen in it. Ctrl-C ends it.')
+console.log(`To look at it in a browser meanwhile: ${link}`)
 try {
   await act('A task tries again', 'The disk is busy twice. A job that waits to try again takes no slot.')
   await system.run(compress, 'package-lock.json', { signal }).settled()

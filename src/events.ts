@@ -104,6 +104,14 @@ export interface EventData {
     readonly hook: string
     readonly error: unknown
   }
+  /** The inspector listens at `url`; the link that opens it is announced, and is no part of any event. */
+  readonly 'inspector.started': { readonly path: string; readonly url: string }
+  /** Somebody came to look, or left. */
+  readonly 'inspector.viewed': { readonly path: string; readonly viewers: number }
+  /** Somebody acted through the inspector. */
+  readonly 'inspector.used': { readonly path: string; readonly action: string; readonly target: string }
+  /** The inspector could not do its work; the system never notices. */
+  readonly 'inspector.failed': { readonly path: string; readonly error: unknown }
   /** A function of the user's that only watches or advises threw: a listener, an observer, a logger, `retry.when`. */
   readonly 'callback.failed': { readonly path: string; readonly callback: string; readonly error: unknown }
 }

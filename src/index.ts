@@ -48,6 +48,7 @@ export { escalate, restart, resume, stop, type Decision, type DecisionName, type
 // Starting, and what is live then
 export { start, toLogic, type StartOptions, type SystemLogic, type SystemOptions, type TaskLogic } from './start.ts'
 export type { StopOptions, System } from './system.ts'
+export type { Inspector, InspectorHandle } from './inspection.ts'
 export { stopOnSignals, type StopOnSignalsOptions, type StopSignal } from './stop-on-signals.ts'
 export type { TreeNode } from './tree-node.ts'
 export type { ChildInfo, SupervisorHandle } from './supervisor-handle.ts'

@@ -1,4 +1,5 @@
-const MASK = '[redacted]'
+/** What is shown instead of a secret. */
+export const MASK = '[redacted]'
 
 /** Names whose values nobody should see, and what may follow in them; `max_tokens` is a number of words. */
 const secretName = [
@@ -35,6 +36,41 @@ const isSecretName = new RegExp(`${secretName}|^(?:pwd|auth|(?:proxy-)?authoriza
 /** A text without what looks like a secret: passwords in URLs, authorization headers, bot tokens, keys, `password=…`. */
 export function redact(text: string): string {
   return patterns.reduce((rest, [pattern, kept]) => rest.replace(pattern, kept), text)
+}
+
+/** Whether a key says, by its words and in any spelling, that its value is a secret; `tokenCount` and `author` do not. */
+export function isSecretKey(key: string): boolean {
+  const words = wordsOf(key)
+  const has = words.some((word, at) => secretWords.has(word) || secretPairs.has(`${word} ${words[at + 1] ?? ''}`))
+  return has && !harmlessEnds.has(words.at(-1) ?? '')
+}
+
+/** Values of environment variables whose names say that they are secret, the longest first. */
+export function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const isSecret = (key: string): boolean => !key.endsWith('PWD') && isSecretKey(key) // PWD is a folder here
+  const values = Object.entries(env).map(([key, value = '']) => (isSecret(key) && value.length >= 8 ? value : ''))
+  return [...new Set(values)].filter((value) => value !== '').toSorted((one, other) => other.length - one.length)
+}
+
+const secretWords = new Set(
+  'password passwd passphrase pwd secret secrets token authorization cookie cookies credential credentials bearer apikey'.split(
+    ' ',
+  ),
+)
+const secretPairs = new Set(['api key', 'private key', 'access key', 'signing key', 'encryption key', 'set cookie'])
+/** What is told about a secret is none: `tokenCount`, `password_length`. */
+const harmlessEnds = new Set('count length size limit type kind expiry expires expiration age usage budget'.split(' '))
+
+function wordsOf(key: string): readonly string[] {
+  const spaced = key
+    .slice(0, 200)
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
+  return spaced
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .map((word) => word.replace(/\d+$/, ''))
+    .filter((word) => word !== '')
 }
 
 /** A copy of plain data without secrets: in texts, and under names that tell them. */

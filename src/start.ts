@@ -8,6 +8,8 @@ import { systemClock, type Clock } from './clock.ts'
 import { isDefinition } from './definition.ts'
 import { resume } from './decision.ts'
 import { InvalidOptionError } from './errors.ts'
+import { inspectedOf } from './inspected.ts'
+import { inspectorBrand, isInspector, type Inspector } from './inspection.ts'
 import { refuseInThread } from './isolate.ts'
 import { checkKeys, readFunction } from './options.ts'
 import { readPlugins, type Plugin } from './plugin.ts'
@@ -34,8 +36,11 @@ export interface SystemOptions {
 }
 
 export interface StartOptions extends SystemOptions {
-  /** Any XState inspection observer, `@statelyai/inspect` included. One that throws three times is not called again. */
-  readonly inspect?: Inspect
+  /**
+   * `inspector()` of `rootcatch/inspect`, or any XState inspection observer, `@statelyai/inspect` included; one of these that
+   * throws three times is not called again.
+   */
+  readonly inspect?: Inspect | Inspector
 }
 
 const SYSTEM_OPTIONS = ['catch', 'broker', 'plugins', 'log', 'clock', 'random']
@@ -49,8 +54,15 @@ const SYSTEM_OPTIONS = ['catch', 'broker', 'plugins', 'log', 'clock', 'random']
  */
 export async function start(root: Definition, options: StartOptions = {}): Promise<System> {
   checkKeys('start()', options, [...SYSTEM_OPTIONS, 'inspect'])
-  const { system, run } = prepare(root, options)
-  await run.startAlone(options.inspect)
+  const { inspect } = options
+  const { tree, system, run } = prepare(root, options)
+  if (!isInspector(inspect)) {
+    await run.startAlone(inspect)
+    return system
+  }
+  // Before anything starts: a start that hangs is worth looking at.
+  tree.inspector = await inspect[inspectorBrand](inspectedOf(tree, run, system, inspect.control))
+  await run.startAlone(undefined)
   return system
 }
 
@@ -75,7 +87,7 @@ export type TaskLogic<Input, Output> = ActorLogic<Snapshot<Output> & { readonly 
 /** Logic of a system inside another machine. */
 export type SystemLogic = ActorLogic<SystemSnapshot, AnyEventObject, undefined>
 
-function prepare(root: Definition, options: SystemOptions): { readonly system: System; readonly run: Root } {
+function prepare(root: Definition, options: SystemOptions): Prepared {
   checkDefinition('start()', root)
   refuseInThread()
   const { broker = memory(), clock = systemClock, random = Math.random } = options
@@ -90,7 +102,13 @@ function prepare(root: Definition, options: SystemOptions): { readonly system: S
   const run = new Root(tree, root, readFunction('start()', 'catch', options.catch))
   const system = new System(tree, run)
   tree.system = system
-  return { system, run }
+  return { tree, system, run }
+}
+
+interface Prepared {
+  readonly tree: Tree
+  readonly system: System
+  readonly run: Root
 }
 
 function checkDefinition(subject: string, root: unknown): void {

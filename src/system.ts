@@ -8,6 +8,7 @@ import { isDefinition } from './definition.ts'
 import type { Duration } from './duration.ts'
 import { InvalidOptionError, SystemStoppedError, UnknownTaskError } from './errors.ts'
 import type { EventName, Listener } from './events.ts'
+import type { InspectorHandle } from './inspection.ts'
 import type { Failure } from './failure.ts'
 import type { Hosted, Runnable } from './hosted.ts'
 import { checkKeys, readDuration } from './options.ts'
@@ -42,6 +43,11 @@ export class System implements AsyncDisposable {
   /** Of the root definition. */
   get name(): string {
     return this.#tree.name
+  }
+
+  /** Of `start({ inspect: inspector() })`. */
+  get inspector(): InspectorHandle | undefined {
+    return this.#tree.inspector as InspectorHandle | undefined
   }
 
   /** Resolves once the system is stopped; rejects with the failure that stopped it. */

@@ -1,11 +1,14 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, AnyStateMachine } from 'xstate'
 import type { Effect } from './effect.ts'
+import { tellsSteps } from './tells-steps.ts'
 
 type Context = Readonly<Record<string, unknown>>
 type AnyEffect = Effect<unknown, AnyEventObject>
 type FromState<Value> = (args: { readonly context: Context; readonly event: AnyEventObject }) => Value
 
 interface Transition {
+  /** What the machine has for it: its place among those of its state and event. */
+  readonly at: { readonly event: string; readonly index: number }
   readonly guard: FromState<boolean> | undefined
   readonly target: State | undefined
   /** Each gives what changes in the context. */
@@ -74,6 +77,7 @@ function logicOf(machine: AnyStateMachine, initial: State): AnyActorLogic {
     let after = snapshot.context
     for (const assign of transition.assigns) after = { ...after, ...assign({ context: after, event }) }
     const { target } = transition
+    if ((scope.system as TellingSystem)[tellsSteps] === true) tellStep(machine, state, transition, event, scope)
     if (target === undefined) return ChartSnapshot.active(machine, state, after, rest)
     if (rest !== undefined) scope.defer(() => rest.end())
     if (target.isFinal) return ChartSnapshot.over(machine, target, after, 'done', outputOf(target, after, event))
@@ -84,6 +88,24 @@ function logicOf(machine: AnyStateMachine, initial: State): AnyActorLogic {
   logic.getPersistedSnapshot = (snapshot, options) =>
     machine.getPersistedSnapshot((snapshot as ChartSnapshot).whole as never, options) as never
   return logic
+}
+
+/** What the interpreter tells an inspector of a step; where nobody looks on it is not even made. */
+function tellStep(
+  machine: AnyStateMachine,
+  state: State,
+  { at }: Transition,
+  event: AnyEventObject,
+  scope: { readonly self: unknown; readonly system: unknown },
+): void {
+  const definition = machine.root.states[state.name]?.transitions.get(at.event)?.[at.index]
+  const step = { type: '@xstate.microstep', actorRef: scope.self, event, _transitions: definition ? [definition] : [] }
+  ;(scope.system as TellingSystem)._sendInspectionEvent?.(step)
+}
+
+interface TellingSystem {
+  readonly [tellsSteps]?: boolean
+  _sendInspectionEvent?(event: object): void
 }
 
 const initEvent = (input: unknown): AnyEventObject => ({ type: 'xstate.init', input })
@@ -271,7 +293,7 @@ function statesOf(machine: AnyStateMachine, effects: Readonly<Record<string, Any
       const list = Array.isArray(given) ? given : [given]
       table.set(
         type,
-        list.map((each: unknown) => transitionOf(machine, name, each, states)),
+        list.map((each: unknown, index) => transitionOf(machine, name, each, states, { event: type, index })),
       )
     }
   }
@@ -303,13 +325,15 @@ function transitionOf(
   from: string,
   given: unknown,
   states: ReadonlyMap<unknown, State>,
+  at: Transition['at'],
 ): Transition {
-  if (typeof given === 'string') return transitionOf(machine, from, { target: given }, states)
+  if (typeof given === 'string') return transitionOf(machine, from, { target: given }, states, at)
   const config = (given ?? fail('a transition that forbids')) as Keyed
   checkKeys(config, KNOWN_OF_TRANSITION)
   const { guard, target, actions = [] } = config
   if (target === from) throw new Unknown('a transition to the same state')
   return {
+    at,
     guard: guard === undefined ? undefined : guardOf(machine, guard),
     target: target === undefined ? undefined : (states.get(target) ?? fail('a target')),
     assigns: (Array.isArray(actions) ? actions : [actions]).map((action: unknown) => assignOf(machine, action)),

@@ -20,6 +20,7 @@ import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
 import type { StoredInput } from './schema.ts'
 import type { Asker, Tree } from './tree.ts'
+import type { AnyActorRef } from 'xstate'
 
 /** What a job needs of the worker that holds it. */
 export interface Holder {
@@ -69,6 +70,10 @@ export class JobActor implements Judged, Caller {
     this.path = queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = this.tree.clock.now()
+  }
+
+  get actor(): AnyActorRef | undefined {
+    return this.#chart?.ref
   }
 
   get task(): JobPolicy {

@@ -104,6 +104,7 @@ export class Root implements RootLevel {
       ...(inspect && { inspect: guardObserver(tree, inspect) as never }),
     })
     timers.attach(actor.system)
+    tree.tap.attach(actor.system as never)
     listNoActors(actor.system as never)
     actor.subscribe({ error: () => {} })
     actor.start()
@@ -127,6 +128,7 @@ export class Root implements RootLevel {
       })
     } catch (failure) {
       await (this.#stopped ?? this.#close())
+      await this.#tree.inspector?.close()
       throw failure
     }
     this.#tree.events.emit('system.started', { path: this.path })
@@ -340,6 +342,7 @@ export class Root implements RootLevel {
     await this.#close()
     const failure = this.#failure
     this.#tree.events.emit('system.stopped', { path: this.path, ...(failure && { failure }) })
+    await this.#tree.inspector?.close()
     if (failure === undefined) this.#settleDone.resolve()
     else this.#settleDone.reject(failure)
   }

@@ -18,13 +18,16 @@ import type { JobSource, SourcedJob } from './job-source.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, readStored, validate, type Checked, type StoredInput } from './schema.ts'
 import { Ticker, type Ticking } from './ticker.ts'
+import { observedOf, type Observed } from './tap.ts'
 import type { Asker, TaskNode, Tree } from './tree.ts'
+import type { AnyActorRef } from 'xstate'
 
 /** The job that asks for another, and whether that one ends with it. */
 type Inner = Asker & { readonly waits: boolean }
 
 /** A job that a worker holds. */
 export interface LiveJob {
+  readonly actor: AnyActorRef | undefined
   cancel(reason: unknown): void
 }
 
@@ -118,6 +121,11 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
 
   get jobs(): Holding {
     return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
+  }
+
+  *liveJobs(): Generator<Observed, undefined> {
+    for (const { actor } of this.live.values()) if (actor !== undefined) yield observedOf(actor)
+    return undefined
   }
 
   get nextTick(): number | undefined {

@@ -16,6 +16,7 @@ import { createCounters, type Counters } from './counters.ts'
 import type { HostedPart } from './hosted-part.ts'
 import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
+import { Tap, type Observed } from './tap.ts'
 import { Turn } from './turn.ts'
 
 /** A logger as pino and its like have it: the data first. */
@@ -57,6 +58,8 @@ export interface SourceNode {
 
 /** The way into a task, as others see it. */
 export interface TaskNode extends SourceNode {
+  /** The actors of jobs that a worker of this process holds. */
+  liveJobs(): Iterable<Observed>
   run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
   pause(isPaused: boolean): void
   readonly nextTick: number | undefined
@@ -100,6 +103,11 @@ export class Tree {
   readonly hosted: Map<Hosted, HostedNode> = new Map()
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
+  /** Where others may look on. */
+  readonly tap: Tap = new Tap((error, isLast) => {
+    const rest = isLast ? ', for the third time; it is removed' : ''
+    this.callbackFailed('', `observer${rest}`, error)
+  })
   isStopped = false
   /** Somebody watches all that XState does. Set before anything starts. */
   isInspected = false
@@ -107,6 +115,10 @@ export class Tree {
   isForOneJob = false
   /** The handle of all this, for plugins. Set by `start`. */
   system: PluginSystem | undefined
+  /** Counts what left the tree, of which no event tells. */
+  left = 0
+  /** Open for whoever looks on; closed last. Set by `start`. */
+  inspector: { close(): Promise<void> } | undefined
   /** Stops the system, and lets `done` reject with the failure. Set by the root. */
   stopBecause: (failure: Failure) => void = () => {}
   /** Stops the system, as whoever started it would. Set by the root. */
@@ -141,6 +153,7 @@ export class Tree {
 
   /** What left the tree: its tasks may stand somewhere else from now on, its paths are none. */
   forget(definition: Definition, path: string): void {
+    this.left += 1
     if (definition.kind === 'task') {
       // A tree that stops lets go of children as well, and their schedules are kept for the next start.
       if (!this.isStopped) this.tasks.get(definition)?.leave()

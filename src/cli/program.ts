@@ -71,6 +71,7 @@ function addRun(program: Command, exit: Exit): void {
     .option('--export <name>', 'the export to start')
     .option('--broker <file>', 'keep jobs in this SQLite file; goes before the broker of "options"')
     .option('--deadline <duration>', 'how long what runs may take to end after a signal', '30s')
+    .option('--inspect', 'serve the inspector on this machine, and print the link to it')
     .addHelpText(
       'after',
       text(`
@@ -81,6 +82,7 @@ function addRun(program: Command, exit: Exit): void {
 
         Examples:
           rootcatch run app.ts
+          rootcatch run app.ts --inspect
           rootcatch run app.ts --export shop --broker ./shop.db --deadline 2m
 
         Exit codes:

@@ -1,5 +1,6 @@
 import { resume, stop } from '../decision.ts'
 import { formatDuration, parseDuration } from '../duration.ts'
+import type { Inspector } from '../inspection.ts'
 import { start, type StartOptions } from '../start.ts'
 import { describeThrown } from '../thrown.ts'
 import { loadDefinition } from './definition-file.ts'
@@ -13,6 +14,7 @@ export interface RunFileOptions {
   readonly export?: string
   readonly broker?: string
   readonly deadline: string
+  readonly inspect?: true
   readonly verbose?: true
 }
 
@@ -21,7 +23,13 @@ export async function runFile(file: string, options: RunFileOptions): Promise<nu
   const within = readDeadline(options.deadline)
   const broker = options.broker === undefined ? undefined : brokerAt(options.broker)
   const { root, options: exported } = await loadDefinition(file, options.export)
-  const system = await start(root, { catch: decideQuietly, ...exported, ...(broker && { broker }) } as StartOptions)
+  const inspect = options.inspect && exported.inspect === undefined ? await newInspector() : exported.inspect
+  const system = await start(root, {
+    catch: decideQuietly,
+    ...exported,
+    ...(broker && { broker }),
+    ...(inspect && { inspect }),
+  } as StartOptions)
   logEvents(system, options.verbose === true)
   const drain = drainOnSignals(system, within, (text) => logLine(text, 'yellow'))
   const where = options.broker === undefined ? '' : `; jobs are kept in ${options.broker}`
@@ -48,6 +56,12 @@ export async function runFile(file: string, options: RunFileOptions): Promise<nu
 
 /** Decides as the default root catch does; its report with stacks is for `--verbose`. */
 const decideQuietly: StartOptions['catch'] = (failure) => (failure.job === undefined ? stop : resume)
+
+/** Whoever does not look loads nothing of it. */
+async function newInspector(): Promise<Inspector> {
+  const { inspector } = await import('../inspect/inspector.ts')
+  return inspector()
+}
 
 function readDeadline(text: string): number {
   const ms = parseDuration(text)

@@ -51,6 +51,16 @@ describe.concurrent('rootcatch run', { timeout: 30_000 }, () => {
     expect(run.said()).not.toMatch(/hunter2|\n +at /)
   })
 
+  test('with --inspect serves the inspector, and prints a link that lets in once', async () => {
+    const run = startCommand(['run', shop, '--inspect'])
+    await run.until('shop is up')
+    const [link = ''] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\S+/.exec(run.said()) ?? []
+    expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
+    expect((await fetch(link, { redirect: 'manual' })).status).toBe(401)
+    run.child.kill('SIGTERM')
+    expect(await run.ended).toBe(0)
+  })
+
   test('cuts off at the second signal: 128 and the first, and the job is the store’s again', async () => {
     const file = newFile()
     await order(file, 'a house')

@@ -130,10 +130,28 @@ const rules: readonly Rule[] = [
       `(?:type )?${record}`,
       'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
       'src/brokers/sqlite\\.ts',
+      'src/inspect/inspector\\.ts',
+      'type src/inspection\\.ts',
       `type ${contract}`,
       'type src/(?:start|system|stats|supervisor)\\.ts',
     ),
     because: 'the command line is a user of the package: it starts systems and opens stores, and reaches into neither',
+  },
+  {
+    of: only('src/inspect/.+'),
+    may: only(
+      leaves,
+      'src/node-version\\.ts',
+      '(?:type )?(?:src/inspect/.+|src/inspection\\.ts|ws)',
+      `type (?:src/actors/.+|${record}|${contract})`,
+      'type src/(?:system|stats|dead-letters)\\.ts',
+    ),
+    because: 'the inspector sees through what it is handed, so that it can neither drive a system nor be loaded by one',
+  },
+  {
+    of: only('(?!src/inspect/|test/).+'),
+    mayNot: only('(?:type )?ws'),
+    because: 'only who looks at a system loads what shows it',
   },
   {
     of: only('(?!src/cli/).+'),
@@ -158,8 +176,8 @@ const rules: readonly Rule[] = [
   {
     of: only('bench/.+'),
     may: only(
-      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|cheerio(?:/.+)?|node:.+)',
-      '(?:type )?(?:bench/.+|tools/redis\\.ts)',
+      '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|playwright-core|cheerio(?:/.+)?|node:.+)',
+      '(?:type )?(?:bench/.+|tools/(?:redis|chromium)\\.ts)',
       'src/bot/http\\.ts',
     ),
     because: 'benches are written as a user writes: by the package name, beside what they compare it with',

@@ -1,0 +1,68 @@
+/** Somebody who looks on: a page in Chromium, or a client that reads all frames and shows nothing. */
+import { chromium } from 'playwright-core'
+import { findChromium } from '../../tools/chromium.ts'
+
+export interface Look {
+  readonly kind: 'page open' | 'client reads'
+  begin(): void
+  /** Bytes a second since `begin`, and how often the page was painted. */
+  measure(seconds: number): Promise<{ readonly perSecond: number; readonly fps: number | undefined }>
+  /** Resolves once an event of this name is on the screen. */
+  shows(name: string): Promise<unknown> | undefined
+  end(): Promise<void>
+}
+
+export async function lookOn(link: string, inBrowser: boolean): Promise<Look> {
+  const found = inBrowser ? findChromium() : { missing: 'not asked for' }
+  return 'path' in found ? openPage(link, found.path) : readFrames(link)
+}
+
+async function readFrames(link: string): Promise<Look> {
+  const { headers } = await fetch(link, { redirect: 'manual' })
+  const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+  const { host, origin } = new URL(link)
+  // Node's own WebSocket takes headers.
+  const socket = new WebSocket(`ws://${host}/live`, { headers: { cookie, origin } } as never)
+  let bytes = 0
+  socket.addEventListener('message', ({ data }) => (bytes += (data as string).length))
+  await new Promise((resolve) => socket.addEventListener('message', resolve, { once: true }))
+  return {
+    kind: 'client reads',
+    begin: () => void (bytes = 0),
+    measure: async (seconds) => ({ perSecond: bytes / seconds, fps: undefined }),
+    shows: () => undefined,
+    end: async () => {
+      socket.close()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    },
+  }
+}
+
+async function openPage(link: string, executablePath: string): Promise<Look> {
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+  const browser = await chromium.launch({ executablePath, args })
+  const page = await browser.newPage({ viewport: { width: 1280, height: 860 } })
+  let bytes = 0
+  page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => (bytes += payload.length)))
+  await page.goto(link)
+  await page.getByRole('treeitem').nth(3).waitFor()
+  await page.evaluate(`(() => {
+    globalThis.frames = 0
+    const count = () => { globalThis.frames += 1; requestAnimationFrame(count) }
+    count()
+  })()`)
+  return {
+    kind: 'page open',
+    begin: () => {
+      bytes = 0
+      void page.evaluate('globalThis.frames = 0')
+    },
+    measure: async (seconds) => ({
+      perSecond: bytes / seconds,
+      fps: (await page.evaluate<number>('globalThis.frames')) / seconds,
+    }),
+    shows: (name) =>
+      page.getByRole('log', { name: 'Events' }).getByText(name, { exact: true }).waitFor({ timeout: 20_000 }),
+    end: () => browser.close(),
+  }
+}

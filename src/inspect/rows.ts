@@ -1,0 +1,65 @@
+import { guarded, peek } from '../evidence.ts'
+import type { Charts } from './charts.ts'
+import type { Entry } from './book.ts'
+import type { Showing } from './showing.ts'
+
+/** A node as the page gets it. */
+export interface Row {
+  readonly id: string
+  readonly parent: string | undefined
+  readonly name: string
+  readonly path: string
+  readonly kind: string
+  readonly phase: string | undefined
+  readonly status: string
+  readonly state: readonly string[]
+  readonly chart: string | undefined
+  readonly generation: number
+  readonly restarts: number
+  readonly failures: number
+  readonly waiting: number | undefined
+  readonly jobs: Entry['jobs']
+  readonly attempt: number | undefined
+  readonly events: number
+  readonly dropped: number
+  readonly ended: number
+  readonly since: number
+}
+
+export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
+  const snapshot = guarded(() => entry.actor?.snapshot(), undefined)
+  const chart = entry.actor && guarded(() => entry.actor?.chart, undefined)
+  const attempt = entry.kind === 'job' ? peek(peek(snapshot, 'context'), 'attempt') : undefined
+  const status = peek(snapshot, 'status')
+  return {
+    id: entry.id,
+    parent: entry.parent?.id,
+    name: showing.text(entry.name),
+    path: showing.text(entry.path),
+    kind: entry.kind,
+    phase: entry.phase,
+    status: typeof status === 'string' ? status : entry.state === undefined ? 'stopped' : 'active',
+    state: stateNames(peek(snapshot, 'value') ?? entry.state),
+    chart: chart && charts.hashOf(chart),
+    generation: entry.generation,
+    restarts: entry.generation - 1,
+    failures: entry.failures,
+    waiting: entry.waiting,
+    jobs: entry.jobs,
+    attempt: typeof attempt === 'number' ? attempt : undefined,
+    events: entry.events,
+    dropped: entry.dropped,
+    ended: entry.ended,
+    since: entry.since,
+  }
+}
+
+/** The states a machine is in, each with its ancestors, by dots. */
+export function stateNames(value: unknown, above = ''): readonly string[] {
+  if (typeof value === 'string') return [above + value]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, below]) => {
+    const names = stateNames(below, `${above}${key}.`)
+    return names.length === 0 ? [above + key] : names
+  })
+}
