@@ -351,12 +351,12 @@ export class InputError extends RootcatchError<'input'> {
     identify(this, 'InputError', 'input')
   }
 
-  constructor(task: string, issues: readonly InputIssue[], consequence = 'Nothing was queued') {
+  constructor(name: string, issues: readonly InputIssue[], consequence = 'Nothing was queued', kind = 'task') {
     const found = list(
       issues.map(({ path, message }) => textOf(path === '' ? message : `${path}: ${message}`, 200)),
       { join: '; ', most: 5 },
     )
-    super(`task ${quote(task)} was given an input that does not fit: ${found}. ${consequence}; correct the input.`)
+    super(`${kind} ${quote(name)} was given an input that does not fit: ${found}. ${consequence}; correct the input.`)
     this.issues = issues
   }
 }

@@ -55,9 +55,8 @@ function logicOf(machine: AnyStateMachine, initial: State): AnyActorLogic {
   }
   const logic = Object.create(machine) as AnyActorLogic // keeps `config` and `definition`: it still draws as itself
   logic.getInitialSnapshot = (scope, input) => {
-    const given =
-      typeof context === 'function' ? (context({ input, self: scope.self }) as Context) : (context as Context)
-    const made = { ...given }
+    const made =
+      typeof context === 'function' ? (context({ input, self: scope.self }) as Context) : { ...(context as Context) }
     if (!initial.isFinal)
       return ChartSnapshot.active(machine, initial, made, restOf(initial, made, initEvent(input), scope))
     return ChartSnapshot.over(machine, initial, made, 'done', outputOf(initial, made, initEvent(input)))

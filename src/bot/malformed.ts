@@ -12,7 +12,7 @@ export function isUpdate(value: unknown): value is Update {
 export function reportMalformed({ tree, path }: Updates, update: unknown): void {
   const given = update === null ? 'null' : typeof update
   const issue = { path: 'update_id', message: `expected a whole number, in an update that is ${given}` }
-  tree.events.emit('job.refused', { path, error: new InputError(path, [issue], 'It was left out') })
+  tree.events.emit('job.refused', { path, error: new InputError(path, [issue], 'It was left out', 'bot') })
 }
 
 /** What a store cannot keep, such as one that is nested too deep. */

@@ -18,8 +18,7 @@ export class WatchedPromise<T> extends Promise<T> {
     return watched
   }
 
-  // Also called by `await`, because the constructor is not Promise itself.
-  // eslint-disable-next-line unicorn/no-thenable
+  // oxlint-disable-next-line unicorn/no-thenable -- `await` calls it too, because the constructor is not Promise itself
   override then<A = T, B = never>(
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,

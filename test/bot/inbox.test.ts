@@ -61,7 +61,7 @@ const store: readonly (readonly [string, () => Broker])[] = [
 ]
 
 describe.each(store)('updates kept by %s', (_name, broker) => {
-  test('each chat in order, chats side by side: the slowest chat is the time', async () => {
+  test('handle each chat in order', async () => {
     const chats = 50
     const each = 10
     const bot = newBot()
