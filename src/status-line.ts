@@ -68,7 +68,7 @@ export class StatusLine {
 }
 
 /** A line that touches the last column would break in many terminals. Colours take no room. */
-function fit(text: string, columns = 80): string {
+export function fit(text: string, columns = 80): string {
   const [first = '', ...styled] = text.split(ESCAPE)
   let room = columns - 1
   let line = ''

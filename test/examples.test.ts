@@ -22,7 +22,7 @@ describe('examples', () => {
     }
   })
 
-  test.for(files.filter((file) => file !== 'tour.ts'))('%s prints what it promises', async (file) => {
+  test.for(files)('%s prints what it promises', async (file) => {
     const output = promised(readFileSync(join(folder, file), 'utf8'))
     expect(output).toBeTruthy()
     const { stdout, stderr } = await runFile(process.execPath, [join(folder, file)], { timeout: 30_000 })

@@ -1,111 +1,126 @@
-import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { root } from './support/child.ts'
+import manifest from '../package.json' with { type: 'json' }
+import { hasTerminal, inTerminal, rootcatch, startCommand } from './support/command.ts'
 
-const headings = [
-  'A task tries again',
-  'A task falls back',
-  'A plugin answers',
-  'An actor crashes and comes back',
-  'A failure climbs to the root catch',
-  'Actors are spawned in code',
-  'A job is cancelled',
-  'A bot catches an error',
-  'A spider tries again',
-  'The tree as it is',
-  'Everything stops',
-  'Summary',
-]
-
-/** Runs the tour as a user does, piped; `onLine` may act on a line while it runs. */
-function takeTour(onLine?: (line: string, interrupt: () => void) => void) {
-  const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined }
-  const child = spawn(process.execPath, [join(root, 'examples/tour.ts')], { cwd: root, env, timeout: 50_000 })
-  let stdout = ''
-  let stderr = ''
-  let begun = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-    const lines = (begun + text).split('\n')
-    begun = lines.pop() ?? ''
-    for (const line of lines) onLine?.(line, () => child.kill('SIGINT'))
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
-  })
+/** The numbers of a line of the summary, by what they count. */
+function summed(output: string, line: 'jobs' | 'decisions'): Record<string, number> {
+  const summary = output.slice(output.lastIndexOf('Summary'))
+  const text = summary.split('\n').find((one) => one.trim().startsWith(line)) ?? ''
+  return Object.fromEntries(
+    [...text.matchAll(/(\d+) ([a-z ]+?)(?= [=+]|,|\r|$)/g)].map(([, count, name]) => [name, Number(count)]),
+  )
 }
 
-/** The headings that were printed, in their order. */
-function headingsOf(output: string): string[] {
-  return output.split('\n').filter((line) => headings.includes(line))
+function expectEachJobAccounted(output: string): void {
+  const { accepted, ...outcomes } = summed(output, 'jobs')
+  expect(Object.keys(outcomes).toSorted()).toEqual(['cancelled', 'done', 'failed', 'fallback'])
+  expect(accepted).toBeGreaterThan(0)
+  expect(Object.values(outcomes).reduce((sum, jobs) => sum + jobs)).toBe(accepted)
 }
 
-/** The numbers of the summary's line of jobs, by name. */
-function jobsOf(output: string): Record<string, number> {
-  const sum = output.split('\n').find((line) => line.includes(' accepted = ')) ?? ''
-  return Object.fromEntries([...sum.matchAll(/(\d+) (\w+)/g)].map(([, count, name]) => [name, Number(count)]))
+function expectEverythingOccurred(output: string): void {
+  for (const [outcome, jobs] of Object.entries(summed(output, 'jobs'))) expect(jobs, outcome).toBeGreaterThan(0)
+  const decisions = summed(output, 'decisions')
+  expect(Object.keys(decisions)).toEqual(['resume', 'restart', 'stop', 'escalate'])
+  for (const [decision, times] of Object.entries(decisions)) expect(times, decision).toBeGreaterThan(0)
+}
+
+/** What stands below the first lines once all is drawn, as a terminal shows it: rows are drawn over, and cut off. */
+function screenOf(output: string): string[] {
+  const [, drawn = ''] = output.split('\x1b[?25l')
+  let lines: string[] = []
+  let row = 0
+  for (const part of drawn.split('\x1b[')) {
+    const [, count, command = '', text = ''] = /^\??(\d*)([A-Za-z])([^]*)$/.exec(part) ?? ['', '', '', part]
+    if (command === 'A') row -= Number(count)
+    if (command === 'J') lines = lines.slice(0, row)
+    for (const [at, line] of text.replaceAll('\r', '').split('\n').entries()) {
+      if (at > 0) row += 1
+      if (line !== '') lines[row] = line
+      else lines[row] ??= ''
+    }
+  }
+  return lines
 }
 
 describe.concurrent('npm start', { timeout: 60_000 }, () => {
-  let whole: ReturnType<typeof takeTour> | undefined
-  const wholeTour = () => (whole ??= takeTour())
+  test('is the tour', () => {
+    expect(manifest.scripts.start).toContain('dist/src/cli/rootcatch.js tour')
+  })
 
-  test('shows each act in order, ends by itself, and accounts for every job', async () => {
-    const { code, stdout, stderr } = await wholeTour()
+  test('shows in 20 s every outcome and every decision, and accounts for each job', async () => {
+    const { code, stdout, stderr } = await rootcatch(['tour', '--seconds', '20'], { NO_COLOR: undefined })
     expect(stderr).toBe('')
     expect(code).toBe(0)
-    expect(headingsOf(stdout)).toEqual(headings)
-    expect(jobsOf(stdout)).toEqual({ accepted: 13, done: 9, fallback: 1, failed: 1, cancelled: 2 })
+    expectEachJobAccounted(stdout)
+    expectEverythingOccurred(stdout)
+    expect(stdout).toMatch(/http:\/\/127\.0\.0\.1:\d+\/\?token=\S+\n/)
+    expect(stdout).toMatch(
+      /failed +archive\/unpack\/job:\d+ .*\(archive escalate, tour escalate, root catch resume\)\n/,
+    )
+    expect(stdout).toMatch(/failed +lighthouse\/lamp .*\(lighthouse escalate, tour restart\)\n/)
+    expect(stdout).toMatch(/caught +clerk\/checkout\/update:\d+ .*\(clerk\/checkout resume\)\n/)
+    expect(stdout).toMatch(/answered +archive\/count\/job:\d+ +by the plugin "pictures"\n/)
+    expect(stdout).toMatch(/retrying +books\/request:\d+ .*503; again in 400 ms\n/)
+    expect(stdout).not.toContain('\u001b') // plain lines, for it is no terminal
   })
 
-  test('shows how a failure climbs, who was restarted, and the order of the stop', async () => {
-    const { stdout } = await wholeTour()
-    expect(stdout).toMatch(/root catch +resume +catch\n/)
-    expect(stdout).toMatch(/ till +open +generation 2\n/)
-    const stopped = [...stdout.slice(stdout.indexOf('Everything stops')).matchAll(/^ +(\S+) +stopped$/gm)]
-    expect(stopped.map(([, path]) => path)).toEqual([
-      'tour/books',
-      'tour/clerk',
-      'tour/shop/guests/guest:2',
-      'tour/shop/guests',
-      'tour/shop/till',
-      'tour/shop',
-      'tour/files/hash',
-      'tour/files/unpack',
-      'tour/files/count',
-      'tour/files/compress',
-      'tour/files',
-      'tour',
-    ])
+  test.runIf(hasTerminal)('draws the tree in a terminal, and gives the cursor back', async () => {
+    const tour = inTerminal(['tour', '--seconds', '20'], { columns: 90, rows: 40 })
+    expect(await tour.ended).toBe(0)
+    const output = tour.said()
+    expect(output.split('\x1b[?25l')).toHaveLength(2)
+    expect(output.lastIndexOf('\x1b[?25h')).toBeGreaterThan(output.lastIndexOf('\x1b[?25l'))
+    const screen = screenOf(output)
+    const row = (pattern: RegExp): number => screen.findIndex((line) => pattern.test(line))
+    expect(row(/● tour +running/)).toBeGreaterThan(row(/^rootcatch tour/))
+    expect(row(/└─ ● books +\d+ done/)).toBeGreaterThan(row(/● tour/))
+    expect(row(/^What happened/)).toBeGreaterThan(row(/● books/))
+    expect(screen.filter((line) => line.includes('● archive'))).toHaveLength(1) // drawn over, not below
+    expectEachJobAccounted(output)
+    expectEverythingOccurred(output)
   })
 
-  test('prints plain lines where the output is no terminal', async () => {
-    const { stdout } = await wholeTour()
-    expect(stdout).not.toContain('\u001b')
+  test.runIf(hasTerminal)('fits a small terminal', async () => {
+    const tour = inTerminal(['tour', '--seconds', '6'], { columns: 60, rows: 20 })
+    expect(await tour.ended).toBe(0)
+    const screen = screenOf(tour.said())
+    const picture = screen.slice(0, screen.indexOf('Summary'))
+    expect(picture.length).toBeLessThanOrEqual(20)
+    expect(Math.max(...picture.map((line) => line.length))).toBeLessThan(60)
+    expect(picture.some((line) => line.includes('…'))).toBe(true) // the tree is cut, what happened is not
+    expect(picture.indexOf('What happened')).toBeLessThan(picture.length - 3)
+    expectEachJobAccounted(tour.said())
   })
 
   test.for([
-    ['in a retry', /retrying/],
-    ['between two acts', /by the plugin/],
-    ['in a restart', /failed +somebody paid/],
-    ['in a job with progress', /progress +20 %/],
-    ['while it draws the tree', /└─ guest:2/],
+    ['in a retry', /retrying +archive/],
+    ['after an answer', /by the plugin/],
+    ['in a restart', /failed +shop\/till/],
+    ['in a job with progress', /A job is cancelled/],
+    ['among pages', /A spider tries again/],
   ] as const)('ends with the summary when it is interrupted %s', async ([, pattern]) => {
-    let isInterrupted = false
-    const { code, stdout, stderr } = await takeTour((line, interrupt) => {
-      if (isInterrupted || !pattern.test(line)) return
-      isInterrupted = true
-      interrupt()
-    })
-    expect(isInterrupted).toBe(true)
-    expect(stderr).toBe('')
+    const tour = startCommand(['tour', '--seconds', '40'])
+    await tour.until(pattern)
+    tour.child.kill('SIGINT')
+    expect(await tour.ended).toBe(0)
+    expectEachJobAccounted(tour.said())
+  })
+
+  test('leaves nothing behind', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rootcatch-test-'))
+    const { code } = await rootcatch(['tour', '--seconds', '1'], { TMPDIR: folder })
     expect(code).toBe(0)
-    expect(headingsOf(stdout).slice(-2)).toEqual(['Everything stops', 'Summary'])
-    const { accepted, ...outcomes } = jobsOf(stdout)
-    expect(accepted).toBeGreaterThan(0)
-    expect(Object.values(outcomes).reduce((sum, jobs) => sum + jobs)).toBe(accepted)
+    expect(readdirSync(folder)).toEqual([])
+    rmSync(folder, { recursive: true })
+  })
+
+  test('refuses a time that is none', async () => {
+    const { code, stderr } = await rootcatch(['tour', '--seconds', 'ten'])
+    expect(code).toBe(2)
+    expect(stderr).toBe('error: --seconds got "ten". Write a number of seconds, up to 86400.\n')
   })
 })

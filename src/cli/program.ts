@@ -8,6 +8,7 @@ import { safeLine } from './dead-text.ts'
 import { outputClosed, paint, remark } from './output.ts'
 import { runFile, type RunFileOptions } from './run.ts'
 import { showStats, type StatsOptions } from './stats.ts'
+import type { TourOptions } from './tour.ts'
 import { UsageError } from './usage-error.ts'
 
 const WRONG = 2
@@ -43,6 +44,7 @@ function programOf(closed: AbortSignal, exit: Exit): Command {
       'after',
       text(`
         Examples:
+          rootcatch tour
           rootcatch run app.ts --broker ./app.db
           rootcatch stats --broker ./app.db --watch
           rootcatch dead list --broker ./app.db --since 1h
@@ -53,6 +55,7 @@ function programOf(closed: AbortSignal, exit: Exit): Command {
   addRun(program, exit)
   addDead(program, exit)
   addStats(program, exit, closed)
+  addTour(program, exit)
   refuseUnknown(program)
   return program
 }
@@ -169,6 +172,31 @@ function addStats(program: Command, exit: Exit, closed: AbortSignal): void {
         Exit codes: 0 done, 2 used wrongly or the store cannot be used.`),
     )
     .action(async (_: unknown, command: Command) => exit(await showStats(optionsOf<StatsOptions>(command), closed)))
+}
+
+function addTour(program: Command, exit: Exit): void {
+  program
+    .command('tour')
+    .summary('watch a tree fail on purpose')
+    .description(
+      text(`
+        Plays tasks, actors, a bot and a spider under supervisors, on a Telegram and a
+        website of this machine. All of it fails on purpose, and one sees who decides
+        what. Nothing is needed beside Node, and nothing is left behind.`).trimStart(),
+    )
+    .option('--seconds <count>', 'how long; 60 in a terminal, 20 elsewhere')
+    .addHelpText(
+      'after',
+      text(`
+        In a terminal the tree moves; elsewhere there is a line for each thing that
+        happens. Ctrl-C ends it. Both ends print a summary that accounts for each job.
+
+        Exit codes: 0 over, 2 used wrongly.`),
+    )
+    .action(async (_: unknown, command: Command) => {
+      const { takeTour } = await import('./tour.ts') // whoever takes no tour loads no bot and no spider
+      exit(await takeTour(optionsOf<TourOptions>(command)))
+    })
 }
 
 function brokerOption(): Option {

@@ -21,9 +21,9 @@ export function rootcatch(args: readonly string[], env: NodeJS.ProcessEnv = {}):
 export const hasTerminal: boolean = String(spawnSync('script', ['--version']).stdout).includes('util-linux')
 
 /** The command in a terminal of so many columns, and what `input` types into it. */
-export function inTerminal(args: readonly string[], { columns = 80, input = '' } = {}): TalkingCommand {
+export function inTerminal(args: readonly string[], { columns = 80, rows = 24, input = '' } = {}): TalkingCommand {
   const quoted = [process.execPath, binary, ...args].map((part) => `'${part}'`).join(' ')
-  const child = spawn('script', ['-qefc', `stty cols ${columns} -echo; exec ${quoted}`, '/dev/null'], {
+  const child = spawn('script', ['-qefc', `stty cols ${columns} rows ${rows} -echo; exec ${quoted}`, '/dev/null'], {
     cwd: root,
     env: { ...plain, TERM: 'xterm' },
   })
