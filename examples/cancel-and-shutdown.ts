@@ -13,13 +13,15 @@ process.once('SIGTERM', () => {
   void system.stop()
 })
 
-system.once('job.started', () => process.kill(process.pid, 'SIGTERM')) // as a deployment would, in the middle of work
+const isRendering = new Promise((resolve) => system.once('job.started', resolve))
 const [first, second, third] = [1, 2, 3].map((page) => system.run(render, page))
+await isRendering
 second?.cancel('the reader left')
 await second?.catch((error: unknown) => {
   if (error instanceof CancelledError) console.log(error.message)
 })
 
+process.kill(process.pid, 'SIGTERM') // as a deployment would, in the middle of work
 console.log('first:', await first?.settled())
 await system.done
 const last = await third?.settled()

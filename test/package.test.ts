@@ -42,6 +42,7 @@ type LockedPackage = {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
 }
 
 type Lock = { readonly packages: Readonly<Record<string, LockedPackage>> }
@@ -59,7 +60,9 @@ describe('installing the package', () => {
 
   function reachedFrom(path: string, reached = new Set<string>()): string[] {
     const { dependencies, optionalDependencies, peerDependencies } = packages[path] ?? {}
-    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+    const optional = packages[path]?.peerDependenciesMeta ?? {}
+    const needed = Object.keys(peerDependencies ?? {}).filter((name) => optional[name]?.optional !== true)
+    for (const name of [...Object.keys({ ...dependencies, ...optionalDependencies }), ...needed]) {
       const found = locate(name, path)
       if (found === undefined || reached.has(found)) continue
       reached.add(found)

@@ -241,7 +241,7 @@ describe.concurrent('rootcatch', { timeout: 30_000 }, () => {
     [['dead'], /Usage: rootcatch dead/],
     [['stat'], /has no command "stat". Did you mean "stats"\?/],
     [['app.ts'], /Did you mean: rootcatch run app\.ts/],
-    [['xyzzy'], /It has: run, dead, stats\./],
+    [['xyzzy'], /It has: run, dead, stats, tour\./],
     [['stats', 'x'], /too many arguments/],
   ])('%j is used wrongly: exit 2', async (args, message) => {
     const { code, stdout, stderr } = await rootcatch(args)
