@@ -1,6 +1,6 @@
 import { isAbsolute, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { getCallSites } from 'node:util'
+import util from 'node:util'
 import type { Duration } from './duration.ts'
 import { InvalidOptionError, IsolateError } from './errors.ts'
 import { checkKeys, readDuration, readWholeNumber } from './options.ts'
@@ -39,7 +39,7 @@ export function readIsolate(subject: string, value: unknown): IsolatePolicy | un
   const options: IsolateOptions = value === true ? {} : value
   const own = `isolate of ${subject}`
   checkKeys(own, options, OPTIONS)
-  const { module = getCallSites(OWN_FRAMES + 1, { sourceMap: false })[OWN_FRAMES]?.scriptName } = options
+  const { module = util.getCallSites(OWN_FRAMES + 1, { sourceMap: false })[OWN_FRAMES]?.scriptName } = options
   return Object.freeze({
     module: readModule(own, module, options.module),
     memory: readWholeNumber(own, 'memory', options.memory, { min: LEAST_MEMORY }),

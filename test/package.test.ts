@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { root, run, runNode } from './support/child.ts'
@@ -30,12 +30,18 @@ describe('the tarball', () => {
   })
 
   test('has no built file whose source is gone; remove dist and build again if it has', () => {
-    const built = packed.filter((path) => path.startsWith('dist/') && path.endsWith('.js'))
-    const sourceOf = (path: string): string => path.replace('dist/', '').replace(/\.js$/, '.ts')
-    expect(built.length).toBeGreaterThan(0)
-    expect(built.filter((path) => !packed.includes(sourceOf(path)))).toEqual([])
+    const built = packed.filter((path) => path.startsWith('dist/') && /\.(?:d\.ts|js\.map)$/.test(path))
+    expect(built.length).toBeGreaterThan(100)
+    expect(built.flatMap(sourcesOf).filter((path) => !packed.includes(path))).toEqual([])
   })
 })
+
+/** What a built file was made of. */
+function sourcesOf(path: string): string[] {
+  if (path.endsWith('.d.ts')) return [path.replace('dist/', '').replace(/\.d\.ts$/, '.ts')]
+  const { sources } = JSON.parse(readFileSync(join(root, path), 'utf8')) as { readonly sources: readonly string[] }
+  return sources.map((source) => posix.join(posix.dirname(path), source))
+}
 
 type LockedPackage = {
   readonly hasInstallScript?: boolean
