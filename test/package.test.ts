@@ -6,17 +6,33 @@ import { root, run, runNode } from './support/child.ts'
 
 describe('the tarball', () => {
   let packed: string[] = []
+  let size = 0
 
   beforeAll(async () => {
     const { stdout } = await run('npm', ['pack', '--dry-run', '--json'])
-    const [tarball] = JSON.parse(stdout) as { files: { path: string }[] }[]
+    const [tarball] = JSON.parse(stdout) as { size: number; files: { path: string }[] }[]
+    size = tarball?.size ?? Infinity
     packed = tarball?.files.map(({ path }) => path) ?? []
   }, 60_000)
 
-  test('has only dist, the sources, the charts and the pages every package has', () => {
-    const rooms = new Set(packed.map((path) => path.split('/')[0]))
-    const allowed = ['dist', 'src', 'machines', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']
-    expect([...rooms].toSorted()).toEqual(allowed.toSorted())
+  test('has only what is built, the sources, the charts and the pages every package has', () => {
+    const kinds = [
+      /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^dist\/(?:src|machines)\/.+\.(?:js|js\.map|d\.ts|d\.ts\.map)$/,
+      /^src\/(?!inspect\/page\/).+\.ts$/,
+      /^src\/inspect\/page\/[\w/-]+\.(?:js|css|html|svg)$/,
+      /^machines\/[\w-]+\.(?:ts|svg|md)$/,
+    ]
+    expect(packed.filter((path) => !kinds.some((kind) => kind.test(path)))).toEqual([])
+    for (const kind of kinds)
+      expect(
+        packed.some((path) => kind.test(path)),
+        String(kind),
+      ).toBe(true)
+  })
+
+  test('stays small', () => {
+    expect(size).toBeLessThan(1_300_000)
   })
 
   test('has every file that exports, bin and sideEffects name', () => {
