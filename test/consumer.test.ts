@@ -1,8 +1,10 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { execFile } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { root, run, tsc, type Ended } from './support/child.ts'
 import { codeBlocksOf } from './support/code-blocks.ts'
@@ -64,6 +66,22 @@ const strict = JSON.stringify({
   include: ['*.ts'],
 })
 
+/** Attempts spent so far, of each job in a file that somebody else may have open. */
+function attemptsIn(file: string): readonly number[] {
+  if (!existsSync(file)) return []
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    return db
+      .prepare('SELECT attempts FROM jobs ORDER BY rowid')
+      .all()
+      .map(({ attempts }) => Number(attempts))
+  } catch {
+    return [] // its tables are being made
+  } finally {
+    db.close()
+  }
+}
+
 describe.concurrent('a project that has installed the tarball', { timeout: 120_000 }, () => {
   const bare = new Consumer()
   const peered = new Consumer()
@@ -85,6 +103,26 @@ describe.concurrent('a project that has installed the tarball', { timeout: 120_0
     bare.write('quickstart.ts', quickstart?.text ?? '')
     expect(await bare.typeErrors()).toEqual([])
     expect(await bare.node('quickstart.ts')).toEqual({ code: 0, stdout: quickstart?.output, stderr: '' })
+  })
+
+  test('goes on after kill -9 in the quickstart, with the job that waited for its next attempt', async () => {
+    const [quickstart] = codeBlocksOf('README.md', readFileSync(join(root, 'README.md'), 'utf8'))
+    const file = join(peered.folder, 'greetings.db')
+    peered.write('killed.ts', quickstart?.text ?? '')
+    const killed = spawn(process.execPath, ['killed.ts'], { cwd: peered.folder, stdio: 'ignore' })
+    await vi.waitUntil(() => attemptsIn(file).includes(1), { timeout: 20_000, interval: 5 })
+    killed.kill('SIGKILL')
+    await once(killed, 'exit')
+    expect(await peered.node('killed.ts')).toMatchObject({ code: 0, stdout: quickstart?.output })
+    expect(attemptsIn(file)).toEqual([3, 3]) // the one of before did not begin anew
+    const { stdout } = await peered.node(
+      'node_modules/rootcatch/dist/src/cli/rootcatch.js',
+      'stats',
+      '--broker',
+      file,
+      '--json',
+    )
+    expect(JSON.parse(stdout)).toMatchObject([{ waiting: 0, delayed: 0, leased: 0, dead: 0 }])
   })
 
   test('reads the types of every entry, with the optional peers', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { root, runNode, tsc } from './child.ts'
 
 /** A ```ts block of a page. `output` is the ```text output block that follows it, what a run has to print. */
@@ -73,7 +73,7 @@ function runBlock(file: string): Promise<{ code: number | string; printed: strin
   const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, NODE_ENV: undefined }
   const child = spawn(process.execPath, [file], {
     env,
-    cwd: root,
+    cwd: dirname(file), // what a block writes goes away with its folder
     stdio: ['ignore', printed, printed],
     timeout: 60_000,
   })

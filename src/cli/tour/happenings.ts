@@ -1,5 +1,5 @@
 import type { AnyEvent, Failure, System } from 'rootcatch'
-import { oneLine, textOf } from '../../evidence.ts'
+import { textOf } from '../../evidence.ts'
 
 /** One thing that happened, in words. */
 export interface Happening {
@@ -36,7 +36,8 @@ function happeningOf(event: AnyEvent): Happening | undefined {
     case 'job.answered':
       return { who, what: 'answered', text: `by the plugin "${event.plugin}"` }
     case 'job.done':
-      return { who, what: 'done', text: event.value === undefined ? '' : oneLine(textOf(event.value), 100) }
+      // A page and an update have no value: they are counted, and only what went wrong with them is told.
+      return event.value === undefined ? undefined : { who, what: 'done', text: textOf(event.value, 100) }
     case 'job.fellBack':
       return { who, what: 'fallback', text: textOf(event.value, 100), ...trailOf(event.failure) }
     case 'job.failed':
