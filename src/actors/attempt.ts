@@ -83,7 +83,7 @@ export class Attempt implements Underway {
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
     let result: unknown
     try {
-      result = runAs(this.#origin, () => body(new AttemptContext(this, this.#caller)))
+      result = runAs(this.#origin, body, new AttemptContext(this, this.#caller))
     } catch (error) {
       return this.#settle({ error })
     }
@@ -181,7 +181,7 @@ export class Attempt implements Underway {
       for (let steps = 1; ; steps += 1) {
         // A generator that awaits nothing would hold the event loop, and its own timeout with it.
         if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
-        const step = await runAs(this.#origin, () => generator.next())
+        const step = await runAs(this.#origin, next, generator)
         const value = await step.value // a generator that is not async may yield promises
         if (step.done === true) return settle({ value })
         this.progress(value)
@@ -194,7 +194,7 @@ export class Attempt implements Underway {
 
   /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
   #unwind(generator: AnyGenerator, settle: Settle): void {
-    const returned = runAs(this.#origin, async () => generator.return(undefined))
+    const returned = runAs(this.#origin, giveUp, generator)
     returned.then(
       ({ value }) => settle({ value }),
       (error: unknown) => settle({ error }),
@@ -228,6 +228,9 @@ export class Attempt implements Underway {
     this.#timer = undefined
   }
 }
+
+const next = (generator: AnyGenerator): ReturnType<AnyGenerator['next']> => generator.next()
+const giveUp = async (generator: AnyGenerator): Promise<IteratorResult<unknown>> => generator.return(undefined)
 
 /** Whether the job goes on somewhere, or later, and with it what it asked for. */
 function leavesInnerRuns(reason: unknown): boolean {

@@ -1,10 +1,10 @@
+import { JobTable } from '../job-table.ts'
 import { copyJson, type Json } from '../payload.ts'
-import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunOutcome } from '../run.ts'
 
 /** Runs that are not over, by the job they wait for: mostly one, several where jobs were deduplicated. */
 export class Runs {
-  readonly #byJob = new PassingMap<AnyRun | AnyRun[]>()
+  readonly #byJob = new JobTable<AnyRun | AnyRun[]>()
   #size = 0
 
   get size(): number {

@@ -1,10 +1,10 @@
-import type { PassingMap } from '../passing-map.ts'
+import type { JobTable } from '../job-table.ts'
 import type { JobActor } from './job.ts'
 import type { Holding, LiveJob } from './task-queue.ts'
 
 /** The jobs a worker holds, those that wait for a retry included; ids of actors come from here, so that they are few. */
 export class Slots implements Holding {
-  readonly #live: PassingMap<LiveJob>
+  readonly #live: JobTable<LiveJob>
   readonly #jobs: (JobActor | undefined)[] = []
   readonly #free: number[] = []
   #running = 0
@@ -12,7 +12,7 @@ export class Slots implements Holding {
   #lent = 0
 
   /** `live` is kept in step, for others to find a job by its id. */
-  constructor(live: PassingMap<LiveJob>) {
+  constructor(live: JobTable<LiveJob>) {
     this.#live = live
   }
 

@@ -1,8 +1,8 @@
 import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure, type FailureData } from '../failure.ts'
+import { JobTable } from '../job-table.ts'
 import { copyJson, type Json } from '../payload.ts'
-import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
@@ -51,7 +51,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   #level: Level
   #hooks: HookTable | undefined
   /** Jobs that a worker of this process holds, waiting for a retry or not. */
-  readonly live: PassingMap<LiveJob> = new PassingMap()
+  readonly live: JobTable<LiveJob> = new JobTable()
   /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
   readonly unwanted: Map<string, { readonly reason: unknown }> = new Map()
   /** Whether the worker takes no jobs, the one there is or the next. */

@@ -1,6 +1,6 @@
 import type { DeadLetterFilter } from './broker.ts'
 import type { Entry } from './memory-entry.ts'
-import { PassingMap } from '../passing-map.ts'
+import { JobTable } from '../job-table.ts'
 import { Row } from './memory-row.ts'
 
 const KEPT_RESULTS = 10_000
@@ -10,7 +10,7 @@ const LISTED = 100
 
 /** Jobs by id, and by age: to find the oldest key of a Map, V8 walks over all that were deleted before it. */
 class Shelf {
-  readonly #byId = new PassingMap<Entry>()
+  readonly #byId = new JobTable<Entry>()
   readonly #byAge = new Row<Entry>(0)
 
   get size(): number {
@@ -36,7 +36,9 @@ class Shelf {
   }
 
   newestFirst(): Entry[] {
-    return this.#byId.values().toReversed()
+    const entries: Entry[] = []
+    for (let entry = this.#byAge.first; entry !== undefined; entry = entry.behind) entries.push(entry)
+    return entries.reverse()
   }
 }
 

@@ -19,7 +19,7 @@ import type {
   Tick,
   TickAnswer,
 } from './broker.ts'
-import { PassingMap } from '../passing-map.ts'
+import { JobTable } from '../job-table.ts'
 import { readCursor } from './cursor.ts'
 import { Archive } from './memory-archive.ts'
 import { Delays } from './memory-delays.ts'
@@ -41,7 +41,7 @@ class MemoryBroker implements Broker {
   readonly durable = false
   readonly leaseTime = Infinity
   readonly #queues = new Map<string, MemoryQueue>()
-  readonly #open = new PassingMap<Entry>()
+  readonly #open = new JobTable<Entry>()
   readonly #archive = new Archive()
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
