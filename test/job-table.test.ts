@@ -26,7 +26,7 @@ describe('JobTable', () => {
             table.get(id)?.n === model.get(id)?.n &&
             table.has(id) === model.has(id) &&
             table.size === model.size
-          if (!same) expect.fail(`step ${n}, ${does} ${id}`)
+          if (!same) throw new Error(`step ${n}, ${does} ${id}`)
         }
         expect(table.keys().toSorted()).toEqual([...model.keys()].toSorted())
         expect(table.keys().map((id) => table.get(id))).toEqual(table.values())

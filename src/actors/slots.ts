@@ -6,6 +6,7 @@ import type { Holding, LiveJob } from './task-queue.ts'
 export class Slots implements Holding {
   readonly #live: JobTable<LiveJob>
   readonly #jobs: (JobActor | undefined)[] = []
+  readonly #names: string[] = []
   readonly #free: number[] = []
   #running = 0
   #retrying = 0
@@ -32,6 +33,12 @@ export class Slots implements Holding {
   /** The slot of the next job. */
   take(): number {
     return this.#free.pop() ?? this.#jobs.length
+  }
+
+  /** What the actor of a job in that slot is called: few names, used again and again. */
+  nameOf(slot: number): string {
+    this.#names[slot] ??= `job:${slot}`
+    return this.#names[slot]
   }
 
   at(slot: number): JobActor {

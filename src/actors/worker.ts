@@ -216,7 +216,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()
-    job.start((onOutput) => this.#host.startChart(this.#logic, `job:${slot}`, job.input, onOutput))
+    job.start(this.#host, this.#logic, this.#slots.nameOf(slot))
   }
 
   #goOn(job: JobActor, lease: LeasedJob): void {

@@ -2,8 +2,22 @@ import type { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { describeThrown } from '../thrown.ts'
 import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, LeasedJob, NewJob } from './broker.ts'
-import type { MemoryQueue } from './memory-queue.ts'
 import type { Waiting } from './memory-row.ts'
+
+/** The queue of a job, as its entry knows it. */
+export interface Home {
+  readonly name: string
+  readonly keys: { free(entry: Entry, now: number): void }
+  readonly isEmpty: boolean
+  wake: (() => void) | undefined
+  delayed: number
+  leased: number
+  dead: number
+  put(entry: Entry): void
+  putBack(entry: Entry): void
+  remove(entry: Entry): void
+  leaveLane(entry: Entry): boolean
+}
 
 /**
  * A job in memory. Also its own place in rows and heap, so that it costs one object; and once nobody can ask for it any
@@ -12,7 +26,7 @@ import type { Waiting } from './memory-row.ts'
 export interface Entry extends Waiting<Entry> {
   id: string
   /** Where it waits, and which queue that is. */
-  home: MemoryQueue
+  home: Home
   input: Json
   idempotencyKey: string
   priority: number
@@ -46,7 +60,7 @@ const KEPT_HISTORY = 100
 /** Without a prototype: a path may be called `constructor`. */
 const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(Object.create(null) as Record<string, number>)
 
-export function newEntry(job: NewJob, home: MemoryQueue, now: number, seq: number): Entry {
+export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
   return {
     id: job.id,
     home,
@@ -79,7 +93,7 @@ export function newEntry(job: NewJob, home: MemoryQueue, now: number, seq: numbe
 }
 
 /** Makes one that was forgotten another job. */
-export function renewEntry(entry: Entry, job: NewJob, home: MemoryQueue, now: number, seq: number): Entry {
+export function renewEntry(entry: Entry, job: NewJob, home: Home, now: number, seq: number): Entry {
   entry.id = job.id
   entry.home = home
   entry.input = job.input

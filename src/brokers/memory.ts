@@ -33,6 +33,7 @@ import {
   renewEntry,
   revive,
   type Entry,
+  type Home,
 } from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 
@@ -254,7 +255,7 @@ class MemoryBroker implements Broker {
   }
 
   /** Tasks come and go with dynamic children; a queue that nobody watches and that holds nothing goes too. */
-  #forgetUnused(queue: MemoryQueue): void {
+  #forgetUnused(queue: Home): void {
     if (queue.wake === undefined && queue.isEmpty && this.#queues.get(queue.name) === queue)
       this.#queues.delete(queue.name)
   }
