@@ -134,6 +134,8 @@ export class Events {
   readonly #emitter = new EventEmitter<string>()
   readonly #guarded = new WeakMap<Listener<never>, Guarded>()
   readonly #now: () => number
+  /** Whether anybody listens to anything; may be wrong after a `once`, and then costs what asking costs. */
+  #isHeard = false
   readonly #threw: (path: string, callback: string, error: unknown) => void
 
   /** `threw` is told of listeners that throw. */
@@ -143,20 +145,24 @@ export class Events {
   }
 
   on<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
+    this.#isHeard = true
     this.#emitter.on(name, this.#guard(listener))
   }
 
   once<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
+    this.#isHeard = true
     this.#emitter.once(name, this.#guard(listener))
   }
 
   off<Name extends EventName | '*'>(name: Name, listener: Listener<Name>): void {
     const guarded = this.#guarded.get(listener as Listener<never>)
     if (guarded !== undefined) this.#emitter.off(name, guarded) // without a listener it would take off all of them
+    this.#isHeard = this.#emitter.eventNames().length > 0
   }
 
   /** Whether anybody would hear it; ask before making an event that happens per job. */
   hears(name: EventName): boolean {
+    if (!this.#isHeard) return false
     return this.#emitter.listenerCount(name) > 0 || this.#emitter.listenerCount('*') > 0
   }
 

@@ -78,7 +78,8 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    if (this.#queued === undefined && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
+    if (this.#queued === undefined && this.#outcome === undefined)
+      await (this.#queuedWait ??= Promise.withResolvers()).promise
     if (this.#queued === undefined) throw this.#rejection()
     return this.#queued
   }
@@ -86,7 +87,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   /** Never rejects. */
   settled(): Promise<RunOutcome<Value>> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
-    this.#settledWait ??= makeWait()
+    this.#settledWait ??= Promise.withResolvers()
     this.#waits()
     return this.#settledWait.promise
   }
@@ -166,7 +167,8 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     this.#queuedWait?.resolve()
     this.#settledWait?.resolve(outcome)
     this.#queuedWait = this.#settledWait = undefined
-    for (const watcher of this.#watchers ?? []) watcher.end()
+    if (this.#watchers === undefined) return
+    for (const watcher of this.#watchers) watcher.end()
     this.#watchers = undefined
   }
 
@@ -208,10 +210,4 @@ class Watcher<Progress> {
       onEnd()
     }
   }
-}
-
-function makeWait<Value>(): Wait<Value> {
-  let resolve: (value: Value) => void = () => {}
-  const promise = new Promise<Value>((settle) => (resolve = settle))
-  return { promise, resolve }
 }

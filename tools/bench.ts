@@ -1,20 +1,43 @@
-// Runs every bench, one after the other, each in a process of its own. `npm run bench -- --smoke` asks only for growth;
-// `npm run bench -- spawn` runs bench/spawn.ts alone.
+// Runs every bench, one after the other, each in a process of its own; then prints what they measured as one table, and
+// writes it to .cache/bench.json. `npm run bench -- --smoke` asks only for growth; `npm run bench -- spawn` runs
+// bench/spawn.ts alone.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { print, ROWS, type Row } from '../bench/rows.ts'
 
 const folder = fileURLToPath(new URL('../bench/', import.meta.url))
+const cache = fileURLToPath(new URL('../.cache/', import.meta.url))
+const [rowsFile, result] = [`${cache}bench-rows.jsonl`, `${cache}bench.json`]
 const options = process.argv.slice(2).filter((word) => word.startsWith('-'))
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 
+mkdirSync(cache, { recursive: true })
+rmSync(rowsFile, { force: true })
 for (const file of readdirSync(folder).filter(isWanted).toSorted()) {
   console.log(`\n${file}`)
-  const { status } = spawnSync(process.execPath, ['--expose-gc', folder + file, ...options], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, ['--expose-gc', folder + file, ...options], {
+    stdio: 'inherit',
+    env: { ...process.env, [ROWS]: rowsFile },
+  })
   if (status !== 0) process.exitCode = 1
 }
 
+const rows = existsSync(rowsFile) ? readRows() : []
+rmSync(rowsFile, { force: true })
+writeFileSync(result, `${JSON.stringify({ node: process.version, at: new Date().toISOString(), rows }, null, 2)}\n`)
+if (rows.length > 0) {
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  console.log(`\n${rows.map((row) => `${row.name.padEnd(width)}  ${print(row)}`).join('\n')}`)
+}
+
+function readRows(): readonly Row[] {
+  const lines = readFileSync(rowsFile, 'utf8').trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line) as Row)
+}
+
 function isWanted(file: string): boolean {
-  return file.endsWith('.ts') && (names.length === 0 || names.includes(basename(file, '.ts')))
+  if (!file.endsWith('.ts') || file === 'rows.ts') return false
+  return names.length === 0 || names.includes(basename(file, '.ts'))
 }

@@ -26,23 +26,34 @@ export function checkRunOptions(task: AnyTask, options: RunOptions): void {
   }
 }
 
+/** What a broker is told of a job beside its input. */
+export type Terms = Pick<NewJob, 'priority' | 'delay' | 'lane' | 'dedupe'>
+
+/** The terms of every job of a task that is asked for without options; undefined if they depend on its input. */
+export function usualTerms(task: AnyTask): Terms | undefined {
+  const { priority, delay, lane, dedupe } = task
+  const isFixed = ![priority, delay, lane, dedupe].some((option) => typeof option === 'function')
+  return isFixed ? termsOf(task, undefined, NO_OPTIONS) : undefined
+}
+
 /** The job that was asked for, as the broker keeps it. `parsed` is what the schema made of the input. */
 export function askedJob(
   task: AnyTask,
   place: { readonly id: string; readonly queue: string; readonly path: string },
   given: { readonly input: unknown; readonly parsed: unknown; readonly options: RunOptions },
+  usual?: Terms,
 ): NewJob {
-  const subject = `task "${task.name}"`
-  const { input, parsed, options } = given
   const { id, queue, path } = place
+  const { priority, delay, lane, dedupe } = usual ?? termsOf(task, given.parsed, given.options)
+  return { id, queue, input: keepInput(task, given.input), idempotencyKey: path, priority, delay, lane, dedupe }
+}
+
+function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Terms {
+  const subject = `task "${task.name}"`
   const priority = readPriority(subject, fromInput(options.priority ?? task.priority, parsed))
   const delay = readDuration(subject, 'delay', fromInput(options.delay ?? task.delay, parsed))
   const lane = readKey(subject, 'lane', fromInput(options.lane ?? task.lane, parsed))
   return {
-    id,
-    queue,
-    input: keepInput(task, input),
-    idempotencyKey: path,
     priority: readValue(subject, 'priority', priority),
     delay: delay ?? 0,
     lane: readValue(subject, 'lane', lane),
@@ -52,15 +63,17 @@ export function askedJob(
 
 /** A copy of an input that a broker can keep. */
 export function keepInput(task: AnyTask, input: unknown): Json {
-  const what = `input of task "${task.name}"`
   try {
-    return copyPayload(what, input, task.maxPayload)
+    return copyPayload(whatOf(task), input, task.maxPayload)
   } catch (error) {
     if (error instanceof PayloadError) throw error
+    const what = whatOf(task)
     // Reading a hostile value may throw anything; what is wrong with it is that it cannot be kept.
     throw new PayloadError(`${what} cannot be read: ${describeThrown(error)}. Pass a plain object.`)
   }
 }
+
+const whatOf = ({ name }: AnyTask): string => `input of task "${name}"`
 
 function heldKey(subject: string, given: unknown): NewJob['dedupe'] {
   const dedupe = readValue(subject, 'dedupe', readDedupe(subject, given))

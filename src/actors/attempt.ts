@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { parseDuration, type Duration } from '../duration.ts'
 import { CancelledError, InvalidOptionError, LeaseLostError, SystemStoppedError } from '../errors.ts'
 import type { AnyRun } from '../run.ts'
@@ -6,8 +7,10 @@ import type { AnyTask } from '../task.ts'
 import type { TaskContext } from '../task-context.ts'
 import { AttemptContext, type Underway } from './attempt-context.ts'
 import { runAs, type Origin } from './floating.ts'
+import type { Ending } from './effect.ts'
 import { isGenerator, type AnyGenerator } from './generator.ts'
 import { InnerRuns } from './inner-runs.ts'
+import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Asker, Tree } from './tree.ts'
 
 /** How a call of a user's function ended. */
@@ -21,10 +24,12 @@ export interface Caller {
   /** Of its latest attempt. */
   readonly attempt: number
   readonly idempotencyKey: string
-  /** Of its latest attempt. */
-  readonly origin: Origin
   /** The job, as those that it asks for know it. */
   readonly asker: Asker
+  /** Calls the user's function. */
+  call(attempt: Attempt, ctx: TaskContext): unknown
+  /** It was judged by its end, or by the time. */
+  ended(attempt: Attempt, end: CallEnd): void
   /** It waits for jobs it asked for, or goes on. */
   waits(isWaiting: boolean): void
   /** What the signal aborts with, and what ends the attempt, when the time is up. */
@@ -39,15 +44,20 @@ type Settle = (end: CallEnd) => void
 
 const STEPS_PER_TURN = 256
 
+/** Calls the user's function; one for all attempts. */
+let callOf: (attempt: Attempt) => unknown
+
 /**
  * One call of a body or a fallback, under its timeout. It is judged once: by its end, by the time, or from outside. What
  * it says afterwards is late.
  */
-export class Attempt implements Underway {
+export class Attempt implements Underway, Ending {
   readonly attempt: number
+  readonly calls: 'body' | 'fallback'
+  /** Where the body is called, if not here. */
+  thread: ThreadUse | undefined
   readonly #caller: Caller
   readonly #origin: Origin
-  readonly #onEnd: (end: CallEnd) => void
   #isJudged = false
   #isLate = false
   #timer: unknown
@@ -58,11 +68,11 @@ export class Attempt implements Underway {
   #generator: AnyGenerator | undefined
   #inner: InnerRuns | undefined
 
-  constructor(caller: Caller, onEnd: (end: CallEnd) => void) {
+  constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
     this.#caller = caller
-    this.#origin = caller.origin
+    this.#origin = origin
     this.attempt = caller.attempt
-    this.#onEnd = onEnd
+    this.calls = calls
   }
 
   get signal(): AbortSignal {
@@ -78,16 +88,25 @@ export class Attempt implements Underway {
     return this.#isJudged
   }
 
-  begin(body: (ctx: TaskContext) => unknown, timeout: number | undefined): void {
+  begin(timeout: number | undefined): void {
     if (this.#isJudged) return // given up by somebody who heard that it begins
     if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
     let result: unknown
     try {
-      result = runAs(this.#origin, () => body(new AttemptContext(this, this.#caller)))
+      result = runAs(this.#origin, callOf, this)
     } catch (error) {
       return this.#settle({ error })
     }
-    this.#follow(result, this.#settle)
+    this.#follow(result, undefined)
+  }
+
+  static {
+    callOf = (attempt) => attempt.#caller.call(attempt, new AttemptContext(attempt, attempt.#caller))
+  }
+
+  /** The state it began in was left. */
+  end(): void {
+    if (!this.#isJudged) this.abort(undefined)
   }
 
   /** Gives it up: the signal aborts, and what it still says is late. */
@@ -99,7 +118,7 @@ export class Attempt implements Underway {
     for (const onAbort of this.#onAbort ?? []) onAbort(reason)
     this.#onAbort = undefined
     if (!leavesInnerRuns(reason)) this.#inner?.cancel(reason instanceof CancelledError ? reason.reason : reason)
-    if (this.#generator !== undefined) this.#unwind(this.#generator, this.#settle)
+    if (this.#generator !== undefined) this.#unwind(this.#generator, undefined)
   }
 
   progress(value: unknown): void {
@@ -155,49 +174,58 @@ export class Attempt implements Underway {
     throw new CancelledError(this.#caller.path, reason)
   }
 
-  #follow(result: unknown, settle: Settle): void {
-    if (isGenerator(result)) {
+  /** Of what stands inside of something else, `settle` is told; without it the attempt is over. */
+  #follow(result: unknown, settle: Settle | undefined): void {
+    if ((typeof result !== 'object' || result === null) && typeof result !== 'function') {
+      return this.#told({ value: result }, settle)
+    }
+    if (!types.isPromise(result) && isGenerator(result)) {
       this.#generator = result
       if (this.#isJudged) return this.#unwind(result, settle)
       void this.#drive(result, settle)
-    } else if ((typeof result === 'object' && result !== null) || typeof result === 'function') {
-      this.#followPromise(result, settle)
     } else {
-      settle({ value: result })
+      this.#followPromise(result, settle)
     }
   }
 
-  #followPromise(result: unknown, settle: Settle): void {
-    const onValue = (value: unknown): void => (isGenerator(value) ? this.#follow(value, settle) : settle({ value }))
+  #followPromise(result: unknown, settle: Settle | undefined): void {
     try {
-      Promise.resolve(result).then(onValue, (error: unknown) => settle({ error }))
+      Promise.resolve(result).then(
+        (value) => (isGenerator(value) ? this.#follow(value, settle) : this.#told({ value }, settle)),
+        (error: unknown) => this.#told({ error }, settle),
+      )
     } catch (error) {
-      settle({ error }) // a promise whose own `then` or `constructor` throws
+      this.#told({ error }, settle) // a promise whose own `then` or `constructor` throws
     }
   }
 
-  async #drive(generator: AnyGenerator, settle: Settle): Promise<void> {
+  #told(end: CallEnd, settle: Settle | undefined): void {
+    if (settle === undefined) this.#settle(end)
+    else settle(end)
+  }
+
+  async #drive(generator: AnyGenerator, settle: Settle | undefined): Promise<void> {
     try {
       for (let steps = 1; ; steps += 1) {
         // A generator that awaits nothing would hold the event loop, and its own timeout with it.
         if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
-        const step = await runAs(this.#origin, () => generator.next())
+        const step = await runAs(this.#origin, next, generator)
         const value = await step.value // a generator that is not async may yield promises
-        if (step.done === true) return settle({ value })
+        if (step.done === true) return this.#told({ value }, settle)
         this.progress(value)
         if (this.#isJudged) return this.#unwind(generator, settle)
       }
     } catch (error) {
-      settle({ error })
+      this.#told({ error }, settle)
     }
   }
 
   /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
-  #unwind(generator: AnyGenerator, settle: Settle): void {
-    const returned = runAs(this.#origin, async () => generator.return(undefined))
+  #unwind(generator: AnyGenerator, settle: Settle | undefined): void {
+    const returned = runAs(this.#origin, giveUp, generator)
     returned.then(
-      ({ value }) => settle({ value }),
-      (error: unknown) => settle({ error }),
+      ({ value }) => this.#told({ value }, settle),
+      (error: unknown) => this.#told({ error }, settle),
     )
   }
 
@@ -205,14 +233,14 @@ export class Attempt implements Underway {
     if (this.#isJudged) return
     const error = this.#caller.timedOut(ms, this.attempt)
     this.abort(error)
-    this.#onEnd({ error })
+    this.#caller.ended(this, { error })
   }
 
-  readonly #settle: Settle = (end) => {
+  #settle(end: CallEnd): void {
     if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
     if ('error' in end) this.#inner?.cancel(`attempt ${this.attempt} of ${this.#caller.path} failed`)
-    this.#onEnd(end)
+    this.#caller.ended(this, end)
   }
 
   /** Once: a generator that was given up ends twice, by its own way and by `return()`. */
@@ -228,6 +256,9 @@ export class Attempt implements Underway {
     this.#timer = undefined
   }
 }
+
+const next = (generator: AnyGenerator): ReturnType<AnyGenerator['next']> => generator.next()
+const giveUp = async (generator: AnyGenerator): Promise<IteratorResult<unknown>> => generator.return(undefined)
 
 /** Whether the job goes on somewhere, or later, and with it what it asked for. */
 function leavesInnerRuns(reason: unknown): boolean {

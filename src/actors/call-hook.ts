@@ -23,7 +23,7 @@ export interface HookCall {
  * long as the hook may take.
  */
 export function callHook(call: HookCall, hook: () => unknown): unknown {
-  const result = call.origin === undefined ? runAsNobody(hook) : runAs(call.origin, hook)
+  const result = call.origin === undefined ? runAsNobody(hook) : runAs(call.origin, hook, undefined)
   return isThenable(result) ? settled(call, result) : result
 }
 

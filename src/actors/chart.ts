@@ -8,8 +8,9 @@ import {
   type AnyStateMachine,
   type Snapshot,
 } from 'xstate'
-import { compileChart } from './compiled-chart.ts'
+import { chartOf, compileChart } from './compiled-chart.ts'
 import type { Effect } from './effect.ts'
+import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
@@ -35,7 +36,10 @@ function interpreted<Context, Event extends AnyEventObject>(
   const actors = Object.fromEntries(
     Object.entries(effects).map(([name, effect]) => [
       name,
-      fromCallback<Event, Context>(({ input, sendBack }) => effect(input, sendBack as (event: Event) => void)),
+      fromCallback<Event, Context>(({ input, sendBack }) => {
+        const ending = effect(input, { send: sendBack as (event: Event) => void })
+        return ending && (() => ending.end())
+      }),
     ]),
   )
   return (machine as AnyStateMachine).provide({ actors })
@@ -45,7 +49,7 @@ function interpreted<Context, Event extends AnyEventObject>(
 export interface ChartActor<Event> {
   readonly ref: AnyActorRef
   send(event: Event): void
-  /** Ends it where it stands; `onOutput` is not called. */
+  /** Ends it where it stands; its owner is not told. */
   stop(): void
 }
 
@@ -74,7 +78,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   readonly #own = new WeakSet<AnyEventObject>()
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
-  readonly #onOutput = new Map<string, ((output: unknown) => void) | undefined>()
+  readonly #owners = new Map<string, ChartOwner | undefined>()
 
   /** `onShutdown` is called when anybody sends the event `shutdown`. */
   constructor(
@@ -116,22 +120,28 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     return createActor(logic, { parent: this.ref, id, input } as never) as never
   }
 
-  /** Starts a chart and calls `onOutput` when it has reached a final state. */
+  /** Starts a chart; its owner may be told of the output before it is given back. */
   startChart<Sent extends AnyEventObject, Output>(
     logic: AnyActorLogic,
     id: string,
     input: unknown,
-    onOutput: (output: Output) => void,
+    owner: ChartOwner<Output>,
   ): ChartActor<Sent> {
+    const chart = chartOf(logic)
+    if (chart !== undefined && allowsLightActors(this.ref.system)) {
+      const actor = new LightActor(chart, this.ref, id, input, owner)
+      actor.start()
+      return actor
+    }
     const ref = this.createChild(logic, id, input)
-    this.#onOutput.set(id, onOutput as (output: unknown) => void)
+    this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()
     return new RunningChart<Sent>(this as never, ref)
   }
 
   /** Ends a chart where it stands, without a word. */
   stopChart(ref: AnyActorRef): void {
-    this.#onOutput.set(ref.id, undefined) // few ids, used again and again
+    this.#owners.set(ref.id, undefined) // few ids, used again and again
     this.stopChild(ref)
   }
 
@@ -142,9 +152,10 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   /** Here and not in an observer: by now the chart is stopped, and its parent may stop as well. */
   #tellOutput(event: AnyEventObject): void {
     const id = event['actorId'] as string
-    const onOutput = this.#onOutput.get(id)
-    this.#onOutput.set(id, undefined) // few ids, used again and again
-    onOutput?.(event['output'])
+    const owner = this.#owners.get(id)
+    if (owner === undefined) return
+    this.#owners.set(id, undefined) // few ids, used again and again
+    owner.over(event['output'])
   }
 
   #logicOf(machine: AnyActorLogic, onShutdown: () => void): AnyActorLogic {

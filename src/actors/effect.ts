@@ -1,2 +1,13 @@
+/** One stay in a state, for what it rests on. */
+export interface Stay<Event> {
+  /** Tells the chart what came of it; once the state is left, that reaches nobody. */
+  send(event: Event): void
+}
+
+/** What has to be ended when the state is left. */
+export interface Ending {
+  end(): void
+}
+
 /** What a state rests on: begins when it is entered, tells the chart what came of it, and is ended when it is left. */
-export type Effect<Context, Event> = (context: Context, send: (event: Event) => void) => (() => void) | undefined
+export type Effect<Context, Event> = (context: Context, stay: Stay<Event>) => Ending | undefined

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 
 /** Whose code is running: the job, without its input, so that whatever outlives it holds little. */
 export interface Origin {
@@ -13,14 +13,48 @@ export interface Origin {
 const origins = new AsyncLocalStorage<Origin>()
 let liveSystems = 0
 
+/** Where nobody's context is: made while the module loads, so it belongs to none of those who use it. */
+const nowhere = new AsyncResource('rootcatch')
+/** Whether what runs now runs there, so that it need not be asked for and kept. */
+let isNowhere = false
+
+/**
+ * Runs what begins jobs that others asked for. Whoever happened to wake it lends them no context of theirs; and from here
+ * a job's own costs a fifth of what it does elsewhere, for there is none to go back to.
+ */
+export function runNowhere(body: () => void): void {
+  nowhere.runInAsyncScope(callNowhere, undefined, body)
+}
+
+function callNowhere(body: () => void): void {
+  const outer = isNowhere
+  isNowhere = true
+  try {
+    body()
+  } finally {
+    isNowhere = outer
+  }
+}
+
 /** Runs a user's function so that what it leaves floating is known to be of this job. */
-export function runAs<Result>(origin: Origin, body: () => Result): Result {
-  return origins.run(origin, body)
+export function runAs<Given, Result>(origin: Origin, body: (given: Given) => Result, given: Given): Result {
+  if (!isNowhere) return origins.run(origin, body, given)
+  isNowhere = false
+  try {
+    return nowhere.runInAsyncScope(enter, undefined, origin, body as never, given) as Result
+  } finally {
+    isNowhere = true
+  }
+}
+
+function enter<Given, Result>(origin: Origin, body: (given: Given) => Result, given: Given): Result {
+  origins.enterWith(origin) // the scope around it ends what this begins
+  return body(given)
 }
 
 /** Runs without an origin: what is begun here belongs to no job. */
 export function runAsNobody<Result>(body: () => Result): Result {
-  return origins.getStore() === undefined ? body() : origins.exit(body)
+  return isNowhere || origins.getStore() === undefined ? body() : origins.exit(body)
 }
 
 /** Whose code is running now. */

@@ -10,8 +10,9 @@ import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
 import { Attempt, type CallEnd, type Caller } from './attempt.ts'
-import type { ChartActor } from './chart.ts'
-import type { Effect } from './effect.ts'
+import type { ChartActor, Host } from './chart.ts'
+import type { Effect, Ending, Stay } from './effect.ts'
+import type { ChartOwner } from './light-actor.ts'
 import { runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
@@ -20,7 +21,7 @@ import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
 import type { StoredInput } from './schema.ts'
 import type { Asker, Tree } from './tree.ts'
-import type { AnyActorRef } from 'xstate'
+import type { AnyActorLogic, AnyActorRef } from 'xstate'
 
 /** What a job needs of the worker that holds it. */
 export interface Holder {
@@ -33,10 +34,8 @@ export interface Holder {
   lend(job: JobActor, isLent: boolean): void
 }
 
-type Send = (event: JobEvent) => void
-
 /** One incarnation of one job in this process: what its chart rests on. */
-export class JobActor implements Judged, Caller {
+export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   readonly id: string
   readonly path: string
   readonly slot: number
@@ -55,8 +54,8 @@ export class JobActor implements Judged, Caller {
   #hooks: JobHooks | undefined
   #isCutOff = false
   #attempt: Attempt | undefined
-  /** Of the state it rests in. */
-  #send: Send = () => {}
+  /** In the state it rests in. */
+  #stay: Stay<JobEvent> | undefined
   #origin: Origin | undefined
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
@@ -119,18 +118,20 @@ export class JobActor implements Judged, Caller {
     }
   }
 
-  /** It may be over, or cut off, before `startChart` has given back its chart. */
-  start(startChart: (onOutput: (output: JobOutput) => void) => ChartActor<JobEvent>): void {
-    this.#chart = startChart((output) => {
-      if (!this.#isCutOff) this.#holder.over(this, output)
-    })
+  /** It may be over, or cut off, before its chart was given back. */
+  start(host: Host, logic: AnyActorLogic, name: string): void {
+    this.#chart = host.startChart<JobEvent, JobOutput>(logic, name, this.input, this)
     if (this.#isCutOff) this.#chart.stop()
+  }
+
+  over(output: JobOutput): void {
+    if (!this.#isCutOff) this.#holder.over(this, output)
   }
 
   /** Gives it up, at once. */
   cancel(reason: unknown): void {
     this.#attempt?.abort(new CancelledError(this.path, reason))
-    this.#send({ type: 'cancel', reason })
+    this.#stay?.send({ type: 'cancel', reason })
   }
 
   /** Ends it where it stands; its record goes on. */
@@ -143,7 +144,7 @@ export class JobActor implements Judged, Caller {
   /** The broker gave it out again: the wait is over. */
   goOn(lease: LeasedJob): void {
     this.lease = lease
-    this.#send({ type: 'wait.over' })
+    this.#stay?.send({ type: 'wait.over' })
   }
 
   failed(
@@ -169,34 +170,35 @@ export class JobActor implements Judged, Caller {
 
   // What its states rest on
 
-  beginAttempt(context: JobContext, send: Send): () => void {
+  beginAttempt(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
-    this.#send = send
+    this.#stay = stay
     this.#origin = undefined
     const { tree, id, path } = this
     this.#own = undefined
-    const attempt = new Attempt(this, (end) => {
-      const event = judgeAttempt(this, context, end, 'error' in end ? this.#ownOf(end.error) : undefined)
-      if (event.type === 'attempt.value') this.hooks?.after(this.hooked, event.value as Json, undefined)
-      send(event)
-    })
+    const attempt = new Attempt(this, this.origin, 'body')
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
     const thread = this.#holder.threads?.take()
-    const begin = (): void => attempt.begin((ctx) => this.#callBody(ctx, attempt, thread), this.task.timeout)
-    if (thread === undefined) begin()
-    else thread.whenReady(begin) // the time that a thread takes to begin is none of the body's
-    return () => {
-      attempt.abort(undefined)
-      thread?.giveBack()
+    if (thread === undefined) {
+      attempt.begin(this.task.timeout)
+      return attempt
+    }
+    attempt.thread = thread
+    thread.whenReady(() => attempt.begin(this.task.timeout)) // the time that a thread takes to begin is none of the body's
+    return {
+      end: () => {
+        attempt.end()
+        thread.giveBack()
+      },
     }
   }
 
-  askPlugins(context: JobContext, send: Send): () => void {
-    this.#send = send
+  askPlugins(context: JobContext, stay: Stay<JobEvent>): Ending {
+    this.#stay = stay
     const { tree, task, hooked } = this
-    return askPlugins(
+    const withdraw = askPlugins(
       {
         tree,
         plugins: this.#queue.hooks.pluginError,
@@ -209,14 +211,16 @@ export class JobActor implements Judged, Caller {
       (answers) => {
         const event = judgeAnswers(this, context, answers)
         if (event.type === 'plugins.answer') this.hooks?.after(hooked, event.value as Json, event.plugin)
-        send(event)
+        stay.send(event)
       },
     )
+    return { end: withdraw }
   }
 
-  beginWait(context: JobContext, send: Send): undefined {
+  beginWait(context: JobContext, stay: Stay<JobEvent>): undefined {
     this.context = context
-    this.#send = send
+    this.#stay = stay
+    this.#attempt = this.#origin = undefined // a million that wait hold nothing of what is over
     const { retry } = this.task
     const backoff = retry.backoff && delayOf(retry.backoff, Math.max(1, context.charged), this.tree.random)
     const delay = Math.max(context.retryAfter ?? 0, backoff ?? 0)
@@ -232,19 +236,22 @@ export class JobActor implements Judged, Caller {
     return undefined
   }
 
-  beginFallback(context: JobContext, send: Send): () => void {
-    const failure = context.failure as Failure
-    this.#send = send
+  beginFallback(context: JobContext, stay: Stay<JobEvent>): Ending {
+    this.context = context
+    this.#stay = stay
     this.#own = undefined
-    const attempt = new Attempt(this, (end) => {
-      const fitting = 'error' in end ? end : fit(this, end.value)
-      if ('value' in fitting) return send({ type: 'fallback.value', value: fitting.value })
-      const error = 'error' in fitting ? fitting.error : fitting.failure.error
-      send({ type: 'fallback.error', failure: this.failed(error, 'fallback', { cause: failure }) })
-    })
+    const attempt = new Attempt(this, this.origin, 'fallback')
     this.#attempt = attempt
-    attempt.begin(() => this.#callFallback(failure), this.task.timeout)
-    return () => attempt.abort(undefined)
+    attempt.begin(this.task.timeout)
+    return attempt
+  }
+
+  #judgeFallback(end: CallEnd): JobEvent {
+    const fitting = 'error' in end ? end : fit(this, end.value)
+    if ('value' in fitting) return { type: 'fallback.value', value: fitting.value }
+    const error = 'error' in fitting ? fitting.error : fitting.failure.error
+    const cause = this.context?.failure
+    return { type: 'fallback.error', failure: this.failed(error, 'fallback', { cause }) }
   }
 
   /** What is known of an error beside what every job knows of it. */
@@ -253,22 +260,17 @@ export class JobActor implements Judged, Caller {
     return this.#queue.judge?.(thrown, this)
   }
 
-  #callBody(ctx: TaskContext, attempt: Attempt, thread: ThreadUse | undefined): unknown {
-    const { task } = this
-    const body = thread === undefined ? task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
-    const call = (stored: StoredInput): unknown => {
-      if ('parsed' in stored) {
-        const input = stored.parsed as never
-        return this.hooks === undefined
-          ? body(input, ctx)
-          : this.#callInside(this.hooks, attempt, input, () => body(input, ctx))
-      }
-      const { error, isMisfit } = stored
-      this.#own = { error, kind: 'input', isFinal: isMisfit }
-      throw error
+  #callBody(stored: StoredInput, ctx: TaskContext, attempt: Attempt): unknown {
+    if ('parsed' in stored) {
+      const { thread } = attempt
+      const body = thread === undefined ? this.task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
+      const input = stored.parsed as never
+      const { hooks } = this
+      return hooks === undefined ? body(input, ctx) : this.#callInside(hooks, attempt, input, () => body(input, ctx))
     }
-    const stored = this.#queue.readInput(this)
-    return stored instanceof Promise ? stored.then(call) : call(stored)
+    const { error, isMisfit } = stored
+    this.#own = { error, kind: 'input', isFinal: isMisfit }
+    throw error
   }
 
   /** Inside of what plugins do before and around it. */
@@ -310,15 +312,32 @@ export class JobActor implements Judged, Caller {
   }
 
   /** An input that fits is given as the body had it; one that does not, as it is stored. */
-  #callFallback(failure: Failure): unknown {
+  #callFallback(stored: StoredInput): unknown {
     const { task, lease } = this
-    const call = (stored: StoredInput): unknown =>
-      task.fallback?.(('parsed' in stored ? stored.parsed : copyJson(lease.input)) as never, failure)
-    const stored = this.#queue.readInput(this)
-    return stored instanceof Promise ? stored.then(call) : call(stored)
+    const input = 'parsed' in stored ? stored.parsed : copyJson(lease.input)
+    return task.fallback?.(input as never, this.context?.failure as Failure)
   }
 
   // As what its attempts call
+
+  call(attempt: Attempt, ctx: TaskContext): unknown {
+    const stored = this.#queue.readInput(this)
+    if (attempt.calls === 'body') {
+      if (stored instanceof Promise) return stored.then((read) => this.#callBody(read, ctx, attempt))
+      return this.#callBody(stored, ctx, attempt)
+    }
+    return stored instanceof Promise ? stored.then((read) => this.#callFallback(read)) : this.#callFallback(stored)
+  }
+
+  ended(attempt: Attempt, end: CallEnd): void {
+    const { context, hooks } = this
+    const stay = this.#stay
+    if (attempt.calls === 'fallback') return stay?.send(this.#judgeFallback(end))
+    const own = 'error' in end ? this.#ownOf(end.error) : undefined
+    const event = judgeAttempt(this, context as JobContext, end, own)
+    if (hooks !== undefined && event.type === 'attempt.value') hooks.after(this.hooked, event.value as Json, undefined)
+    stay?.send(event)
+  }
 
   get idempotencyKey(): string {
     return this.lease.idempotencyKey
@@ -370,9 +389,9 @@ export class JobActor implements Judged, Caller {
 /** What the states of the job chart rest on, for the jobs of one worker. */
 export function jobEffects(jobAt: (slot: number) => JobActor): Readonly<Record<string, Effect<JobContext, JobEvent>>> {
   return {
-    attempt: (context, send) => jobAt(context.slot).beginAttempt(context, send),
-    plugins: (context, send) => jobAt(context.slot).askPlugins(context, send),
-    wait: (context, send) => jobAt(context.slot).beginWait(context, send),
-    fallback: (context, send) => jobAt(context.slot).beginFallback(context, send),
+    attempt: (context, stay) => jobAt(context.slot).beginAttempt(context, stay),
+    plugins: (context, stay) => jobAt(context.slot).askPlugins(context, stay),
+    wait: (context, stay) => jobAt(context.slot).beginWait(context, stay),
+    fallback: (context, stay) => jobAt(context.slot).beginFallback(context, stay),
   }
 }

@@ -48,7 +48,8 @@ export function fit(job: Judged, value: unknown): Fit {
 export function judgeAttempt(job: Judged, context: JobContext, end: CallEnd, own: OwnError | undefined): JobEvent {
   if ('value' in end) {
     const fitting = fit(job, end.value)
-    return 'failure' in fitting ? error(fitting.failure, { permanent: true }) : { type: 'attempt.value', ...fitting }
+    if ('failure' in fitting) return error(fitting.failure, { permanent: true })
+    return { type: 'attempt.value', value: fitting.value }
   }
   const { error: thrown } = end
   if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })

@@ -7,6 +7,7 @@ import type { Plugin } from '../plugin.ts'
 import { allows, charge, createSlidingWindow } from '../sliding-window.ts'
 import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
 import { listNoActors } from './actor-list.ts'
+import { allowLightActors } from './light-actor.ts'
 import { Host, type AnyActorScope } from './chart.ts'
 import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
@@ -106,6 +107,7 @@ export class Root implements RootLevel {
     timers.attach(actor.system)
     tree.tap.attach(actor.system as never)
     listNoActors(actor.system as never)
+    allowLightActors(actor.system)
     actor.subscribe({ error: () => {} })
     actor.start()
     this.#ownActor = actor

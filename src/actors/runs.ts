@@ -1,10 +1,10 @@
+import { JobTable } from '../job-table.ts'
 import { copyJson, type Json } from '../payload.ts'
-import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunOutcome } from '../run.ts'
 
 /** Runs that are not over, by the job they wait for: mostly one, several where jobs were deduplicated. */
 export class Runs {
-  readonly #byJob = new PassingMap<AnyRun | AnyRun[]>()
+  readonly #byJob = new JobTable<AnyRun | AnyRun[]>()
   #size = 0
 
   get size(): number {
@@ -41,12 +41,16 @@ export class Runs {
   }
 
   settle(id: string, outcome: RunOutcome): void {
-    const runs = this.#of(id)
-    if (runs.length === 0) return
+    const known = this.#byJob.get(id)
+    if (known === undefined) return
     this.#byJob.delete(id)
-    this.#size -= runs.length
-    Run.tell.over(runs[0] as AnyRun, outcome)
-    for (const run of runs.slice(1)) Run.tell.over(run, copyOf(outcome))
+    if (!Array.isArray(known)) {
+      this.#size -= 1
+      return Run.tell.over(known, outcome)
+    }
+    this.#size -= known.length
+    Run.tell.over(known[0] as AnyRun, outcome)
+    for (const run of known.slice(1)) Run.tell.over(run, copyOf(outcome))
   }
 
   /** Asks what became of a job that ended somewhere else; of every job, if it is not known which. */

@@ -1,13 +1,13 @@
 import type { JobContext, JobOutput } from '../../machines/job.ts'
-import type { LeasedJob, Settled } from '../brokers/broker.ts'
+import type { LeasedJob, Outcome, Settled } from '../brokers/broker.ts'
 import type { Failure } from '../failure.ts'
-import { copyPayload } from '../payload.ts'
+import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
 import { whenever } from './answer.ts'
 import { climb, type JobDecision } from './climb.ts'
 import type { JobActor } from './job.ts'
 import type { TaskQueue } from './task-queue.ts'
-import { tellBroker, type Kept } from './tell-broker.ts'
+import { tellBroker, tellLater, tellNow } from './tell-broker.ts'
 
 /** What jobs come to: the broker is told, and once it took that, everybody else. */
 export class Settlement {
@@ -31,15 +31,22 @@ export class Settlement {
   over(job: JobActor, output: JobOutput, wasParked: boolean): void {
     switch (output.status) {
       case 'done': {
-        const { value, attempts, answeredBy } = output
-        const outcome = { status: 'done', value, attempts, ...(answeredBy !== undefined && { answeredBy }) } as const
-        return this.#settle(job, { kind: 'done', value: value as never, attempts }, outcome)
+        const { id, token } = job.lease
+        return this.#settle(
+          job,
+          { kind: 'done', id, token, value: output.value as Json, attempts: output.attempts },
+          output,
+        )
       }
       case 'fallback':
         return this.#fellBack(job, output.value, output.failure as Failure, output.attempts)
       case 'cancelled':
         if (wasParked) return this.#takeOut(job, output)
-        return this.#settle(job, { kind: 'cancelled', reason: output.reason, attempts: output.attempts }, output)
+        return this.#settle(
+          job,
+          { kind: 'cancelled', ...held(job.lease), reason: output.reason, attempts: output.attempts },
+          output,
+        )
       case 'failed':
         return this.#failed(job, output.failure as Failure, output.attempts)
     }
@@ -47,25 +54,26 @@ export class Settlement {
 
   retry(job: JobActor, delay: number): void {
     const { attempt: attempts, charged, putOffs, failure } = job.context as JobContext
-    this.#settle(job, { kind: 'retry', delay, failure: failure as Failure, attempts, charged, putOffs })
+    const { id, token } = job.lease
+    this.#settle(job, { kind: 'retry', id, token, delay, failure: failure as Failure, attempts, charged, putOffs })
   }
 
   /** Gives a job back as if it had not been taken. */
   release(lease: LeasedJob): void {
-    this.#tell(lease, { kind: 'release' }, () => {})
+    this.#tell({ kind: 'release', ...held(lease) }, () => {})
   }
 
   /** Ends a job that was given up before this process was given it. */
   refuse(lease: LeasedJob, reason: unknown): void {
     const { id, attempts } = lease
-    this.#tell(lease, { kind: 'cancelled', reason, attempts }, (answer) => {
+    this.#tell({ kind: 'cancelled', ...held(lease), reason, attempts }, (answer) => {
       if (answer === 'settled') this.#queue.settle(id, { status: 'cancelled', reason, attempts })
     })
   }
 
   #fellBack(job: JobActor, value: unknown, failure: Failure, attempts: number): void {
     const outcome = { status: 'fallback', value, failure, attempts } as const
-    this.#settle(job, { kind: 'fallback', value: value as never, failure, attempts }, outcome)
+    this.#settle(job, { kind: 'fallback', ...held(job.lease), value: value as Json, failure, attempts }, outcome)
   }
 
   /** A job that waits for its next attempt is the broker's: it is cancelled there. */
@@ -98,7 +106,11 @@ export class Settlement {
     tree.report(failure, decision.decision === 'stay' ? decision.name : nameOf[decision.decision])
     switch (decision.decision) {
       case 'stay':
-        this.#settle(job, { kind: 'failed', failure, attempts }, { status: 'failed', failure, attempts })
+        this.#settle(
+          job,
+          { kind: 'failed', ...held(job.lease), failure, attempts },
+          { status: 'failed', failure, attempts },
+        )
         if (decision.stopsSystem) tree.stopBecause(failure)
         break
       case 'value':
@@ -117,7 +129,7 @@ export class Settlement {
     const generation = lease.generation + 1
     // Without a prototype: a path may be called `constructor`.
     const restarts = Object.assign(Object.create(null) as Record<string, number>, lease.restarts, { [by]: count })
-    this.#tell(lease, { kind: 'restart', delay, failure, generation, restarts }, (answer) => {
+    this.#tell({ kind: 'restart', ...held(lease), delay, failure, generation, restarts }, (answer) => {
       if (answer === 'lost') return this.#lost(job)
       tree.counters.jobs.restarted += 1
       tree.events.emit('job.restarted', { path, id, attempt: 0, generation })
@@ -136,17 +148,23 @@ export class Settlement {
     }
   }
 
-  #settle(job: JobActor, outcome: Kept, then?: RunOutcome): void {
-    this.#tell(job.lease, outcome, (answer) => {
-      if (answer === 'lost') this.#lost(job)
-      else if (then !== undefined) this.#queue.settle(job.id, then, job)
-    })
+  #settle(job: JobActor, outcome: Outcome, then?: RunOutcome): void {
+    this.#pending += 1
+    const { tree } = this.#queue
+    const answer = tellNow(tree, outcome)
+    if (typeof answer === 'string') return this.#took(job, answer, then)
+    tellLater(tree, job.path, outcome, answer, (later) => this.#took(job, later, then))
   }
 
-  #tell(lease: LeasedJob, outcome: Kept, then: (answer: Settled) => void): void {
-    const { tree } = this.#queue
+  #took(job: JobActor, answer: Settled, then: RunOutcome | undefined): void {
+    if (answer === 'lost') this.#lost(job)
+    else if (then !== undefined) this.#queue.settle(job.id, then, job)
+    this.#done()
+  }
+
+  #tell(outcome: Outcome, then: (answer: Settled) => void): void {
     this.#pending += 1
-    tellBroker(tree, this.#queue.jobPath(lease.id), lease, outcome, (answer) => {
+    tellBroker(this.#queue.tree, this.#queue.jobPath(outcome.id), outcome, (answer) => {
       then(answer)
       this.#done()
     })
@@ -159,3 +177,5 @@ export class Settlement {
 }
 
 const nameOf = { value: 'resume', restart: 'restart' } as const
+
+const held = ({ id, token }: LeasedJob): { readonly id: string; readonly token: number } => ({ id, token })

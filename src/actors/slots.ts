@@ -1,18 +1,19 @@
-import type { PassingMap } from '../passing-map.ts'
+import type { JobTable } from '../job-table.ts'
 import type { JobActor } from './job.ts'
 import type { Holding, LiveJob } from './task-queue.ts'
 
 /** The jobs a worker holds, those that wait for a retry included; ids of actors come from here, so that they are few. */
 export class Slots implements Holding {
-  readonly #live: PassingMap<LiveJob>
+  readonly #live: JobTable<LiveJob>
   readonly #jobs: (JobActor | undefined)[] = []
+  readonly #names: string[] = []
   readonly #free: number[] = []
   #running = 0
   #retrying = 0
   #lent = 0
 
   /** `live` is kept in step, for others to find a job by its id. */
-  constructor(live: PassingMap<LiveJob>) {
+  constructor(live: JobTable<LiveJob>) {
     this.#live = live
   }
 
@@ -32,6 +33,12 @@ export class Slots implements Holding {
   /** The slot of the next job. */
   take(): number {
     return this.#free.pop() ?? this.#jobs.length
+  }
+
+  /** What the actor of a job in that slot is called: few names, used again and again. */
+  nameOf(slot: number): string {
+    this.#names[slot] ??= `job:${slot}`
+    return this.#names[slot]
   }
 
   at(slot: number): JobActor {

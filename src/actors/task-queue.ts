@@ -1,13 +1,13 @@
-import type { BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
+import type { Awaitable, BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure, type FailureData } from '../failure.ts'
+import { JobTable } from '../job-table.ts'
 import { copyJson, type Json } from '../payload.ts'
-import { PassingMap } from '../passing-map.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
-import { askedJob, checkRunOptions, keepInput, NO_OPTIONS } from './asked-job.ts'
+import { askedJob, checkRunOptions, keepInput, NO_OPTIONS, usualTerms, type Terms } from './asked-job.ts'
 import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
@@ -33,6 +33,7 @@ export interface LiveJob {
 
 /** A job whose outcome is known, with what its hooks are called by. */
 export interface Watched {
+  readonly path: string
   readonly hooks: JobHooks | undefined
   readonly hooked: Hooked
 }
@@ -51,7 +52,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   #level: Level
   #hooks: HookTable | undefined
   /** Jobs that a worker of this process holds, waiting for a retry or not. */
-  readonly live: PassingMap<LiveJob> = new PassingMap()
+  readonly live: JobTable<LiveJob> = new JobTable()
   /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
   readonly unwanted: Map<string, { readonly reason: unknown }> = new Map()
   /** Whether the worker takes no jobs, the one there is or the next. */
@@ -68,6 +69,8 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   /** Jobs that are over and whose runs wait for hooks. */
   readonly #telling = new Map<string, RunOutcome>()
   readonly ticker: Ticker | undefined
+  /** Boxed: there may be none. */
+  #usual: { readonly terms: Terms | undefined } | undefined
 
   constructor(tree: Tree, definition: AnyTask, path: string, level: Level) {
     this.tree = tree
@@ -138,15 +141,9 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     const run: AnyRun = new Run(this, id, this.jobPath(id))
     this.tree.runs.add(id, run)
     this.#linkSignal(run, options.signal)
-    const refuse = (error: unknown): void => this.#refuse(run, error)
-    whenever(
-      () => this.#askPlugins(run, { input, options }),
-      (asked) => {
-        if (asked.options.signal !== options.signal) this.#linkSignal(run, asked.options.signal)
-        this.#check(asked.input, (parsed) => this.#enqueue(run, asked, parsed, by), refuse)
-      },
-      refuse,
-    )
+    if (this.hooks.enqueue.length > 0) this.#askPlugins(run, { input, options }, by)
+    else if (this.definition.schema !== undefined) this.#accept(run, { input, options }, by)
+    else this.#enqueue(run, { input, options }, input, by)
     return run
   }
 
@@ -208,7 +205,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   settle(id: string, outcome: RunOutcome, job?: Watched): void {
     const { tree } = this
     if (this.unwanted.size > 0) this.unwanted.delete(id)
-    announce(tree, this.jobPath(id), id, outcome)
+    announce(tree, job?.path ?? this.jobPath(id), id, outcome)
     const told = isUnwatched(this.hooks) ? undefined : this.#tellHooks(id, outcome, job)
     if (told === undefined) return tree.runs.settle(id, outcome)
     this.#telling.set(id, outcome)
@@ -276,9 +273,27 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     if (decided.decision === 'stay' && decided.stopsSystem) tree.stopBecause(failure)
   }
 
-  #askPlugins(run: AnyRun, asked: Asked): Asked | Promise<Asked> {
+  #askPlugins(run: AnyRun, given: Asked, by: Inner | undefined): void {
+    whenever(
+      () => this.#hearPlugins(run, given),
+      (asked) => {
+        if (asked.options.signal !== given.options.signal) this.#linkSignal(run, asked.options.signal)
+        this.#accept(run, asked, by)
+      },
+      (error) => this.#refuse(run, error),
+    )
+  }
+
+  #accept(run: AnyRun, asked: Asked, by: Inner | undefined): void {
+    this.#check(
+      asked.input,
+      (parsed) => this.#enqueue(run, asked, parsed, by),
+      (error) => this.#refuse(run, error),
+    )
+  }
+
+  #hearPlugins(run: AnyRun, asked: Asked): Asked | Promise<Asked> {
     const { enqueue } = this.hooks
-    if (enqueue.length === 0) return asked
     const { tree, definition } = this
     const { id, path } = run
     // What cannot be kept is refused afterwards: a plugin may be there to mend it.
@@ -323,22 +338,35 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     let job: NewJob
     try {
       checkRunOptions(this.definition, options) // plugins may have replaced them
-      job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options })
+      const usual = options === NO_OPTIONS ? this.#usualTerms : undefined
+      job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options }, usual)
       if (by?.waits === true && by.queue === this.path && job.lane !== undefined && job.lane === by.lane) {
         throw waitsForItself(by, 'lane', job.lane)
       }
     } catch (error) {
       return this.#refuse(run, error)
     }
-    whenever(
-      () => this.tree.broker.enqueue([job]),
+    let answer: Awaitable<readonly Enqueued[]>
+    try {
+      answer = this.tree.broker.enqueue([job])
+    } catch (error) {
+      return this.#refuse(run, error)
+    }
+    if (!('then' in answer)) return this.#added(run, answer[0] as Enqueued, by)
+    answer.then(
       ([enqueued]) => this.#added(run, enqueued as Enqueued, by),
-      (error) => this.#refuse(run, error),
+      (error: unknown) => this.#refuse(run, error),
     )
   }
 
-  #added(run: AnyRun, { id, duplicate }: Enqueued, by: Inner | undefined): void {
+  get #usualTerms(): Terms | undefined {
+    if (this.#usual === undefined) this.#usual = { terms: usualTerms(this.definition) }
+    return this.#usual.terms
+  }
+
+  #added(run: AnyRun, enqueued: Enqueued, by: Inner | undefined): void {
     const { tree } = this
+    const { id, duplicate } = enqueued
     if (duplicate && id === by?.id) return this.#refuse(run, waitsForItself(by, 'dedupe', id))
     const own = run.id
     const outcome = Run.tell.outcome(run)
@@ -347,9 +375,9 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
       if (!duplicate) this.#withdraw(id, outcome.status === 'cancelled' ? outcome.reason : undefined, () => {})
       return
     }
-    const path = this.jobPath(id)
+    const path = id === own ? run.path : this.jobPath(id)
     if (!duplicate) tree.counters.jobs.added += 1
-    Run.tell.queued(run, { id, duplicate }, path)
+    Run.tell.queued(run, enqueued, path)
     if (tree.events.hears('job.added'))
       tree.events.emit('job.added', { path, id, attempt: 0, duplicate, ...(by && { by: by.path }) })
     if (!duplicate) return

@@ -1,5 +1,4 @@
-import type { LeasedJob, Outcome, Settled } from '../brokers/broker.ts'
-import { whenever } from './answer.ts'
+import type { Outcome, Settled } from '../brokers/broker.ts'
 import type { Tree } from './tree.ts'
 
 /** An outcome without the lease it is for. */
@@ -8,23 +7,47 @@ export type Kept = Outcome extends infer Each ? (Each extends Outcome ? Omit<Eac
 const FIRST_WAIT = 250
 const LONGEST_WAIT = 10_000
 
+/** What the broker said, where it did not say it at once. */
+export type Later = { readonly answers: PromiseLike<readonly Settled[]> } | { readonly error: unknown }
+
 /** Tells the broker what a job came to. One that is away is asked again until it has taken the outcome. */
-export function tellBroker(
+export function tellBroker(tree: Tree, path: string, outcome: Outcome, then: (answer: Settled) => void): void {
+  const answer = tellNow(tree, outcome)
+  if (typeof answer === 'string') then(answer)
+  else tellLater(tree, path, outcome, answer, then)
+}
+
+/** The first half of that, for who tells many to a broker that answers at once. */
+export function tellNow({ broker }: Tree, outcome: Outcome): Settled | Later {
+  try {
+    const answers = broker.settle([outcome])
+    return 'then' in answers ? { answers } : (answers[0] as Settled)
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** The second half, where the answer was not there at once. */
+export function tellLater(
   tree: Tree,
   path: string,
-  { id, token }: LeasedJob,
-  outcome: Kept,
+  outcome: Outcome,
+  later: Later,
   then: (answer: Settled) => void,
 ): void {
-  const outcomes = [{ ...outcome, id, token } as Outcome]
-  const tell = (wait: number): void =>
-    whenever(
-      () => tree.broker.settle(outcomes),
-      ([answer]) => then(answer as Settled),
-      (error) => {
-        if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.settle', error)
-        tree.sleep(wait, () => tell(Math.min(2 * wait, LONGEST_WAIT)))
-      },
-    )
-  tell(FIRST_WAIT)
+  let wait = FIRST_WAIT
+  const again = (error: unknown): void => {
+    if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.settle', error)
+    tree.sleep(wait, () => {
+      const answer = tellNow(tree, outcome)
+      if (typeof answer === 'string') then(answer)
+      else follow(answer)
+    })
+    wait = Math.min(2 * wait, LONGEST_WAIT)
+  }
+  const follow = (said: Later): void => {
+    if ('error' in said) again(said.error)
+    else said.answers.then(([answer]) => then(answer as Settled), again)
+  }
+  follow(later)
 }

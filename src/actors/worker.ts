@@ -11,7 +11,7 @@ import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
 import { Host, toChartLogic } from './chart.ts'
 import type { Level } from './climb.ts'
-import { runAsNobody } from './floating.ts'
+import { runNowhere } from './floating.ts'
 import type { Incarnation } from './incarnation.ts'
 import { Intake } from './intake.ts'
 import { jobEffects, JobActor, type Holder } from './job.ts'
@@ -163,7 +163,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#isPumpDue = true
     this.#tree.turn.soon(() => {
       this.#isPumpDue = false
-      runAsNobody(() => this.#pump())
+      runNowhere(() => this.#pump())
     })
   }
 
@@ -216,7 +216,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()
-    job.start((onOutput) => this.#host.startChart(this.#logic, `job:${slot}`, job.input, onOutput))
+    job.start(this.#host, this.#logic, this.#slots.nameOf(slot))
   }
 
   #goOn(job: JobActor, lease: LeasedJob): void {

@@ -56,7 +56,7 @@ export async function askLast(
   let answer: unknown
   try {
     const ask = (): unknown => handler(given as BotError<never>)
-    answer = await (origin === undefined ? ask() : runAs(origin, ask))
+    answer = await (origin === undefined ? ask() : runAs(origin, ask, undefined))
   } catch (thrown) {
     return up(wentOn(failure, path, thrown), thrown)
   }

@@ -77,9 +77,11 @@ export function startPoller(host: Host, setup: PollerSetup): Poller {
   const polling = new Polling(setup)
   const { promise: done, resolve } = Promise.withResolvers<PollerOutput>()
   const input: PollerInput = { path: `${setup.path}/poller`, isFirst: setup.isFirst }
-  const chart = host.startChart<PollerEvent, PollerOutput>(polling.logic(), 'poller', input, (output) => {
-    if (output.status === 'failed') setup.fail(output.failure)
-    resolve(output)
+  const chart = host.startChart<PollerEvent, PollerOutput>(polling.logic(), 'poller', input, {
+    over: (output) => {
+      if (output.status === 'failed') setup.fail(output.failure)
+      resolve(output)
+    },
   })
   return {
     ref: chart.ref,
@@ -140,21 +142,23 @@ class Polling {
       (
         run: (context: PollerContext, send: Send, signal: AbortSignal) => Promise<void>,
       ): Effect<PollerContext, PollerEvent> =>
-      (context, send) => {
+      (context, stay) => {
         const controller = new AbortController()
         const { signal } = controller
-        const sendOwn: Send = (event) => signal.aborted || send(event)
+        const sendOwn: Send = (event) => {
+          if (!signal.aborted) stay.send(event)
+        }
         run(context, sendOwn, signal).catch((error: unknown) => sendOwn({ type: 'gave up', failure: error }))
-        return () => controller.abort()
+        return { end: () => controller.abort() }
       }
     return toChartLogic<PollerContext, PollerEvent>(
       pollerMachine,
       {
         connect: effect((context, send, signal) => this.#connect(context, send, signal)),
         poll: effect((_, send, signal) => this.#poll(send, signal)),
-        wait: ({ delay }, send) => {
-          const timer = this.#setup.clock.setTimeout(() => send({ type: 'wait.over' }), delay)
-          return () => this.#setup.clock.clearTimeout(timer)
+        wait: ({ delay }, stay) => {
+          const timer = this.#setup.clock.setTimeout(() => stay.send({ type: 'wait.over' }), delay)
+          return { end: () => this.#setup.clock.clearTimeout(timer) }
         },
         drain: effect((context, send) => this.#drain(context, send)),
       },

@@ -4,6 +4,7 @@ import type { JobDecision } from '../actors/climb.ts'
 import { answerFor } from '../actors/floating.ts'
 import type { JobActor } from '../actors/job.ts'
 import { announce } from '../actors/outcome.ts'
+import type { Outcome } from '../brokers/broker.ts'
 import { tellBroker, type Kept } from '../actors/tell-broker.ts'
 import { addToTrail, type Failure } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
@@ -72,8 +73,9 @@ export class UpdateSettlement {
 
   /** Of one that the broker has a record of. */
   tell(run: UpdateRun, outcome: Kept, then: () => void): void {
-    const { lease } = run
-    tellBroker(this.#host.boundary.tree, this.#host.jobPath(lease.id), lease, outcome, (answer) => {
+    const { id, token } = run.lease
+    const told = { ...outcome, id, token } as Outcome
+    tellBroker(this.#host.boundary.tree, this.#host.jobPath(id), told, (answer) => {
       if (answer === 'lost') return this.#host.lost(run)
       then()
       this.#host.written()

@@ -182,7 +182,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     run.cancelWait = undefined
     if (goesOn) return (run.job as JobActor).goOn(run.lease)
     const job = this.#live.place(run, (slot) => new JobActor(this, this, run.lease, slot))
-    job.start((onOutput) => this.#host.startChart(this.#logic, `update:${job.slot}`, job.input, onOutput))
+    job.start(this.#host, this.#logic, `update:${job.slot}`)
   }
 
   // As what its jobs are made of

@@ -18,6 +18,10 @@ export class Delays {
     this.#clock = clock
   }
 
+  get isEmpty(): boolean {
+    return this.#heap.first === undefined
+  }
+
   add(entry: Entry): void {
     this.#heap.add(entry)
     this.#setTimer()

@@ -4,16 +4,35 @@ import { describeThrown } from '../thrown.ts'
 import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, LeasedJob, NewJob } from './broker.ts'
 import type { Waiting } from './memory-row.ts'
 
-/** A job in memory. Also its own place in rows and heap, so that it costs one object. */
+/** The queue of a job, as its entry knows it. */
+export interface Home {
+  readonly name: string
+  readonly keys: { free(entry: Entry, now: number): void }
+  readonly isEmpty: boolean
+  wake: (() => void) | undefined
+  delayed: number
+  leased: number
+  dead: number
+  put(entry: Entry): void
+  putBack(entry: Entry): void
+  remove(entry: Entry): void
+  leaveLane(entry: Entry): boolean
+}
+
+/**
+ * A job in memory. Also its own place in rows and heap, so that it costs one object; and once nobody can ask for it any
+ * more, that object is the next job: thousands that live as long as results are kept are what a collector likes least.
+ */
 export interface Entry extends Waiting<Entry> {
-  readonly id: string
-  readonly queue: string
+  id: string
+  /** Where it waits, and which queue that is. */
+  home: Home
   input: Json
-  readonly idempotencyKey: string
-  readonly priority: number
-  readonly lane: string | undefined
-  readonly dedupe: NewJob['dedupe']
-  readonly addedAt: number
+  idempotencyKey: string
+  priority: number
+  lane: string | undefined
+  dedupe: NewJob['dedupe']
+  addedAt: number
   status: JobStatus
   attempts: number
   charged: number
@@ -22,7 +41,9 @@ export interface Entry extends Waiting<Entry> {
   restarts: Readonly<Record<string, number>>
   token: number
   due: number
-  finishedAt: number | undefined
+  seq: number
+  /** `OPEN` while it is not. */
+  finishedAt: number
   value: Json | undefined
   failure: Failure | undefined
   reason: unknown
@@ -31,15 +52,18 @@ export interface Entry extends Waiting<Entry> {
   death: number
 }
 
+/** Instead of the time when it was finished. */
+export const OPEN = -1
+
 const KEPT_HISTORY = 100
 
 /** Without a prototype: a path may be called `constructor`. */
 const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(Object.create(null) as Record<string, number>)
 
-export function newEntry(job: NewJob, now: number, seq: number): Entry {
+export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
   return {
     id: job.id,
-    queue: job.queue,
+    home,
     input: job.input,
     idempotencyKey: job.idempotencyKey,
     priority: job.priority,
@@ -59,13 +83,34 @@ export function newEntry(job: NewJob, now: number, seq: number): Entry {
     row: undefined,
     ahead: undefined,
     behind: undefined,
-    finishedAt: undefined,
+    finishedAt: OPEN,
     value: undefined,
     failure: undefined,
     reason: undefined,
     history: undefined,
     death: 0,
   }
+}
+
+/** Makes one that was forgotten another job. */
+export function renewEntry(entry: Entry, job: NewJob, home: Home, now: number, seq: number): Entry {
+  entry.id = job.id
+  entry.home = home
+  entry.input = job.input
+  entry.idempotencyKey = job.idempotencyKey
+  entry.priority = job.priority
+  entry.lane = job.lane
+  entry.dedupe = job.dedupe
+  entry.addedAt = now
+  entry.status = 'waiting'
+  entry.attempts = entry.charged = entry.putOffs = entry.token = entry.death = 0
+  entry.finishedAt = OPEN
+  entry.generation = 1
+  entry.restarts = NO_RESTARTS
+  entry.due = now + job.delay
+  entry.seq = seq
+  entry.value = entry.failure = entry.reason = entry.history = undefined
+  return entry
 }
 
 /** Makes a dead job a new one under the same id and key; its history stays. */
@@ -78,7 +123,7 @@ export function revive(
   entry.attempts = entry.charged = entry.putOffs = 0
   entry.generation += 1
   entry.restarts = restarts
-  entry.finishedAt = undefined
+  entry.finishedAt = OPEN
   entry.failure = undefined
   entry.due = now
 }
@@ -95,7 +140,7 @@ export function remember(entry: Entry, { kind, at, attempt, error }: Failure): v
 export function leaseOf(entry: Entry): LeasedJob {
   return {
     id: entry.id,
-    queue: entry.queue,
+    queue: entry.home.name,
     input: entry.input,
     idempotencyKey: entry.idempotencyKey,
     lane: entry.lane,
@@ -119,7 +164,7 @@ export function recordOf(entry: Entry): JobRecord {
     lane: entry.lane,
     addedAt: entry.addedAt,
     dueAt: entry.due,
-    finishedAt: entry.finishedAt,
+    finishedAt: entry.finishedAt === OPEN ? undefined : entry.finishedAt,
     attempts: entry.attempts + (entry.status === 'running' ? 1 : 0), // who holds it has begun the next one
     charged: entry.charged,
     putOffs: entry.putOffs,
@@ -137,11 +182,11 @@ export function letterOf(entry: Entry): DeadLetter {
   return {
     id: entry.id,
     path: failure.path,
-    task: entry.queue,
+    task: entry.home.name,
     kind: failure.kind,
     message: failure.message,
     attempts: entry.attempts,
-    diedAt: entry.finishedAt ?? 0,
+    diedAt: entry.finishedAt,
     cursor: String(entry.death),
     input: copyJson(entry.input),
     failure: failure.toJSON(),
@@ -149,4 +194,4 @@ export function letterOf(entry: Entry): DeadLetter {
   }
 }
 
-const pathOf = (entry: Entry): string => `${entry.queue}/job:${entry.id}`
+const pathOf = (entry: Entry): string => `${entry.home.name}/job:${entry.id}`

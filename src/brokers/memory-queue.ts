@@ -1,7 +1,7 @@
 import type { Json } from '../payload.ts'
 import type { QueueStats } from './broker.ts'
 import { DueHeap } from './due-heap.ts'
-import type { Entry } from './memory-entry.ts'
+import type { Entry, Home } from './memory-entry.ts'
 import { HeldKeys } from './memory-keys.ts'
 import { Row } from './memory-row.ts'
 
@@ -17,7 +17,7 @@ const KEPT_ROWS = 16
 const NO_NOTES: Readonly<Record<string, Json>> = Object.freeze({})
 
 /** The due jobs of one task, in the order they are taken. */
-export class MemoryQueue {
+export class MemoryQueue implements Home {
   readonly name: string
   readonly keys: HeldKeys = new HeldKeys()
   wake: (() => void) | undefined

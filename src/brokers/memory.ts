@@ -19,11 +19,22 @@ import type {
   Tick,
   TickAnswer,
 } from './broker.ts'
-import { PassingMap } from '../passing-map.ts'
+import { JobTable } from '../job-table.ts'
 import { readCursor } from './cursor.ts'
 import { Archive } from './memory-archive.ts'
 import { Delays } from './memory-delays.ts'
-import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry } from './memory-entry.ts'
+import {
+  leaseOf,
+  letterOf,
+  newEntry,
+  recordOf,
+  remember,
+  OPEN,
+  renewEntry,
+  revive,
+  type Entry,
+  type Home,
+} from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 
 /**
@@ -34,6 +45,8 @@ export function memory(): Broker {
   return new MemoryBroker()
 }
 
+const KEPT_SPARE = 1_024
+
 const CLOSED: BrokerClock = { now: () => Date.now(), setTimeout: () => undefined, clearTimeout: () => undefined }
 
 class MemoryBroker implements Broker {
@@ -41,8 +54,11 @@ class MemoryBroker implements Broker {
   readonly durable = false
   readonly leaseTime = Infinity
   readonly #queues = new Map<string, MemoryQueue>()
-  readonly #open = new PassingMap<Entry>()
-  readonly #archive = new Archive()
+  /** Those that are not over, and those whose results are kept. */
+  readonly #entries = new JobTable<Entry>()
+  /** Forgotten ones, to be the next jobs. */
+  readonly #spare: Entry[] = []
+  readonly #archive = new Archive((entry) => this.#forget(entry))
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
@@ -56,13 +72,13 @@ class MemoryBroker implements Broker {
   close(): void {
     const now = this.#clock.now()
     this.#delays.clear()
-    for (const entry of this.#open.values()) {
+    for (const entry of this.#entries.values()) {
+      if (entry.finishedAt !== OPEN) continue
       entry.status = 'cancelled'
       entry.finishedAt = now
       entry.row = entry.ahead = entry.behind = undefined
       this.#archive.keepResult(entry, now)
     }
-    this.#open.clear()
     this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
   }
@@ -86,7 +102,7 @@ class MemoryBroker implements Broker {
   }
 
   lease(queue: string, limit: number): readonly LeasedJob[] {
-    this.#delays.promote(this.#clock.now())
+    if (!this.#delays.isEmpty) this.#delays.promote(this.#clock.now())
     const from = this.#queue(queue)
     const taken: LeasedJob[] = []
     while (taken.length < limit) {
@@ -107,7 +123,7 @@ class MemoryBroker implements Broker {
     return outcomes.map((outcome) => {
       const entry = this.#held(outcome)
       if (entry === undefined) return 'lost'
-      this.#queue(entry.queue).leased -= 1
+      entry.home.leased -= 1
       this.#apply(entry, outcome)
       return 'settled'
     })
@@ -127,20 +143,21 @@ class MemoryBroker implements Broker {
   clear(name: string): void {
     const queue = this.#queues.get(name)
     if (queue === undefined) return
-    for (const entry of this.#open.values()) {
-      if (entry.queue !== name) continue
+    for (const entry of this.#entries.values()) {
+      if (entry.home !== queue || entry.finishedAt !== OPEN) continue
       if (entry.status === 'delayed') this.#delays.remove(entry)
-      this.#open.delete(entry.id)
+      this.#entries.delete(entry.id)
     }
     queue.clear()
     this.#forgetUnused(queue)
   }
 
   cancel(id: string, reason: unknown): CancelAnswer {
-    const entry = this.#open.get(id)
-    if (entry === undefined) return this.#archive.get(id) === undefined ? 'unknown' : 'finished'
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return this.#archive.dead(id) === undefined ? 'unknown' : 'finished'
+    if (entry.finishedAt !== OPEN) return 'finished'
     if (entry.status === 'running') return 'leased'
-    const queue = this.#queue(entry.queue)
+    const queue = entry.home
     if (entry.status === 'delayed') {
       this.#delays.remove(entry)
       queue.delayed -= 1
@@ -153,7 +170,7 @@ class MemoryBroker implements Broker {
   }
 
   job(id: string): JobRecord | undefined {
-    const entry = this.#open.get(id) ?? this.#archive.get(id)
+    const entry = this.#entries.get(id) ?? this.#archive.dead(id)
     return entry && recordOf(entry)
   }
 
@@ -175,8 +192,8 @@ class MemoryBroker implements Broker {
     kept.next = next
     if (job === undefined) return { answer: 'skipped', unfinished: undefined }
     // The clock was set back: this tick was made before.
-    if (this.#open.has(job.id) || this.#archive.get(job.id) !== undefined) return { answer: 'stale', next }
-    const isFree = overlap || kept.last === undefined || !this.#open.has(kept.last)
+    if (this.#entries.has(job.id) || this.#archive.dead(job.id) !== undefined) return { answer: 'stale', next }
+    const isFree = overlap || kept.last === undefined || !this.#isOpen(kept.last)
     if (!isFree) return { answer: 'skipped', unfinished: kept.last }
     const { id, duplicate } = this.#add(job)
     if (duplicate) return { answer: 'skipped', unfinished: id }
@@ -206,38 +223,39 @@ class MemoryBroker implements Broker {
     const entry = this.#archive.takeDead(id)
     if (entry === undefined) return undefined
     const now = this.#clock.now()
-    const queue = this.#queue(entry.queue)
+    const queue = this.#queue(entry.home.name)
+    entry.home = queue
     queue.dead -= 1
     revive(entry, { input, restarts }, now)
     if (entry.dedupe !== undefined && queue.keys.holderOf(entry.dedupe.key, now) === undefined) {
       queue.keys.hold(entry, now)
     }
-    this.#open.set(id, entry)
-    this.#comeAgain(entry, 0)
-    return { queue: entry.queue }
+    this.#put(entry)
+    this.#comeAgain(entry, 0, now)
+    return { queue: queue.name }
   }
 
   bury(job: NewJob, failure: Failure): void {
-    if (this.#open.has(job.id)) return // it waits already: a replay overtook the one that died
+    if (this.#isOpen(job.id)) return // it waits already: a replay overtook the one that died
     this.discard(job.id)
     this.#lastSeq += 1
-    const entry = newEntry(job, this.#clock.now(), this.#lastSeq)
+    const entry = newEntry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
     entry.attempts = failure.attempt ?? 0
     entry.failure = failure
     entry.status = 'failed'
     entry.finishedAt = this.#clock.now()
     remember(entry, failure)
-    this.#keepDead(entry, this.#queue(job.queue))
+    this.#keepDead(entry)
   }
 
   discard(id: string): boolean {
     const entry = this.#archive.takeDead(id)
-    if (entry !== undefined) this.#queue(entry.queue).dead -= 1
+    if (entry !== undefined) entry.home.dead -= 1
     return entry !== undefined
   }
 
   /** Tasks come and go with dynamic children; a queue that nobody watches and that holds nothing goes too. */
-  #forgetUnused(queue: MemoryQueue): void {
+  #forgetUnused(queue: Home): void {
     if (queue.wake === undefined && queue.isEmpty && this.#queues.get(queue.name) === queue)
       this.#queues.delete(queue.name)
   }
@@ -249,21 +267,41 @@ class MemoryBroker implements Broker {
   }
 
   #held(lease: { readonly id: string; readonly token: number }): Entry | undefined {
-    const entry = this.#open.get(lease.id)
+    const entry = this.#entries.get(lease.id)
     return entry?.status === 'running' && entry.token === lease.token ? entry : undefined
   }
 
   #add(job: NewJob): Enqueued {
     const now = this.#clock.now()
-    const { keys } = this.#queue(job.queue)
-    const first = job.dedupe && keys.holderOf(job.dedupe.key, now)
+    const home = this.#queue(job.queue)
+    const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
     this.#lastSeq += 1
-    const entry = newEntry(job, now, this.#lastSeq)
-    keys.hold(entry, now)
-    this.#open.set(job.id, entry)
-    this.#comeAgain(entry, job.delay)
+    const spare = this.#spare.pop()
+    const entry =
+      spare === undefined ? newEntry(job, home, now, this.#lastSeq) : renewEntry(spare, job, home, now, this.#lastSeq)
+    if (job.dedupe !== undefined) home.keys.hold(entry, now)
+    this.#put(entry)
+    this.#comeAgain(entry, job.delay, now)
     return { id: job.id, duplicate: false }
+  }
+
+  /** A result of a job that had the same id gives way. */
+  #put(entry: Entry): void {
+    const earlier = this.#entries.get(entry.id)
+    if (earlier !== undefined && earlier.finishedAt !== OPEN) this.#archive.dropResult(earlier)
+    this.#entries.set(entry.id, entry)
+  }
+
+  #isOpen(id: string): boolean {
+    return this.#entries.get(id)?.finishedAt === OPEN
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.id)
+    entry.input = null
+    entry.value = entry.failure = entry.reason = entry.history = undefined
+    if (this.#spare.length < KEPT_SPARE) this.#spare.push(entry)
   }
 
   #apply(entry: Entry, outcome: Outcome): void {
@@ -292,61 +330,62 @@ class MemoryBroker implements Broker {
         entry.putOffs = outcome.putOffs
         if (outcome.input !== undefined) entry.input = outcome.input
         remember(entry, outcome.failure)
-        return this.#comeAgain(entry, outcome.delay)
+        return this.#comeAgain(entry, outcome.delay, this.#clock.now())
       case 'restart':
         remember(entry, outcome.failure)
         entry.attempts = entry.charged = entry.putOffs = 0
         entry.generation = outcome.generation
         entry.restarts = outcome.restarts
         if (outcome.input !== undefined) entry.input = outcome.input
-        return this.#comeAgain(entry, outcome.delay)
+        return this.#comeAgain(entry, outcome.delay, this.#clock.now())
       case 'release': {
-        const queue = this.#queue(entry.queue)
         entry.status = 'waiting'
-        queue.putBack(entry)
-        return queue.wake?.()
+        entry.home.putBack(entry)
+        return entry.home.wake?.()
       }
     }
   }
 
-  #comeAgain(entry: Entry, delay: number): void {
-    const now = this.#clock.now()
+  #comeAgain(entry: Entry, delay: number, now: number): void {
     this.#delays.promote(now) // what is due already stands before what becomes due now
     entry.due = now + delay
     if (delay === 0) return this.#makeReady(entry)
     entry.status = 'delayed'
-    this.#queue(entry.queue).delayed += 1
+    entry.home.delayed += 1
     this.#delays.add(entry)
   }
 
   #isDue(entry: Entry): void {
-    this.#queue(entry.queue).delayed -= 1
+    entry.home.delayed -= 1
     this.#makeReady(entry)
   }
 
   #makeReady(entry: Entry): void {
+    const { home } = entry
     entry.status = 'waiting'
-    const queue = this.#queue(entry.queue)
-    queue.put(entry)
-    queue.wake?.()
+    home.put(entry)
+    home.wake?.()
   }
 
   #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled'): void {
     const now = this.#clock.now()
+    const { home } = entry
     entry.status = status
     entry.finishedAt = now
-    this.#open.delete(entry.id)
-    const queue = this.#queue(entry.queue)
-    queue.keys.free(entry, now)
-    if (queue.leaveLane(entry)) queue.wake?.()
-    if (status === 'failed') this.#keepDead(entry, queue)
-    else this.#archive.keepResult(entry, now)
-    this.#forgetUnused(queue)
+    if (entry.dedupe !== undefined) home.keys.free(entry, now)
+    if (home.leaveLane(entry)) home.wake?.()
+    if (status === 'failed') {
+      this.#entries.delete(entry.id)
+      this.#keepDead(entry)
+    } else {
+      this.#archive.keepResult(entry, now)
+    }
+    if (home.wake === undefined) this.#forgetUnused(home)
   }
 
-  #keepDead(entry: Entry, queue: MemoryQueue): void {
-    queue.dead += 1
+  #keepDead(entry: Entry): void {
+    entry.home.dead += 1
     const forgotten = this.#archive.keepDead(entry)
-    if (forgotten !== undefined) this.#queue(forgotten.queue).dead -= 1
+    if (forgotten !== undefined) forgotten.home.dead -= 1
   }
 }

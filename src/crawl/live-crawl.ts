@@ -472,7 +472,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
     const job = new JobActor(this.#pages.sourceOf(run), this, run.lease, slot)
     run.job = job
     this.#runs[slot] = run
-    job.start((onOutput) => this.#host.startChart(this.#logic, `request:${slot}`, job.input, onOutput))
+    job.start(this.#host, this.#logic, `request:${slot}`)
   }
 
   // What its jobs say

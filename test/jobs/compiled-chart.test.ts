@@ -25,14 +25,16 @@ function watch(
   const effects = Object.fromEntries(
     sources.map((source): [string, Effect<unknown, Sent>] => [
       source,
-      (context, send) => {
+      (context, stay) => {
         seen.push(['begins', source, context])
-        const late = (): void => send({ type: 'e0', late: true })
+        const late = (): void => stay.send({ type: 'e0', late: true })
         ping = late
-        return () => {
-          seen.push(['ends', source])
-          partings += 1
-          if (partings < 3) late()
+        return {
+          end: () => {
+            seen.push(['ends', source])
+            partings += 1
+            if (partings < 3) late()
+          },
         }
       },
     ]),

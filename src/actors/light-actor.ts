@@ -1,0 +1,252 @@
+import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
+import { ChartSnapshot } from './chart-snapshot.ts'
+import { ChartStay } from './chart-stay.ts'
+import { chosen, type Chart, type Context, type State, type Transition } from './chart-table.ts'
+import { tellStep } from './compiled-chart.ts'
+import { tellsSteps } from './tells-steps.ts'
+
+/**
+ * What this file uses of XState's systems without being told that it may: ids of sessions, and the way to those who look
+ * on. It is asked whether they are there before any light actor is made; where they are not, XState's own actors are.
+ */
+interface Internals {
+  _bookId(): string
+  _relay(source: unknown, target: unknown, event: AnyEventObject): void
+  _sendInspectionEvent(event: object): void
+  readonly [tellsSteps]?: boolean
+  [mayBeLight]?: boolean
+}
+
+const mayBeLight: unique symbol = Symbol('mayBeLight')
+
+/** `ROOTCATCH_ACTORS=xstate` leaves all of it to XState's own actors: the tests run that way, too. */
+const isOff = process.env['ROOTCATCH_ACTORS'] === 'xstate'
+
+/** Lets charts of this system run on light actors. Of a system that is not ours, nobody knows who looks on. */
+export function allowLightActors(system: object): void {
+  const { _bookId, _relay, _sendInspectionEvent } = system as Partial<Internals>
+  const isKnown = [_bookId, _relay, _sendInspectionEvent].every((part) => typeof part === 'function')
+  if (isKnown && !isOff) (system as Internals)[mayBeLight] = true
+}
+
+export function allowsLightActors(system: object): boolean {
+  return (system as Internals)[mayBeLight] === true
+}
+
+/** Who hears of the output of a chart. */
+export interface ChartOwner<Output = unknown> {
+  /** It has reached a final state. */
+  over(output: Output): void
+}
+
+type Status = 'active' | 'done' | 'error' | 'stopped'
+
+const STOP: AnyEventObject = { type: 'xstate.stop' }
+
+/**
+ * An actor for a compiled chart: what XState's `Actor` does for it, in the same order, with what jobs never need left out.
+ * It has no observers and makes its snapshot when somebody asks for it. An `Actor` costs 1.3 KB and more time than all
+ * the rest of a job (facts of XState 5.33).
+ */
+export class LightActor {
+  readonly id: string
+  readonly _parent: AnyActorRef
+  readonly #chart: Chart
+  readonly #input: unknown
+  readonly #owner: ChartOwner<never>
+  #sessionId: string | undefined
+  #state: State
+  #context: Context | undefined
+  #status: Status = 'active'
+  /** The output, or the error. */
+  #result: unknown
+  #stay: ChartStay | undefined
+  #snapshot: Snapshot<unknown> | undefined
+  /** Set while it works: what comes meanwhile waits. */
+  #isBusy = true
+  #waiting: AnyEventObject[] | undefined
+
+  constructor(chart: Chart, parent: AnyActorRef, id: string, input: unknown, owner: ChartOwner<never>) {
+    this.id = id
+    this._parent = parent
+    this.#chart = chart
+    this.#input = input
+    this.#state = chart.initial
+    this.#owner = owner
+  }
+
+  get ref(): AnyActorRef {
+    return this as unknown as AnyActorRef
+  }
+
+  get logic(): AnyActorLogic {
+    return this.#chart.logic
+  }
+
+  get system(): Internals {
+    return this._parent.system as unknown as Internals
+  }
+
+  get sessionId(): string {
+    this.#sessionId ??= this.system._bookId()
+    return this.#sessionId
+  }
+
+  get options(): { readonly input: unknown } {
+    return { input: this.#input }
+  }
+
+  getSnapshot(): Snapshot<unknown> {
+    this.#snapshot ??= this.#makeSnapshot()
+    return this.#snapshot
+  }
+
+  start(): void {
+    const event = { type: 'xstate.init', input: this.#input }
+    if (this.#isSeen) this.#tell({ type: '@xstate.actor' })
+    let thrown: { readonly error: unknown } | undefined
+    try {
+      this.#enter(this.#state, this.#chart.contextOf(this.#input, this), event)
+    } catch (error) {
+      thrown = { error }
+    }
+    if (this.#isSeen) this.#tell({ type: '@xstate.event', sourceRef: this._parent, event })
+    if (thrown !== undefined) return this.#fail(thrown.error)
+    try {
+      this.#stay?.begin()
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#show(event)
+    this.#workOff()
+  }
+
+  send(event: AnyEventObject): void {
+    if (this.#isSeen) this.#tell({ type: '@xstate.event', sourceRef: undefined, event })
+    if (this.#status !== 'active') return
+    if (this.#isBusy) {
+      this.#waiting ??= []
+      this.#waiting.push(event)
+      return
+    }
+    this.#isBusy = true
+    this.#take(event)
+    this.#workOff()
+  }
+
+  /** Ends it where it stands; its owner hears nothing. */
+  stop(): void {
+    if (this.#status !== 'active') return
+    this.#waiting = undefined
+    if (this.#isBusy) this.#waiting = [STOP]
+    else this.#end()
+  }
+
+  #workOff(): void {
+    while (this.#waiting !== undefined && this.#status === 'active') {
+      const event = this.#waiting.shift()
+      if (event === undefined) break
+      if (event === STOP) this.#end()
+      else this.#take(event)
+    }
+    this.#waiting = undefined
+    this.#isBusy = false
+  }
+
+  #take(event: AnyEventObject): void {
+    const [state, stay] = [this.#state, this.#stay]
+    try {
+      const transition = chosen(state, this.#context as Context, event)
+      if (transition !== undefined) this.#follow(state, transition, event)
+    } catch (error) {
+      return this.#fail(error)
+    }
+    if (stay === this.#stay && state === this.#state) return this.#show(event)
+    const shown = this.#isSeen ? this.getSnapshot() : undefined
+    try {
+      stay?.end()
+      this.#stay?.begin()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#show(event, shown)
+  }
+
+  #follow(state: State, transition: Transition, event: AnyEventObject): void {
+    let context = this.#context as Context
+    for (const assign of transition.assigns) context = { ...context, ...assign({ context, event }) }
+    if (this.#isSeen) tellStep(this.#chart, state, transition, event, this)
+    if (transition.target !== undefined) return this.#enter(transition.target, context, event)
+    this.#context = context
+    this.#snapshot = undefined
+  }
+
+  /** What the chart computes may throw, and then it has not moved. */
+  #enter(state: State, context: Context, event: AnyEventObject): void {
+    const { effect, isFinal } = state
+    const result = isFinal ? this.#chart.outputOf(state, context, event) : undefined
+    const stay = effect && new ChartStay(effect, state.effectInput?.({ context, event }), this)
+    this.#state = state
+    this.#context = context
+    this.#stay = stay
+    this.#snapshot = undefined
+    if (!isFinal) return
+    this.#status = 'done'
+    this.#result = result
+  }
+
+  /** Gives its output to whoever waits for that, and shows where it stands. */
+  #show(event: AnyEventObject, shown?: Snapshot<unknown>): void {
+    const isSeen = this.#isSeen
+    if (this.#status === 'done') {
+      const output = this.#result
+      if (isSeen) {
+        const done = { type: `xstate.done.actor.${this.id}`, output, actorId: this.id }
+        this.system._relay(this, this._parent, done)
+      }
+      this.#owner.over(output as never)
+    }
+    if (isSeen) this.#tell({ type: '@xstate.snapshot', event, snapshot: shown ?? this.getSnapshot() })
+  }
+
+  #end(): void {
+    const stay = this.#stay
+    this.#status = 'stopped'
+    this.#stay = this.#snapshot = undefined
+    const shown = this.#isSeen ? this.getSnapshot() : undefined
+    try {
+      stay?.end()
+    } catch (error) {
+      this.#fail(error)
+    }
+    if (shown !== undefined) this.#tell({ type: '@xstate.snapshot', event: STOP, snapshot: shown })
+  }
+
+  #fail(error: unknown): void {
+    this.#status = 'error'
+    this.#result = error
+    this.#snapshot = undefined
+    if (!this.#isSeen) return
+    this.system._relay(this, this._parent, { type: `xstate.error.actor.${this.id}`, error, actorId: this.id })
+  }
+
+  #makeSnapshot(): Snapshot<unknown> {
+    const { machine } = this.#chart
+    const [state, context, status] = [this.#state, this.#context, this.#status]
+    if (context === undefined) return { status: 'error', output: undefined, error: this.#result }
+    if (status === 'done' || status === 'stopped') {
+      const output = status === 'done' ? this.#result : undefined
+      return ChartSnapshot.over(machine, state, context, status, output) as never
+    }
+    const active = ChartSnapshot.active(machine, state, context, this.#stay)
+    return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
+  }
+
+  get #isSeen(): boolean {
+    return this.system[tellsSteps] === true
+  }
+
+  #tell(event: object): void {
+    this.system._sendInspectionEvent({ ...event, actorRef: this })
+  }
+}

@@ -1,0 +1,151 @@
+import { PassingMap } from './passing-map.ts'
+
+const PAGE = 256
+/** How many pages lie between the first and the last; an id that is left so far behind goes to the others. */
+const REACH = 65_536
+/** So that a page's number is a small integer. */
+const LONGEST = 11
+
+interface Page<Value> {
+  readonly values: (Value | undefined)[]
+  size: number
+}
+
+/**
+ * A Map by ids of jobs, which come, stay for a while and go. Ids that count up, as those of `memory()` do, are places in
+ * pages: adding and deleting moves nothing and leaves no garbage, where a Map costs several times as much.
+ */
+export class JobTable<Value extends object> {
+  #pages: (Page<Value> | undefined)[] = []
+  /** The number of the first of them. */
+  #base = 0
+  readonly #others = new PassingMap<Value>()
+  #size = 0
+  #spare: Page<Value> | undefined
+
+  get size(): number {
+    return this.#size + this.#others.size
+  }
+
+  get(id: string): Value | undefined {
+    const number = numberOf(id)
+    const value = this.#pageOf(number)?.values[number % PAGE]
+    return value === undefined && this.#others.size > 0 ? this.#others.get(id) : value
+  }
+
+  has(id: string): boolean {
+    return this.get(id) !== undefined
+  }
+
+  set(id: string, value: Value): void {
+    const number = numberOf(id)
+    if (number === -1 || (this.#others.size > 0 && this.#others.has(id))) return this.#others.set(id, value)
+    const page = this.#pageOf(number) ?? this.#addPage(Math.floor(number / PAGE))
+    if (page === undefined) return this.#others.set(id, value)
+    const place = number % PAGE
+    if (page.values[place] === undefined) {
+      page.size += 1
+      this.#size += 1
+    }
+    page.values[place] = value
+  }
+
+  delete(id: string): boolean {
+    const number = numberOf(id)
+    const page = this.#pageOf(number)
+    const place = number % PAGE
+    if (page === undefined || page.values[place] === undefined) return this.#others.size > 0 && this.#others.delete(id)
+    page.values[place] = undefined
+    page.size -= 1
+    this.#size -= 1
+    if (page.size === 0) this.#removePage(Math.floor(number / PAGE), page)
+    return true
+  }
+
+  clear(): void {
+    this.#pages = []
+    this.#others.clear()
+    this.#size = 0
+  }
+
+  /** As they are now: whoever walks over them may add and delete. Numbers first, in their order, the others as they came. */
+  keys(): readonly string[] {
+    const keys: string[] = []
+    for (const [index, page] of this.#pages.entries()) {
+      const first = (this.#base + index) * PAGE
+      for (const [place, value] of page?.values.entries() ?? [])
+        if (value !== undefined) keys.push(String(first + place))
+    }
+    return [...keys, ...this.#others.keys()]
+  }
+
+  /** As they are now, in the same order. */
+  values(): readonly Value[] {
+    const values: Value[] = []
+    for (const page of this.#pages) for (const value of page?.values ?? []) if (value !== undefined) values.push(value)
+    return [...values, ...this.#others.values()]
+  }
+
+  /** Of -1 there is none. */
+  #pageOf(number: number): Page<Value> | undefined {
+    const index = Math.floor(number / PAGE) - this.#base
+    return index >= 0 && index < this.#pages.length ? this.#pages[index] : undefined
+  }
+
+  /** Undefined if it is too far away from those there are. */
+  #addPage(number: number): Page<Value> | undefined {
+    while (number - this.#base >= REACH && this.#pages.length > 0) this.#leaveBehind()
+    if (this.#pages.length === 0) this.#base = number
+    if (number < this.#base) {
+      if (this.#base + this.#pages.length - number > REACH) return undefined
+      this.#pages = [...Array.from({ length: this.#base - number }, () => undefined), ...this.#pages]
+      this.#base = number
+    }
+    const pages = this.#pages
+    while (number - this.#base >= pages.length) pages.push(undefined)
+    const page = this.#spare ?? { values: Array.from({ length: PAGE }, () => undefined), size: 0 }
+    this.#spare = undefined
+    pages[number - this.#base] = page
+    return page
+  }
+
+  #removePage(number: number, page: Page<Value>): void {
+    this.#pages[number - this.#base] = undefined
+    this.#spare = page
+    this.#skipMissing()
+  }
+
+  /** What the first page still holds goes to the others. */
+  #leaveBehind(): void {
+    const first = this.#pages.shift()
+    const from = this.#base * PAGE
+    this.#base += 1
+    for (const [place, value] of first?.values.entries() ?? []) {
+      if (value === undefined) continue
+      this.#size -= 1
+      this.#others.set(String(from + place), value)
+    }
+    this.#skipMissing()
+  }
+
+  #skipMissing(): void {
+    let missing = 0
+    while (missing < this.#pages.length && this.#pages[missing] === undefined) missing += 1
+    if (missing === 0) return
+    this.#pages.splice(0, missing)
+    this.#base += missing
+  }
+}
+
+/** -1 where the id is not the decimal text of a whole number above 0: '007' is another id than '7'. */
+function numberOf(id: string): number {
+  const { length } = id
+  if (length === 0 || length > LONGEST || id.charCodeAt(0) === 48) return -1
+  let number = 0
+  for (let index = 0; index < length; index += 1) {
+    const digit = id.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return -1
+    number = number * 10 + digit
+  }
+  return number
+}
