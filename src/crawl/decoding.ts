@@ -28,7 +28,12 @@ const SMALL = 16 * 1024
 const SMALL_DECODED = 256 * 1024
 
 /** Takes the encodings off a body, the last one first. No stage ever gives more than `most` bytes. */
-export async function decodeBody(body: Buffer, contentEncoding: string | undefined, most: number): Promise<Buffer> {
+export function decodeBody(body: Buffer, contentEncoding: string | undefined, most: number): Buffer | Promise<Buffer> {
+  if (contentEncoding === undefined && body.length <= most) return body
+  return decodeAll(body, contentEncoding, most)
+}
+
+async function decodeAll(body: Buffer, contentEncoding: string | undefined, most: number): Promise<Buffer> {
   const encodings = readEncodings(contentEncoding)
   if (encodings.length > MOST_ENCODINGS) {
     throw new BadEncoding(`${encodings.length} encodings on one body, ${MOST_ENCODINGS} are allowed`)

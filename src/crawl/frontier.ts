@@ -7,6 +7,7 @@ import { isSameDomain } from './domains.ts'
 import type { CrawlRequest } from './request.ts'
 import type { SpiderSettings } from './spider-options.ts'
 import type { Numbers } from './stats.ts'
+import { hostnameOf, hostOf } from './url-parts.ts'
 
 /** Why a request was not accepted; the word it is counted by. */
 type Dropped = EventData['request.dropped']['because']
@@ -102,7 +103,7 @@ export class Frontier {
 
   #add(name: string, by: 1 | -1): void {
     this.#numbers.add('request', by)
-    this.#numbers.add(`request-${name}`, by)
+    this.#numbers.add(this.#numbers.namesOf(name).request, by)
   }
 
   drop(request: CrawlRequest, because: Dropped): void {
@@ -144,8 +145,3 @@ export class Frontier {
     }
   }
 }
-
-/** Name and port of a host, as it stands in paths. */
-export const hostOf = (url: string): string => new URL(url).host
-
-const hostnameOf = (url: string): string => new URL(url).hostname
