@@ -132,12 +132,17 @@ export class Book {
    */
   of(actor: Observed): Entry | undefined {
     if (actor.isRoot) return undefined
-    if (this.#opened.size === 0 && actor.own === 'job') return this.#ofTask(actor)
+    if (!this.showsAlone(actor)) return this.#ofTask(actor)
     const entry = this.entries.get(actor.path)
     if (entry === undefined) return this.#add(actor)
     if (entry.actor === actor) return entry
     const latest = entry.actor as Observed | undefined // of our own actors there are only such
     return latest === undefined || isNewer(actor, latest) ? this.#succeed(entry, actor) : undefined
+  }
+
+  /** Whether it may have an entry of its own: jobs have none where nobody has opened a task. */
+  showsAlone(actor: Observed): boolean {
+    return actor.own !== 'job' ? !actor.isRoot : this.#opened.size > 0
   }
 
   remove(entry: Entry): void {
