@@ -185,6 +185,14 @@ export function observedOf(ref: AnyActorRef & { [observedKey]?: Observed }): Obs
   return ref[observedKey]
 }
 
+/** The actors of those that have one already. */
+export function* observedJobs(
+  jobs: Iterable<{ readonly actor: AnyActorRef | undefined } | undefined>,
+): Generator<Observed, undefined> {
+  for (const job of jobs) if (job?.actor !== undefined) yield observedOf(job.actor)
+  return undefined
+}
+
 const ownCharts: ReadonlyMap<object, 'supervisor' | 'worker' | 'job'> = new Map<
   object,
   'supervisor' | 'worker' | 'job'

@@ -8,6 +8,7 @@ import { runAsNobody } from '../actors/floating.ts'
 import { hookTable, type HookTable } from '../actors/hook-table.ts'
 import { JobActor, jobEffects, type Holder } from '../actors/job.ts'
 import { Leases } from '../actors/leases.ts'
+import { observedJobs, type Observed } from '../actors/tap.ts'
 import type { Tree } from '../actors/tree.ts'
 import { JOBS_PER_COMMIT, JOBS_PER_STEP } from '../actors/turn.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
@@ -141,6 +142,10 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
 
   get jobs(): { readonly running: number; readonly retrying: number } {
     return { running: this.#running, retrying: this.#parked.size }
+  }
+
+  liveJobs(): Iterable<Observed> {
+    return observedJobs(this.#runs.map((run) => run?.job))
   }
 
   get hosts(): PageMaker['hosts'] {

@@ -88,7 +88,8 @@ export class Book {
     this.#opened = ids
     for (const id of ids) {
       const entry = before.has(id) ? undefined : this.byId.get(id)
-      if (entry?.kind === 'task') for (const job of this.#inspected.jobs(entry.path)) this.#fillBelow(job)
+      if (entry !== undefined && hasJobs(entry))
+        for (const job of this.#inspected.jobs(entry.path)) this.#fillBelow(job)
     }
     if ([...before].every((id) => ids.has(id))) return
     for (const entry of this.entries.values()) if (isJob(entry) && !this.#keepsJobs(entry.parent)) this.remove(entry)
@@ -259,7 +260,7 @@ export class Book {
   }
 }
 
-const hasJobs = ({ kind }: NodeView): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
+const hasJobs = ({ kind }: Pick<Entry, 'kind'>): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
 
 export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
   return kind === 'job' || kind === 'update' || kind === 'request'

@@ -1,6 +1,6 @@
 import { guarded, peek } from '../evidence.ts'
 import type { Charts } from './charts.ts'
-import type { Entry } from './book.ts'
+import { isJob, type Entry } from './book.ts'
 import type { Showing } from './showing.ts'
 
 /** A node as the page gets it. */
@@ -29,7 +29,7 @@ export interface Row {
 export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
   const snapshot = guarded(() => entry.actor?.snapshot(), undefined)
   const chart = entry.actor && guarded(() => entry.actor?.chart, undefined)
-  const attempt = entry.kind === 'job' ? peek(peek(snapshot, 'context'), 'attempt') : undefined
+  const attempt = isJob(entry) ? peek(peek(snapshot, 'context'), 'attempt') : undefined
   const status = peek(snapshot, 'status')
   return {
     id: entry.id,

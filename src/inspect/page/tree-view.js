@@ -71,7 +71,7 @@ export class TreeView {
       node = this.#store.node(node.parent)
     ) {
       this.#collapsed.delete(node.id)
-      if (node.kind === 'task') this.#expanded.add(node.id)
+      if (hasJobs(node)) this.#expanded.add(node.id)
     }
     this.#shape = -1
     this.render()
@@ -137,9 +137,8 @@ export class TreeView {
       const node = store.node(id)
       if (node === undefined || (keep !== undefined && !keep.has(id))) return
       const children = store.childrenOf(id)
-      const hasJobs = node.kind === 'task' || node.kind === 'bot' || node.kind === 'spider'
-      const isOpen = isFiltered || (hasJobs ? this.#expanded.has(id) : !this.#collapsed.has(id))
-      rows.push({ id, level, isOpen, canOpen: children.length > 0 || hasJobs })
+      const isOpen = isFiltered || (hasJobs(node) ? this.#expanded.has(id) : !this.#collapsed.has(id))
+      rows.push({ id, level, isOpen, canOpen: children.length > 0 || hasJobs(node) })
       if (!isOpen) return
       const jobs = children.filter((child) => isJob(store.node(child) ?? {}))
       for (const child of children) if (!isJob(store.node(child) ?? {})) add(child, level + 1)
@@ -217,7 +216,7 @@ export class TreeView {
   #toggle(id) {
     const node = this.#store.node(id)
     if (node === undefined) return
-    const set = node.kind === 'task' || node.kind === 'bot' || node.kind === 'spider' ? this.#expanded : this.#collapsed
+    const set = hasJobs(node) ? this.#expanded : this.#collapsed
     if (!set.delete(id)) set.add(id)
     this.#shape = -1
     this.render()
@@ -255,6 +254,8 @@ export class TreeView {
     move()
   }
 }
+
+const hasJobs = ({ kind }) => kind === 'task' || kind === 'bot' || kind === 'spider'
 
 function moreOf(node, isFailing) {
   const parts = []
