@@ -20,7 +20,10 @@ const SECONDS = isSmoke ? 2 : 10
 
 if (isSmoke) await growth()
 else {
-  if (!process.argv.includes('--loads')) print([...(await jobs()), ...(await messages())])
+  if (!process.argv.includes('--loads')) {
+    print(await jobs())
+    print(await messages())
+  }
   if (!process.argv.includes('--costs')) print(await loads())
 }
 
@@ -173,6 +176,9 @@ interface Child {
 
 async function begin(asked: Asked): Promise<Child> {
   const child: ChildProcess = fork(new URL('./inspect/system.ts', import.meta.url), { execArgv: ['--expose-gc'] })
+  child.once('exit', (code) => {
+    if (code !== null) process.exit(1) // it has said why
+  })
   const ask = async (given: Asked): Promise<Told> => {
     child.send(given)
     const [told] = (await once(child, 'message')) as [Told]

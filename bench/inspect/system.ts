@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { actor, start, supervisor, task, type ChildRef, type System } from 'rootcatch'
 import { inspector } from 'rootcatch/inspect'
-import { setup, type AnyActorRef } from 'xstate'
+import { setup } from 'xstate'
 
 /** The same system three times: without the option, with an inspector, and with an XState observer that does nothing. */
 export type Kind = 'bare' | 'inspected' | 'observed'
@@ -86,13 +86,13 @@ function get(kind: Kind): Running {
 async function begin(kind: Kind, actors: number, announce: (link: string) => void): Promise<Running> {
   const trivial = task('trivial', { concurrency: IN_FLIGHT }, (n: number) => n)
   const lamps = Array.from({ length: actors }, (_, n) => actor(`lamp-${n}`, lamp))
-  const root = supervisor('app', [supervisor('lamps', lamps), trivial, actor('big', big)])
-  const system = await start(root, kind === 'inspected' ? { inspect: inspector({ port: 0, announce }) } : {})
+  const root = supervisor('app', [actor('big', big), supervisor('lamps', lamps), trivial])
+  const inspect = { bare: undefined, observed: () => {}, inspected: inspector({ port: 0, announce }) }[kind]
+  const system = await start(root, inspect === undefined ? {} : { inspect })
   const refs = system
     .supervisor('app/lamps')
     .children()
     .map(({ ref }) => ref)
-  if (kind === 'observed') (refs[0] as unknown as AnyActorRef).system.inspect(() => {})
   const work = async (count: number): Promise<unknown> => {
     let left = count
     const lane = async (): Promise<void> => {

@@ -255,6 +255,7 @@ export class Hub implements Sink {
     this.book.clear()
     this.ring.clear()
     this.samples.end()
+    this.charts.clear()
     this.#newFailures = []
   }
 

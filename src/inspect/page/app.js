@@ -14,7 +14,7 @@ import { condition, isJob, Store } from './store.js'
 import { TreeView } from './tree-view.js'
 
 const store = new Store()
-const recorder = new Recorder()
+const recorder = new Recorder(() => store.picture())
 let replay
 let state = 'connecting'
 let isPaused = false
@@ -43,8 +43,7 @@ const tree = new TreeView(store, {
   search: (text) =>
     ask('search', { text }).then(
       ({ rows }) => {
-        store.addRows(rows)
-        schedule()
+        addRows(rows)
       },
       () => {},
     ),
@@ -109,17 +108,25 @@ function openTab(index) {
 // What comes in
 
 function take(frame, text) {
-  recorder.add(frame, text)
   if (replay !== undefined) return
   heardAt = Date.now()
   if (frame.type === 'hello') begin()
   store.apply(frame)
+  recorder.add(frame, text)
   if (frame.type === 'hello') {
     tree.forget()
     if (store.selected !== undefined) link.send({ type: 'watch', id: store.selected })
     if (store.selected === undefined) select(firstWorthLooking(), false)
   }
   if (frame.failures?.length > 0 && frame.type === 'tick') tellFailures(frame.failures)
+  schedule()
+}
+
+/** Rows that were asked for: a recording holds them as if they had been told. */
+function addRows(rows) {
+  const frame = { type: 'tick', at: store.at, nodes: rows }
+  store.apply(frame)
+  recorder.add(frame, JSON.stringify(frame))
   schedule()
 }
 

@@ -77,8 +77,12 @@ export class Store {
     return total
   }
 
-  addRows(rows) {
-    for (const row of rows) this.#put(row)
+  /** All of it, as a process would tell it to a page that comes now. */
+  picture() {
+    const { at, system, events, failures, samples: stats } = this
+    const nodes = [...this.nodes.values()].filter(({ isEnded }) => !isEnded)
+    const charts = Object.fromEntries(this.charts)
+    return { type: 'hello', version: 1, at, system, charts, nodes, failures, events, stats }
   }
 
   #hello(frame) {
