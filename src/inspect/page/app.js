@@ -154,8 +154,6 @@ function setState(next) {
 function select(id, isByHand = true) {
   if (id === undefined || !store.nodes.has(id)) return
   store.selected = id
-  store.detail = store.details.get(id)
-  store.before = undefined
   if (replay === undefined) link.send({ type: 'watch', id })
   if (isByHand) {
     tree.reveal(id)
@@ -207,8 +205,9 @@ function render() {
   }
   showSelected(find('selected'), node, buttonsOf)
   void chart.show(node, node?.chart === undefined ? undefined : store.charts.get(node.chart))
-  chart.update(node, store.detail)
-  context.show(node, store.detail, store.before)
+  const { detail, before } = store.looked
+  chart.update(node, detail)
+  context.show(node, detail, before)
   views[tab][1].render()
   const badges = [undefined, store.failures.length, undefined, undefined, undefined, undefined]
   for (const [index, { badge }] of tabs.entries()) {
@@ -340,7 +339,6 @@ function showFrames(frames) {
   store.clear()
   for (const frame of frames) store.apply(frame)
   store.selected = store.atPath(path)?.id ?? firstWorthLooking()
-  store.detail = store.details.get(store.selected)
   find('selected').dataset.id = '' // a recording has other buttons
   tree.forget()
   schedule()

@@ -21,9 +21,7 @@ export class Store {
     this.events = []
     this.failures = []
     this.samples = []
-    this.detail = undefined
-    this.before = undefined
-    /** The latest of each node that was looked at. */
+    /** The latest of each node that was looked at, and what it was before. */
     this.details = new Map()
     this.selected = undefined
     this.dropped = { events: 0, nodes: 0 }
@@ -42,18 +40,22 @@ export class Store {
         return this.#tick(frame)
       case 'chart':
         return void this.charts.set(frame.hash, frame.chart)
-      case 'detail':
-        this.details.set(frame.id, frame)
-        if (frame.id !== this.selected) return undefined
-        this.before =
-          this.detail?.id === frame.id ? (changed(this.detail, frame) ? this.detail : this.before) : undefined
-        this.detail = frame
+      case 'detail': {
+        const { before, detail } = this.details.get(frame.id) ?? {}
+        const isChanged = detail !== undefined && changed(detail, frame)
+        this.details.set(frame.id, { before: isChanged ? detail : before, detail: frame })
+      }
     }
     return undefined
   }
 
   node(id) {
     return id === undefined ? undefined : this.nodes.get(id)
+  }
+
+  /** Of what is selected. */
+  get looked() {
+    return this.details.get(this.selected) ?? {}
   }
 
   atPath(path) {
