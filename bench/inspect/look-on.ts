@@ -72,7 +72,7 @@ async function openPage(link: string, executablePath: string): Promise<Look> {
           for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration)
         }).observe({ type: 'longtask' })`)
       await page.getByRole('treeitem', { name: new RegExp(`^${name},`) }).click()
-      await page.getByRole('figure', { name: 'Statechart' }).locator('svg .box').nth(150).waitFor()
+      await page.getByRole('figure', { name: 'Statechart' }).locator('.box').nth(150).waitFor({ state: 'attached' })
       await page.waitForTimeout(500)
       return page.evaluate<number>('globalThis.longest')
     },

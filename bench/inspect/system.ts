@@ -39,14 +39,19 @@ const lamp = setup({}).createMachine({
 })
 /** A chart of a size that nobody draws by hand. */
 const big = setup({}).createMachine({
-  initial: 's0',
-  states: Object.fromEntries(
-    Array.from({ length: 200 }, (_, n) => [
-      `s${n}`,
-      { on: { next: `s${(n + 1) % 200}`, ...(n % 4 === 0 && { back: `s${n >> 1}` }) } },
-    ]),
-  ),
+  initial: 'room0',
+  states: named('room', 20, (room) => ({
+    initial: 'place0',
+    states: named('place', 9, (place) => ({
+      on: { step: `place${(place + 1) % 9}`, ...(place > 4 && { back: 'place0' }) },
+    })),
+    on: { on: `room${(room + 1) % 20}` },
+  })),
 })
+
+function named<State>(name: string, count: number, make: (n: number) => State): Readonly<Record<string, State>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`${name}${n}`, make(n)]))
+}
 const IN_FLIGHT = 256
 
 interface Running {

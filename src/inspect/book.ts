@@ -25,6 +25,8 @@ export class Entry {
   /** Of a task: what its broker says waits in front of it. */
   waiting: number | undefined
   jobs: NodeView['jobs']
+  /** Children that are there, jobs apart. */
+  below = 0
   /** Children that are no longer there. */
   ended = 0
   readonly since: number
@@ -54,6 +56,8 @@ export class Book {
   /** Ids of nodes whose jobs somebody wants to see, each by itself; of the others they are counts. */
   #opened: ReadonlySet<string> = new Set()
   readonly #tasks = new Set<Entry>()
+  /** On their way from one phase to another: the event that tells of it may come before the tree has it. */
+  readonly #between = new Set<Entry>()
   #left = 0
   #last = 0
   readonly #inspected: Inspected
@@ -93,6 +97,11 @@ export class Book {
     }
     if ([...before].every((id) => ids.has(id))) return
     for (const entry of this.entries.values()) if (isJob(entry) && !this.#keepsJobs(entry.parent)) this.remove(entry)
+  }
+
+  /** Looks again at what was on its way. */
+  settle(): void {
+    for (const entry of this.#between) this.refresh(entry.path)
   }
 
   /** What changes without a word: how many jobs a task has, and what was taken out of the tree. */
@@ -152,8 +161,10 @@ export class Book {
     if (this.entries.get(entry.path) === entry) this.entries.delete(entry.path)
     this.byId.delete(entry.id)
     this.#tasks.delete(entry)
+    this.#between.delete(entry)
     this.dirty.add(entry)
     if (entry.parent !== undefined) {
+      if (!isJob(entry)) entry.parent.below -= 1
       entry.parent.ended += 1
       this.dirty.add(entry.parent)
     }
@@ -163,6 +174,7 @@ export class Book {
     this.entries.clear()
     this.byId.clear()
     this.#tasks.clear()
+    this.#between.clear()
     this.dirty.clear()
   }
 
@@ -190,6 +202,8 @@ export class Book {
       entry.jobs?.retrying === view.jobs?.retrying
     entry.kind = view.kind
     entry.phase = view.phase
+    if (isBetween(view)) this.#between.add(entry)
+    else this.#between.delete(entry)
     entry.generation = Math.max(1, view.generation)
     entry.actor = view.actor ?? (view.state === undefined ? undefined : entry.actor)
     entry.state = view.state
@@ -246,7 +260,9 @@ export class Book {
     this.entries.set(path, entry)
     this.byId.set(entry.id, entry)
     this.dirty.add(entry)
-    if (parent !== undefined) this.dirty.add(parent)
+    if (parent === undefined) return entry
+    if (!isJob(entry)) parent.below += 1
+    this.dirty.add(parent)
     return entry
   }
 
@@ -261,6 +277,9 @@ export class Book {
 }
 
 const hasJobs = ({ kind }: Pick<Entry, 'kind'>): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
+
+const isBetween = ({ phase }: NodeView): boolean =>
+  phase === 'starting' || phase === 'restarting' || phase === 'stopping'
 
 export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
   return kind === 'job' || kind === 'update' || kind === 'request'

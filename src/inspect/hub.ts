@@ -107,6 +107,7 @@ export class Hub implements Sink {
   /** Tells everybody what there is, at once. */
   flush(): void {
     const begun = spent()
+    this.book.settle()
     const { dirty } = this.book
     this.book.dirty = new Set()
     const failures = this.#newFailures

@@ -22,6 +22,8 @@ export interface Row {
   readonly attempt: number | undefined
   readonly events: number
   readonly dropped: number
+  /** How many stand below it, jobs apart: not all of them may have been told. */
+  readonly below: number
   readonly ended: number
   readonly since: number
 }
@@ -38,7 +40,7 @@ export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
     path: showing.text(entry.path),
     kind: entry.kind,
     phase: entry.phase,
-    status: typeof status === 'string' ? status : entry.state === undefined ? 'stopped' : 'active',
+    status: typeof status === 'string' ? status : isUp(entry) ? 'active' : 'stopped',
     state: stateNames(peek(snapshot, 'value') ?? entry.state),
     chart: chart && charts.hashOf(chart),
     generation: entry.generation,
@@ -49,9 +51,15 @@ export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
     attempt: typeof attempt === 'number' ? attempt : undefined,
     events: entry.events,
     dropped: entry.dropped,
+    below: entry.below,
     ended: entry.ended,
     since: entry.since,
   }
+}
+
+/** Of what has no actor: a spider that waits for a crawl, what stands below a bot. */
+function isUp({ phase, state }: Entry): boolean {
+  return state !== undefined || (phase !== undefined && phase !== 'stopped' && phase !== 'failed')
 }
 
 /** The states a machine is in, each with its ancestors, by dots. */

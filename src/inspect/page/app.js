@@ -42,11 +42,14 @@ const tree = new TreeView(store, {
   opened: (frame) => replay === undefined && link.send({ type: 'open', ...frame }),
   search: (text) =>
     ask('search', { text }).then(
-      ({ rows }) => {
-        addRows(rows)
-      },
+      ({ rows }) => addRows(rows),
       () => {},
     ),
+  more: (id, offset) =>
+    ask('children', { id, offset }).then((answer) => {
+      setTimeout(() => addRows(answer.rows)) // once the tree knows how far it is
+      return answer
+    }),
 })
 const chart = new ChartView()
 const context = new ContextView()
@@ -228,10 +231,14 @@ function buttonsOf(node) {
 function renderBar() {
   const { system } = store
   const shown = replay !== undefined ? 'recording' : state === 'live' && isPaused ? 'paused' : state
-  const age = shown === 'away' || shown === 'stopped' ? ` · ${duration(Date.now() - heardAt)} ago` : ''
-  setText(find('pill'), `${{ away: 'connection lost', stopped: 'system stopped' }[shown] ?? shown}${age}`)
+  const isOver = shown === 'away' || shown === 'stopped' || shown === 'locked'
+  const age = isOver ? ` · ${duration(Date.now() - heardAt)} ago` : ''
+  setText(
+    find('pill'),
+    `${{ away: 'connection lost', stopped: 'system stopped', locked: 'another process: use the link it printed' }[shown] ?? shown}${age}`,
+  )
   setClass(find('pill'), `pill ${shown}`)
-  document.body.classList.toggle('faded', shown === 'away' || shown === 'stopped')
+  document.body.classList.toggle('faded', isOver)
   if (system === undefined) return
   setText(find('root'), system.root)
   find('stately').hidden = !system.stately || replay !== undefined

@@ -53,6 +53,11 @@ export class Store {
     return id === undefined ? undefined : this.nodes.get(id)
   }
 
+  /** Events a second; of what is not told of any more there are none. */
+  rateOf({ rate, told }) {
+    return this.at - told < 3_000 ? rate : 0
+  }
+
   /** Of what is selected. */
   get looked() {
     return this.details.get(this.selected) ?? {}
@@ -202,7 +207,9 @@ export function condition(node) {
   if (node.phase === 'starting' || node.phase === 'stopping') return { word: node.phase, tone: 'warn' }
   if (node.phase === 'stopped' || node.status === 'stopped') return { word: 'stopped', tone: 'off' }
   const word =
-    node.state.length > 1 ? node.state.map((one) => one.split('.').at(-1)).join(', ') : (node.state[0] ?? 'active')
+    node.state.length > 1
+      ? node.state.map((one) => one.split('.').at(-1)).join(', ')
+      : (node.state[0] ?? (node.kind === 'spider' ? 'idle' : 'active'))
   if (word === 'retrying' || word === 'paused' || word === 'draining') return { word, tone: 'warn' }
   return { word, tone: word === 'idle' ? 'idle' : 'good' }
 }
