@@ -1,120 +1,184 @@
 /**
- * What looking on costs the process that is looked at.
+ * What looking on costs the process that is looked at, row by row beside what it may cost.
  *
- * How: each system is a process of its own. Jobs: trivial ones on the memory broker, 256 in flight, without the option, with
- * an inspector nobody looks at, after the last one has left, and while one looks; rounds are interleaved, a ratio is the
- * median of the ratios per round. Events: actors of a machine with two states are sent so many events a second by timers
- * of 10 ms, all actors in turn; CPU is that of the whole process, load included, so the same load without a viewer stands
- * beside it. The viewer is a page in Chromium where there is one, else a client that reads all frames.
+ * How: each measurement has a process of its own. What a job or a message costs is CPU time of the whole process, its
+ * collector included. The systems that are compared stand in one process and do small batches in turn, for two processes of
+ * the same program differ by more than what is asked; a cost is the mean of the batches without the highest and lowest tenth,
+ * a row the median over processes. Loads are timers of 5 ms that send so many events a second to all actors in turn; their
+ * CPU includes the load itself. The viewer is a page in Chromium where there is one, else a client that reads all frames.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type { Asked, Told } from './inspect/system.ts'
 import { lookOn, type Look } from './inspect/look-on.ts'
+import { print, rowOf, type Row } from './inspect/rows.ts'
+import type { Asked, Kind, Told } from './inspect/system.ts'
 
 const isSmoke = process.argv.includes('--smoke')
-const ROUNDS = isSmoke ? 1 : 5
-const JOBS = isSmoke ? 20_000 : 150_000
+const PROCESSES = isSmoke ? 1 : 5
+const ROUNDS = isSmoke ? 10 : 150
 const SECONDS = isSmoke ? 2 : 10
 
-if (!process.argv.includes('--events')) await jobs()
-await events()
-
-async function jobs(): Promise<void> {
-  const kinds = ['no option', 'nobody looks', 'the last has left', 'one looks'] as const
-  const ratios = new Map<string, number[]>(kinds.map((kind) => [kind, []]))
-  const costs = new Map<string, number[]>(kinds.map((kind) => [kind, []]))
-  for (let round = 0; round < ROUNDS; round += 1) {
-    let bare = 0
-    for (const kind of kinds) {
-      const system = await begin({ do: 'start', actors: 1, inspect: kind !== 'no option' })
-      const look = kind === 'one looks' || kind === 'the last has left' ? await lookOn(system.link, false) : undefined
-      if (kind === 'the last has left') await look?.end()
-      await system.ask({ do: 'jobs', count: JOBS / 5 }) // warm-up
-      const { cpu = 0 } = await system.ask({ do: 'jobs', count: JOBS })
-      if (kind === 'no option') bare = cpu
-      ratios.get(kind)?.push(bare / cpu)
-      costs.get(kind)?.push((cpu / JOBS) * 1_000)
-      await look?.end()
-      system.end()
-    }
+if (isSmoke) await growth()
+else {
+  if (!process.argv.includes('--loads')) {
+    print(await jobs())
+    print(await messages())
   }
-  for (const kind of kinds) {
-    const cost = median(costs.get(kind) ?? [])
-    console.log(
-      `jobs, ${kind}: ${cost.toFixed(1)} µs a job, ${median(ratios.get(kind) ?? []).toFixed(2)} of the rate without`,
-    )
-  }
+  if (!process.argv.includes('--costs')) print(await loads())
 }
 
-async function events(): Promise<void> {
-  const rows = isSmoke
-    ? [
-        { actors: 200, rate: 1_000 },
-        { actors: 200, rate: 10_000 },
-        { actors: 2_000, rate: 10_000 },
-      ]
-    : [
-        { actors: 1_000, rate: 1_000 },
-        { actors: 10_000, rate: 10_000 },
-        { actors: 10_000, rate: 40_000 },
-      ]
-  const bytes: number[] = []
-  for (const { actors, rate } of rows) {
-    const system = await begin({ do: 'start', actors, inspect: true })
-    const load = { do: 'events', rate, seconds: SECONDS } as const
-    const alone = await system.ask(load)
-    const look = await lookOn(system.link, !isSmoke)
-    await system.ask({ ...load, seconds: 2 }) // the page is up, and code is warm
-    look.begin()
-    const seen = await system.ask(load)
-    const { perSecond, fps } = await look.measure(SECONDS)
-    const late = await latency(system, look)
-    bytes.push(perSecond)
-    const per = ({ cpu = 0 }: Told): string => `${(cpu / (SECONDS * 10)).toFixed(0)} % CPU`
-    const more = ((seen.heap ?? 0) - (alone.heap ?? 0)) / 1e6
-    console.log(
-      `${rate} events/s over ${actors} actors, ${look.kind}: ${per(seen)} (${per(alone)} without), ${(perSecond / 1_000).toFixed(0)} KB/s` +
-        `, loop p99 ${seen.loop?.toFixed(1)} ms (${alone.loop?.toFixed(1)} without), heap ${more.toFixed(0)} MB more` +
-        `${fps === undefined ? '' : `, page ${fps.toFixed(0)} fps`}${late === undefined ? '' : `, on screen after ${late.toFixed(0)} ms`}, ${seen.sent} sent`,
-    )
+async function jobs(): Promise<readonly Row[]> {
+  const ratios = { nobody: [] as number[], left: [] as number[] }
+  const more: number[] = []
+  for (let n = 0; n < PROCESSES; n += 1) {
+    const child = await begin({ do: 'start', actors: 1, kinds: ['bare', 'inspected'] })
+    const compare = (rounds: number): Promise<Costs> => costs(child, 'jobs', ['bare', 'inspected'], rounds, 2_000)
+    await compare(ROUNDS / 4) // warm-up
+    const nobody = await compare(ROUNDS)
+    const look = await lookOn(child.link, false)
+    await compare(ROUNDS / 10)
+    const looked = await compare(ROUNDS)
     await look.end()
-    system.end()
+    const left = await compare(ROUNDS)
+    ratios.nobody.push(nobody.bare / nobody.inspected)
+    ratios.left.push(left.bare / left.inspected)
+    more.push(looked.inspected - looked.bare)
+    child.end()
   }
-  if (!isSmoke) return
-  const [few = 1, many = 1, wide = 1] = bytes
-  check('ten times the events', many / few)
-  check('ten times the actors', wide / many)
+  return [
+    rowOf('jobs, an inspector nobody looks at, to none', median(ratios.nobody), '', { atLeast: 0.98 }),
+    rowOf('jobs, after the last has left, to none', median(ratios.left), '', { atLeast: 0.98 }),
+    rowOf('a job while somebody looks, more', median(more), 'µs', { atMost: 5 }),
+  ]
+}
+
+async function messages(): Promise<readonly Row[]> {
+  const xstates: number[] = []
+  const ours: number[] = []
+  for (let n = 0; n < PROCESSES; n += 1) {
+    const kinds = ['bare', 'observed', 'inspected'] as const
+    const child = await begin({ do: 'start', actors: 1_000, kinds })
+    const look = await lookOn(child.link, false)
+    await costs(child, 'sends', kinds, ROUNDS / 4, 2_000)
+    const { bare, observed, inspected } = await costs(child, 'sends', kinds, ROUNDS, 2_000)
+    xstates.push(observed - bare)
+    ours.push(inspected - observed)
+    await look.end()
+    child.end()
+  }
+  console.log(
+    `a message to an actor that somebody observes costs XState ${median(xstates).toFixed(2)} µs more by itself`,
+  )
+  return [rowOf('an event while somebody looks, of ours', median(ours), 'µs', { atMost: 2 })]
+}
+
+async function loads(): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const { actors, rate, cpu } of [
+    { actors: 1_000, rate: 1_000, cpu: 10 },
+    { actors: 10_000, rate: 10_000, cpu: 20 },
+    { actors: 10_000, rate: 100_000, cpu: undefined },
+  ]) {
+    const child = await begin({ do: 'start', actors, kinds: ['inspected'] })
+    const load = { do: 'load', rate, seconds: SECONDS } as const
+    const alone = await child.ask(load)
+    const look = await lookOn(child.link, true)
+    await child.ask({ ...load, seconds: 2 }) // the page is up, and code is warm
+    look.begin()
+    const seen = await child.ask(load)
+    const { perSecond, fps } = await look.measure(SECONDS)
+    const name = `${rate.toLocaleString('en')} events/s, ${actors.toLocaleString('en')} actors`
+    const part = ({ cpu: ms = 0, sent = 0 }: Told): number => ms / 10 / (sent / rate)
+    console.log(
+      `${name}, ${look.kind}: the load alone takes ${part(alone).toFixed(0)} %, loop p99 ${alone.loop?.toFixed(1)} ms`,
+    )
+    if (cpu !== undefined) rows.push(rowOf(`${name}: CPU, load included`, part(seen), '%', { atMost: cpu }))
+    else {
+      rows.push(rowOf(`${name}: loop delay p99`, seen.loop ?? 0, 'ms', { atMost: 20 }))
+      rows.push(rowOf(`${name}: heap`, ((seen.heap ?? 0) - (alone.heap ?? 0)) / 1e6, 'MB more', { atMost: 40 }))
+      console.log(
+        `${name}: at most ${(((seen.rss ?? 0) - (alone.rss ?? 0)) / 1e6).toFixed(0)} MB RSS more, CPU ${part(seen).toFixed(0)} %`,
+      )
+    }
+    rows.push(rowOf(`${name}: to the page`, perSecond / 1_000, 'KB/s', { atMost: 150 }))
+    if (fps !== undefined && cpu !== undefined) rows.push(rowOf(`${name}: page`, fps, 'fps', { atLeast: 50 }))
+    const late = await latency(child, look)
+    if (late !== undefined) rows.push(rowOf(`${name}: on the screen after`, late, 'ms', { atMost: 300 }))
+    if (rate === 1_000) {
+      const longest = await look.longestTask('big')
+      if (longest !== undefined) rows.push(rowOf('a chart of 200 states: page blocked', longest, 'ms', { atMost: 50 }))
+    }
+    await look.end()
+    child.end()
+  }
+  return rows
 }
 
 /** Bounded by what fits on a screen, not by what happens. */
-function check(what: string, growth: number): void {
-  console.log(`${what}: ${growth.toFixed(2)} times the bytes, allowed 3`)
-  if (growth > 3) process.exitCode = 1
+async function growth(): Promise<void> {
+  const bytes: number[] = []
+  for (const { actors, rate } of [
+    { actors: 200, rate: 1_000 },
+    { actors: 200, rate: 10_000 },
+    { actors: 2_000, rate: 10_000 },
+  ]) {
+    const child = await begin({ do: 'start', actors, kinds: ['inspected'] })
+    const look = await lookOn(child.link, false)
+    await child.ask({ do: 'load', rate, seconds: 1 })
+    look.begin()
+    await child.ask({ do: 'load', rate, seconds: SECONDS })
+    bytes.push((await look.measure(SECONDS)).perSecond)
+    await look.end()
+    child.end()
+  }
+  const [few = 1, many = 1, wide = 1] = bytes
+  const rows = [
+    rowOf('ten times the events: bytes to a viewer', many / few, '', { atMost: 3 }),
+    rowOf('ten times the actors: bytes to a viewer', wide / many, '', { atMost: 3 }),
+  ]
+  print(rows)
+  if (rows.some(({ holds }) => !holds)) process.exitCode = 1
 }
 
-async function latency(system: Running, look: Look): Promise<number | undefined> {
+async function latency(child: Child, look: Look): Promise<number | undefined> {
   const waits: number[] = []
   for (let n = 0; n < 5; n += 1) {
     const name = `mark-${n}`
     const seen = look.shows(name)
     if (seen === undefined) return undefined
     const begun = performance.now()
-    await system.ask({ do: 'mark', name })
+    await child.ask({ do: 'mark', name })
     await seen
     waits.push(performance.now() - begun)
   }
   return median(waits)
 }
 
-interface Running {
+type Costs = Readonly<Record<Kind, number>>
+
+async function costs(
+  child: Child,
+  work: 'jobs' | 'sends',
+  kinds: readonly Kind[],
+  rounds: number,
+  batch: number,
+): Promise<Costs> {
+  const told = await child.ask({ do: 'compare', work, kinds, rounds: Math.ceil(rounds), batch })
+  const of = (kind: Kind): number => trimmedMean(told.costs?.[kind] ?? [])
+  return { bare: of('bare'), observed: of('observed'), inspected: of('inspected') }
+}
+
+interface Child {
   readonly link: string
   ask(asked: Asked): Promise<Told>
   end(): void
 }
 
-async function begin(asked: Asked): Promise<Running> {
+async function begin(asked: Asked): Promise<Child> {
   const child: ChildProcess = fork(new URL('./inspect/system.ts', import.meta.url), { execArgv: ['--expose-gc'] })
+  child.once('exit', (code) => {
+    if (code !== null) process.exit(1) // it has said why
+  })
   const ask = async (given: Asked): Promise<Told> => {
     child.send(given)
     const [told] = (await once(child, 'message')) as [Told]
@@ -122,6 +186,12 @@ async function begin(asked: Asked): Promise<Running> {
   }
   const { link = '' } = await ask(asked)
   return { link, ask, end: () => child.kill('SIGKILL') }
+}
+
+function trimmedMean(values: readonly number[]): number {
+  const tenth = Math.floor(values.length / 10)
+  const kept = values.toSorted((one, other) => one - other).slice(tenth, values.length - tenth)
+  return kept.reduce((sum, value) => sum + value, 0) / kept.length
 }
 
 function median(values: readonly number[]): number {

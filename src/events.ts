@@ -167,9 +167,10 @@ export class Events {
   }
 
   emit<Name extends EventName>(name: Name, data: EventData[Name]): void {
-    if (!this.hears(name)) return
+    const isNamed = this.#emitter.listenerCount(name) > 0
+    if (!isNamed && this.#emitter.listenerCount('*') === 0) return
     const event = { type: name, at: this.#now(), ...data }
-    this.#emitter.emit(name, event)
+    if (isNamed) this.#emitter.emit(name, event)
     this.#emitter.emit('*', event)
   }
 

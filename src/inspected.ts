@@ -17,7 +17,7 @@ export function inspectedOf(tree: Tree, root: Root, system: System, mayAct: bool
     left: () => tree.left,
     node: (path) => nodeAt(tree, root, path),
     jobs: (path) => {
-      for (const queue of tree.tasks.values()) if (queue.path === path) return queue.liveJobs()
+      for (const source of tree.sources()) if (source.path === path) return source.liveJobs()
       return []
     },
     tell: (name, data) => tree.events.emit(name, { path: root.path, ...data } as EventData[typeof name]),

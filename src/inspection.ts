@@ -45,7 +45,7 @@ export interface Inspected {
   /** How many nodes have left the tree so far. */
   left(): number
   node(path: string): NodeView | undefined
-  /** Jobs that a task's worker holds now. */
+  /** Jobs that a task, a bot or a spider holds now. */
   jobs(path: string): Iterable<Observed>
   tell<Name extends InspectorEvent>(name: Name, data: Omit<EventData[Name], 'path'>): void
   /** What a user's code could do; undefined without `control`. */

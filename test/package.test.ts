@@ -128,12 +128,26 @@ describe('importing', () => {
     expect((await modulesLoadedBy('rootcatch/machines')).filter((url) => url.includes('/dist/src/'))).toEqual([])
   })
 
-  async function modulesLoadedBy(entry: string): Promise<string[]> {
+  test('a system that nobody inspects loads no module of the inspector, from its start to its end', async () => {
+    const program = `
+      const { start, supervisor, task } = await import('rootcatch')
+      const job = task('job', () => 1)
+      const system = await start(supervisor('app', [job]))
+      await system.run(job)
+      await system.stop()
+    `
+    const loaded = await modulesLoadedBy('rootcatch', program)
+    expect(loaded.filter((url) => url.includes('/src/inspect/') || url.includes('/node_modules/ws/'))).toEqual([])
+    expect(loaded.filter((url) => url.endsWith('/src/start.js'))).toHaveLength(1)
+  })
+
+  async function modulesLoadedBy(entry: string, program = ''): Promise<string[]> {
     const listing = `
       import { registerHooks } from 'node:module'
       const loaded = []
       registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
       await import('${entry}')
+      ${program}
       console.log(JSON.stringify(loaded))
     `
     const { stdout, stderr, code } = await runNode(['--input-type=module', '-e', listing])

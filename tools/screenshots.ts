@@ -1,148 +1,116 @@
-// Makes the pictures of docs/guides/inspecting.md from a shop that runs, in the Chromium that is there:
-// `npm run -s build && npx node tools/screenshots.ts`.
+// Makes the pictures of docs/guides/inspecting.md from the tour while it runs, in the Chromium that is there:
+// `npm run -s build && npx node tools/screenshots.ts`. With a folder as argument they go there.
+import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Page } from 'playwright-core'
-import { actor, exponential, PermanentError, restart, resume, start, supervisor, task } from 'rootcatch'
-import { inspector } from 'rootcatch/inspect'
-import { assign, fromPromise, setup } from 'xstate'
 import { findChromium } from './chromium.ts'
 
-const folder = fileURLToPath(new URL('../docs/pictures/', import.meta.url))
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-type CheckoutEvent = { readonly type: 'order'; readonly item: string } | { readonly type: 'pay' | 'cancel' | 'jam' }
-
-const checkout = setup({
-  types: {
-    context: {} as { readonly paid: number; readonly item: string; readonly card: { readonly token: string } },
-    events: {} as CheckoutEvent,
-  },
-  actors: { charge: fromPromise(async () => pause(450)) },
-  guards: { isBig: ({ context }) => context.item === 'a house' },
-  actions: {
-    jam: () => {
-      throw new TypeError('the drawer is stuck')
-    },
-  },
-}).createMachine({
-  id: 'checkout',
-  context: { paid: 0, item: '', card: { token: 'tok-4242' } },
-  initial: 'idle',
-  states: {
-    idle: {
-      on: {
-        order: { target: 'open', actions: assign({ item: ({ event }) => event.item }) },
-        jam: { actions: 'jam' },
-      },
-    },
-    open: {
-      initial: 'cart',
-      on: { cancel: 'idle' },
-      states: {
-        cart: { on: { pay: [{ guard: 'isBig', target: 'review' }, { target: 'charging' }] } },
-        review: { after: { 500: 'charging' } },
-        charging: { invoke: { src: 'charge', id: 'charge', onDone: '#checkout.paid', onError: 'cart' } },
-      },
-    },
-    paid: { id: 'paid', entry: assign({ paid: ({ context }) => context.paid + 1 }), after: { 600: 'idle' } },
-  },
-})
-
-const stock = setup({}).createMachine({
-  id: 'stock',
-  initial: 'counted',
-  states: { counted: { on: { sell: 'low' } }, low: { after: { 900: 'counted' } } },
-})
-
-const backoff = exponential({ from: '200ms', to: '1s' })
-const resize = task('resize', { retry: { attempts: 3, backoff }, concurrency: 4 }, async (input: { n: number }) => {
-  await pause(60 + ((input.n * 37) % 240))
-  if (input.n % 11 === 0)
-    throw new Error('connect ECONNREFUSED 10.0.0.3:443', { cause: new Error('other side closed') })
-  if (input.n % 29 === 0) throw new PermanentError(`No image ${input.n}.`)
-  return { key: `image-${input.n}.png` }
-})
-const mail = task('mail', { timeout: '400ms', retry: { attempts: 2, backoff } }, async (input: { n: number }) =>
-  pause(input.n % 7 === 0 ? 900 : 120),
-)
-
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = process.argv[2] ?? join(root, 'docs/pictures')
 const found = findChromium()
 if ('missing' in found) throw new Error(found.missing)
 mkdirSync(folder, { recursive: true })
-let link = ''
-const app = supervisor('app', [
-  supervisor('storefront', { restarts: { limit: 20, within: '5s' } }, [
-    actor('checkout', checkout),
-    actor('stock', stock),
-  ]),
-  supervisor('media', { catch: () => resume }, [resize]),
-  supervisor('office', [mail]),
-])
-const system = await start(app, {
-  catch: (failure) => (failure.job === undefined ? restart : resume),
-  inspect: inspector({ port: 0, control: true, announce: (given) => (link = given), redact: shorten }),
-})
+
 const browser = await chromium.launch({
   executablePath: found.path,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
 })
-const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' })
-await page.goto(link)
-const shop = open()
-await pause(14_000)
-await take(page)
-clearInterval(shop)
-await browser.close()
-await system.stop({ within: '1s' })
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1 })
+const [light, dark, phone] = [await context.newPage(), await context.newPage(), await context.newPage()]
+await dark.emulateMedia({ colorScheme: 'dark' })
+await phone.setViewportSize({ width: 390, height: 780 })
 
-/** Pictures are the same wherever they are made. */
-function shorten(_path: string, value: unknown): unknown {
-  return typeof value === 'string' ? value.replaceAll(new URL('..', import.meta.url).href, 'file:///shop/') : value
-}
+// Between its acts it pauses longer than it does for a reader: a browser has to be quick enough for a picture.
+const slowly = `
+  import { syncBuiltinESMExports } from 'node:module'
+  import timers from 'node:timers/promises'
+  const wait = timers.setTimeout
+  timers.setTimeout = (ms, ...rest) => wait(ms * 8, ...rest)
+  syncBuiltinESMExports()`
+const preload = `data:text/javascript,${encodeURIComponent(slowly)}`
+const tour = spawn(process.execPath, ['--import', preload, 'examples/tour.ts'], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+process.once('exit', () => tour.kill())
+const lines: string[] = []
+let wake = (): void => {}
+createInterface({ input: tour.stdout }).on('line', (line) => {
+  lines.push(line)
+  wake()
+})
 
-/** Customers come and go. */
-function open(): NodeJS.Timeout {
-  const send = (name: string, event: CheckoutEvent | { readonly type: 'sell' }): void =>
-    system
-      .supervisor('app/storefront')
-      .children()
-      .find((child) => child.name === name)
-      ?.ref.send(event)
-  let n = 0
-  return setInterval(() => {
-    n += 1
-    send('checkout', { type: 'order', item: n % 3 === 0 ? 'a house' : 'a pen' })
-    setTimeout(() => send('checkout', { type: 'pay' }), 250)
-    if (n % 4 === 0) send('stock', { type: 'sell' })
-    if (n % 30 === 0) setTimeout(() => send('checkout', { type: 'jam' }), 100)
-    for (let more = 0; more < 3; more += 1) system.run(resize, { n: n * 3 + more })
-    if (n % 2 === 0) system.run(mail, { n })
-  }, 320)
-}
-
-async function take(from: Page): Promise<void> {
-  const shoot = async (name: string): Promise<void> => {
-    await pause(600)
-    await from.screenshot({ path: `${folder}inspector-${name}.png` })
+/** The first line that fits, now or later. */
+async function says(wanted: RegExp): Promise<string> {
+  for (;;) {
+    const line = lines.find((one) => wanted.test(one))
+    if (line !== undefined) return line
+    await new Promise<void>((resolve) => (wake = resolve))
   }
-  await from.getByRole('treeitem', { name: /^checkout,/ }).click()
-  await shoot('tree')
-  await from.keyboard.press('2')
-  await shoot('failures')
-  await from
-    .getByRole('article')
-    .filter({ hasText: 'attempt 3 of 3' })
-    .first()
-    .getByRole('button', { name: 'job' })
-    .click()
-  await shoot('job')
-  await from.keyboard.press('4')
-  await from.locator('.dead tbody tr').first().click()
-  await shoot('dead-letters')
-  await from.keyboard.press('5')
-  await shoot('sequence')
-  await from.emulateMedia({ colorScheme: 'dark' })
-  await from.keyboard.press('6')
-  await shoot('plots-dark')
+}
+
+const link = /http\S+/.exec(await says(/http:\/\/127\.0\.0\.1/))?.[0] ?? ''
+await light.goto(link)
+// Its chart is laid out before there is a job that tries again, at the end.
+await open(light, 'compress')
+await light.getByRole('treeitem', { name: /^job:/ }).first().click()
+
+await Promise.all([dark.goto(new URL('/', link).href), phone.goto(new URL('/', link).href)])
+
+// An actor that crashed, and whom it talks to.
+await says(/An actor crashes/)
+await item(light, 'till').click()
+await item(dark, 'till').click()
+await says(/started +generation 2/)
+await light.keyboard.press('5')
+await shoot(light, 'sequence', 150)
+
+// A failure, its job, its dead letter.
+await says(/A failure climbs/)
+await light.keyboard.press('2')
+const card = light.getByRole('article').filter({ hasText: 'unpack' })
+await card.waitFor()
+await shoot(light, 'failures', 100)
+await light.keyboard.press('4')
+await light.locator('.dead tbody tr').first().click()
+await light.getByRole('heading', { name: /^Job / }).waitFor()
+await shoot(light, 'dead-letters', 100)
+
+await says(/A job is cancelled/)
+await light.keyboard.press('2')
+await light.getByRole('article').filter({ hasText: 'unpack' }).getByRole('button', { name: 'job' }).click()
+await light.getByText('idempotency key').waitFor()
+await shoot(light, 'job', 100)
+
+await says(/A bot catches/)
+await item(dark, 'clerk').click()
+await shoot(dark, 'dark', 300)
+await says(/A spider tries again/)
+await dark.keyboard.press('6')
+await phone.keyboard.press('2')
+await shoot(phone, 'phone', 100)
+await light.keyboard.press('1')
+await says(/The tree as it is/)
+await light.getByRole('treeitem', { name: /^job:.*retrying/ }).click()
+await shoot(light, 'tree', 150)
+await shoot(dark, 'plots-dark', 50)
+await browser.close()
+tour.kill('SIGINT')
+tour.stdout.resume()
+
+function item(page: Page, name: string) {
+  return page.getByRole('treeitem', { name: new RegExp(`^${name},`) })
+}
+
+/** Its jobs, each by itself. */
+async function open(page: Page, name: string): Promise<void> {
+  await item(page, name).locator('.fold').click()
+}
+
+async function shoot(page: Page, name: string, settle: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, settle)) // a flash is over, a layout stands
+  await page.screenshot({ path: join(folder, `inspector-${name}.png`) })
 }

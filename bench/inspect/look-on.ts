@@ -9,6 +9,8 @@ export interface Look {
   measure(seconds: number): Promise<{ readonly perSecond: number; readonly fps: number | undefined }>
   /** Resolves once an event of this name is on the screen. */
   shows(name: string): Promise<unknown> | undefined
+  /** The longest time, in ms, that the page did nothing else while it showed the chart of this node. */
+  longestTask(name: string): Promise<number> | undefined
   end(): Promise<void>
 }
 
@@ -31,6 +33,7 @@ async function readFrames(link: string): Promise<Look> {
     begin: () => void (bytes = 0),
     measure: async (seconds) => ({ perSecond: bytes / seconds, fps: undefined }),
     shows: () => undefined,
+    longestTask: () => undefined,
     end: async () => {
       socket.close()
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -63,6 +66,16 @@ async function openPage(link: string, executablePath: string): Promise<Look> {
     }),
     shows: (name) =>
       page.getByRole('log', { name: 'Events' }).getByText(name, { exact: true }).waitFor({ timeout: 20_000 }),
+    longestTask: async (name) => {
+      await page.evaluate(`globalThis.longest = 0
+        new PerformanceObserver((list) => {
+          for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration)
+        }).observe({ type: 'longtask' })`)
+      await page.getByRole('treeitem', { name: new RegExp(`^${name},`) }).click()
+      await page.getByRole('figure', { name: 'Statechart' }).locator('.box').nth(150).waitFor({ state: 'attached' })
+      await page.waitForTimeout(500)
+      return page.evaluate<number>('globalThis.longest')
+    },
     end: () => browser.close(),
   }
 }

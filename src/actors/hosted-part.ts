@@ -1,3 +1,4 @@
+import type { AnyActorRef } from 'xstate'
 import type { RestartType } from '../child.ts'
 import type { DecisionName } from '../decision.ts'
 
@@ -6,6 +7,8 @@ export interface HostedPart {
   readonly name: string
   readonly path: string
   readonly kind: string
+  /** Where it is an actor. */
+  readonly ref?: AnyActorRef
   readonly state: unknown
   readonly restart: RestartType
   readonly generation: number

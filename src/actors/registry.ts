@@ -81,8 +81,8 @@ function hostedOf(tree: Tree, { definition }: Child): HostedNode | undefined {
 
 /** What belongs to a bot or a spider is up as long as that one is. */
 function* partsOf(parts: readonly HostedPart[], parent: string, phase: ChildStatus): Generator<NodeView, undefined> {
-  for (const { name, path, kind, state, generation, children } of parts) {
-    yield { path, parent, name, kind, phase, generation, isDynamic: false, state, actor: undefined }
+  for (const { name, path, kind, ref, state, generation, children } of parts) {
+    yield { path, parent, name, kind, phase, generation, isDynamic: false, state, actor: ref && observedOf(ref) }
     yield* partsOf(children ?? [], path, phase)
   }
   return undefined

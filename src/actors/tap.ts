@@ -7,17 +7,25 @@ import { tellsSteps } from './tells-steps.ts'
 
 /** An actor as those see it who look on. There is one object for each, whatever runs it. */
 export class Observed {
-  /** Of this actor alone: the next incarnation has another one. */
-  readonly session: string
-  readonly name: string
+  /** Which of our own charts it runs, if any. */
+  readonly own: 'supervisor' | 'worker' | 'job' | undefined
   readonly #ref: AnyActorRef
   #parent: Observed | undefined
   #path: string | undefined
 
   constructor(ref: AnyActorRef) {
     this.#ref = ref
-    this.session = ref.sessionId
-    this.name = ref.id
+    const config = (ref as Partial<RunningRef>).logic?.config
+    this.own = config === undefined ? undefined : ownCharts.get(config)
+  }
+
+  /** Of this actor alone: the next incarnation has another one. */
+  get session(): string {
+    return this.#ref.sessionId
+  }
+
+  get name(): string {
+    return this.#ref.id
   }
 
   get parent(): Observed | undefined {
@@ -34,12 +42,6 @@ export class Observed {
 
   get isNode(): boolean {
     return this.own !== undefined
-  }
-
-  /** Which of our own charts it runs, if any. */
-  get own(): 'supervisor' | 'worker' | 'job' | undefined {
-    const config = (this.#ref as Partial<RunningRef>).logic?.config
-    return config === undefined ? undefined : ownCharts.get(config)
   }
 
   get isRoot(): boolean {
@@ -181,6 +183,14 @@ const observedKey: unique symbol = Symbol('observed')
 export function observedOf(ref: AnyActorRef & { [observedKey]?: Observed }): Observed {
   ref[observedKey] ??= new Observed(ref)
   return ref[observedKey]
+}
+
+/** The actors of those that have one already. */
+export function* observedJobs(
+  jobs: Iterable<{ readonly actor: AnyActorRef | undefined } | undefined>,
+): Generator<Observed, undefined> {
+  for (const job of jobs) if (job?.actor !== undefined) yield observedOf(job.actor)
+  return undefined
 }
 
 const ownCharts: ReadonlyMap<object, 'supervisor' | 'worker' | 'job'> = new Map<

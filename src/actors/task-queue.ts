@@ -18,7 +18,7 @@ import type { JobSource, SourcedJob } from './job-source.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, readStored, validate, type Checked, type StoredInput } from './schema.ts'
 import { Ticker, type Ticking } from './ticker.ts'
-import { observedOf, type Observed } from './tap.ts'
+import { observedJobs, type Observed } from './tap.ts'
 import type { Asker, TaskNode, Tree } from './tree.ts'
 import type { AnyActorRef } from 'xstate'
 
@@ -126,9 +126,8 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
   }
 
-  *liveJobs(): Generator<Observed, undefined> {
-    for (const { actor } of this.live.values()) if (actor !== undefined) yield observedOf(actor)
-    return undefined
+  liveJobs(): Iterable<Observed> {
+    return observedJobs(this.live.values())
   }
 
   get nextTick(): number | undefined {

@@ -48,6 +48,8 @@ export interface SourceNode {
   /** Names the queue, too. */
   readonly path: string
   readonly jobs: { readonly running: number; readonly retrying: number }
+  /** The actors of jobs that this process holds. */
+  liveJobs(): Iterable<Observed>
   replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }>
   cancelLive(id: string, reason: unknown): void
   buried(job: BuriedJob): void
@@ -58,8 +60,6 @@ export interface SourceNode {
 
 /** The way into a task, as others see it. */
 export interface TaskNode extends SourceNode {
-  /** The actors of jobs that a worker of this process holds. */
-  liveJobs(): Iterable<Observed>
   run(input: unknown, options?: RunOptions, by?: Asker & { readonly waits: boolean }): AnyRun
   pause(isPaused: boolean): void
   readonly nextTick: number | undefined

@@ -7,6 +7,7 @@ import type { Level } from '../actors/climb.ts'
 import type { HostedPart } from '../actors/hosted-part.ts'
 import type { Incarnation } from '../actors/incarnation.ts'
 import type { Place, Reports } from '../actors/reports.ts'
+import type { Observed } from '../actors/tap.ts'
 import type { HostedNode, Tree } from '../actors/tree.ts'
 import type { BuriedJob } from '../brokers/broker.ts'
 import { UnknownJobError } from '../errors.ts'
@@ -273,13 +274,18 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     return this.updates.jobs
   }
 
+  liveJobs(): Iterable<Observed> {
+    return this.updates.liveJobs()
+  }
+
   parts(): readonly HostedPart[] {
     const boundaries = partsOf(this.#side.scope, this.path, this.#generation)
     if (this.#poller === undefined) return boundaries
-    const state = (this.#poller.ref.getSnapshot() as { readonly value?: unknown }).value
+    const { ref } = this.#poller
+    const state = (ref.getSnapshot() as { readonly value?: unknown }).value
     const path = `${this.path}/poller`
     const generation = this.#generation
-    return [{ name: 'poller', path, kind: 'poller', state, restart: 'permanent', generation }, ...boundaries]
+    return [{ name: 'poller', path, kind: 'poller', ref, state, restart: 'permanent', generation }, ...boundaries]
   }
 
   async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {

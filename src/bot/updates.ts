@@ -12,6 +12,7 @@ import type { JobPolicy } from '../actors/job-policy.ts'
 import type { JobSource, SourcedJob } from '../actors/job-source.ts'
 import type { OwnError } from '../actors/judgement.ts'
 import { announce } from '../actors/outcome.ts'
+import { observedJobs, type Observed } from '../actors/tap.ts'
 import type { Tree } from '../actors/tree.ts'
 import type { BuriedJob, LeasedJob } from '../brokers/broker.ts'
 import { SystemStoppedError } from '../errors.ts'
@@ -99,6 +100,10 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
 
   get jobs(): { readonly running: number; readonly retrying: number } {
     return { running: this.#live.running, retrying: this.#live.parked }
+  }
+
+  liveJobs(): Iterable<Observed> {
+    return observedJobs(this.#live.all().map(({ job }) => job))
   }
 
   get hooks(): HookTable {

@@ -64,6 +64,11 @@ export class HeldRequests implements Holder {
     return this.#table.parked
   }
 
+  /** The jobs of those that run, for whoever looks on. */
+  get jobs(): readonly (JobActor | undefined)[] {
+    return this.#table.withJob().map(({ job }) => job)
+  }
+
   at(slot: number): RequestRun {
     return this.#table.at(slot)
   }

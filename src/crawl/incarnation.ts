@@ -5,6 +5,7 @@ import type { HostedPart } from '../actors/hosted-part.ts'
 import type { Incarnation } from '../actors/incarnation.ts'
 import { announce } from '../actors/outcome.ts'
 import type { Place, Reports } from '../actors/reports.ts'
+import type { Observed } from '../actors/tap.ts'
 import type { HostedNode, Tree } from '../actors/tree.ts'
 import type { BuriedJob } from '../brokers/broker.ts'
 import { InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
@@ -99,6 +100,10 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
 
   get jobs(): HostedNode['jobs'] {
     return this.#live?.jobs ?? { running: 0, retrying: 0 }
+  }
+
+  liveJobs(): Iterable<Observed> {
+    return this.#live?.liveJobs() ?? []
   }
 
   parts(): readonly HostedPart[] {

@@ -2,6 +2,7 @@ import type { Host } from '../actors/chart.ts'
 import type { Level } from '../actors/climb.ts'
 import { hookTable, type HookTable } from '../actors/hook-table.ts'
 import type { JobActor } from '../actors/job.ts'
+import { observedJobs, type Observed } from '../actors/tap.ts'
 import type { Tree } from '../actors/tree.ts'
 import { SystemStoppedError } from '../errors.ts'
 import { Failure } from '../failure.ts'
@@ -101,6 +102,10 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
 
   get jobs(): { readonly running: number; readonly retrying: number } {
     return { running: this.held.running, retrying: this.held.retrying }
+  }
+
+  liveJobs(): Iterable<Observed> {
+    return observedJobs(this.held.jobs)
   }
 
   get hosts(): PageMaker['hosts'] {

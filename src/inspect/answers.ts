@@ -1,6 +1,6 @@
 import { cut } from '../evidence.ts'
 import type { FailureKind } from '../failure.ts'
-import type { Entry } from './book.ts'
+import { isJob, type Entry } from './book.ts'
 import type { Hub } from './hub.ts'
 import { PAGE_LIMITS } from './plain.ts'
 
@@ -31,7 +31,7 @@ function children({ id, offset }: Asked, { book }: Hub, row: (entry: Entry) => u
   const rows: unknown[] = []
   let total = 0
   for (const entry of book.entries.values()) {
-    if (entry.parent?.id !== id) continue
+    if (entry.parent?.id !== id || isJob(entry)) continue
     if (total >= from && rows.length < PAGE) rows.push(row(entry))
     total += 1
   }

@@ -25,6 +25,8 @@ export class Entry {
   /** Of a task: what its broker says waits in front of it. */
   waiting: number | undefined
   jobs: NodeView['jobs']
+  /** Children that are there, jobs apart. */
+  below = 0
   /** Children that are no longer there. */
   ended = 0
   readonly since: number
@@ -54,6 +56,8 @@ export class Book {
   /** Ids of nodes whose jobs somebody wants to see, each by itself; of the others they are counts. */
   #opened: ReadonlySet<string> = new Set()
   readonly #tasks = new Set<Entry>()
+  /** On their way from one phase to another: the event that tells of it may come before the tree has it. */
+  readonly #between = new Set<Entry>()
   #left = 0
   #last = 0
   readonly #inspected: Inspected
@@ -88,10 +92,16 @@ export class Book {
     this.#opened = ids
     for (const id of ids) {
       const entry = before.has(id) ? undefined : this.byId.get(id)
-      if (entry?.kind === 'task') for (const job of this.#inspected.jobs(entry.path)) this.#fillBelow(job)
+      if (entry !== undefined && hasJobs(entry))
+        for (const job of this.#inspected.jobs(entry.path)) this.#fillBelow(job)
     }
     if ([...before].every((id) => ids.has(id))) return
     for (const entry of this.entries.values()) if (isJob(entry) && !this.#keepsJobs(entry.parent)) this.remove(entry)
+  }
+
+  /** Looks again at what was on its way. */
+  settle(): void {
+    for (const entry of this.#between) this.refresh(entry.path)
   }
 
   /** What changes without a word: how many jobs a task has, and what was taken out of the tree. */
@@ -132,12 +142,17 @@ export class Book {
    */
   of(actor: Observed): Entry | undefined {
     if (actor.isRoot) return undefined
-    if (this.#opened.size === 0 && actor.own === 'job') return this.#ofTask(actor)
+    if (!this.showsAlone(actor)) return this.#ofTask(actor)
     const entry = this.entries.get(actor.path)
     if (entry === undefined) return this.#add(actor)
     if (entry.actor === actor) return entry
     const latest = entry.actor as Observed | undefined // of our own actors there are only such
     return latest === undefined || isNewer(actor, latest) ? this.#succeed(entry, actor) : undefined
+  }
+
+  /** Whether it may have an entry of its own: jobs have none where nobody has opened a task. */
+  showsAlone(actor: Observed): boolean {
+    return actor.own !== 'job' ? !actor.isRoot : this.#opened.size > 0
   }
 
   remove(entry: Entry): void {
@@ -146,8 +161,10 @@ export class Book {
     if (this.entries.get(entry.path) === entry) this.entries.delete(entry.path)
     this.byId.delete(entry.id)
     this.#tasks.delete(entry)
+    this.#between.delete(entry)
     this.dirty.add(entry)
     if (entry.parent !== undefined) {
+      if (!isJob(entry)) entry.parent.below -= 1
       entry.parent.ended += 1
       this.dirty.add(entry.parent)
     }
@@ -157,6 +174,7 @@ export class Book {
     this.entries.clear()
     this.byId.clear()
     this.#tasks.clear()
+    this.#between.clear()
     this.dirty.clear()
   }
 
@@ -184,6 +202,8 @@ export class Book {
       entry.jobs?.retrying === view.jobs?.retrying
     entry.kind = view.kind
     entry.phase = view.phase
+    if (isBetween(view)) this.#between.add(entry)
+    else this.#between.delete(entry)
     entry.generation = Math.max(1, view.generation)
     entry.actor = view.actor ?? (view.state === undefined ? undefined : entry.actor)
     entry.state = view.state
@@ -240,7 +260,9 @@ export class Book {
     this.entries.set(path, entry)
     this.byId.set(entry.id, entry)
     this.dirty.add(entry)
-    if (parent !== undefined) this.dirty.add(parent)
+    if (parent === undefined) return entry
+    if (!isJob(entry)) parent.below += 1
+    this.dirty.add(parent)
     return entry
   }
 
@@ -254,7 +276,10 @@ export class Book {
   }
 }
 
-const hasJobs = ({ kind }: NodeView): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
+const hasJobs = ({ kind }: Pick<Entry, 'kind'>): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
+
+const isBetween = ({ phase }: NodeView): boolean =>
+  phase === 'starting' || phase === 'restarting' || phase === 'stopping'
 
 export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
   return kind === 'job' || kind === 'update' || kind === 'request'

@@ -5,7 +5,7 @@ import type { Showing } from './showing.ts'
 /** Charts by the hash of what they show, each made into text once. */
 export class Charts {
   readonly #showing: Showing
-  readonly #hashes = new WeakMap<ChartData, string>()
+  #hashes = new WeakMap<ChartData, string>()
   readonly #texts = new Map<string, string>()
 
   constructor(showing: Showing) {
@@ -23,6 +23,16 @@ export class Charts {
       this.#texts.set(hash, text)
     }
     return hash
+  }
+
+  /** Of all that were asked for. */
+  get known(): Iterable<string> {
+    return this.#texts.keys()
+  }
+
+  clear(): void {
+    this.#hashes = new WeakMap()
+    this.#texts.clear()
   }
 
   textOf(hash: string): string {

@@ -14,7 +14,6 @@ export function helloOf(
 ): { readonly text: { readonly frame: string; readonly charts: readonly string[] }; readonly seq: number } {
   const { book, charts, inspected, ring, samples, showing } = hub
   const rows: string[] = []
-  const hashes = new Set<string>()
   let unlisted = 0
   for (const entry of book.entries.values()) {
     if (isJob(entry)) continue
@@ -23,10 +22,10 @@ export function helloOf(
       continue
     }
     const row = rowOf(entry, charts, showing)
-    if (row.chart !== undefined) hashes.add(row.chart)
     told(entry)
     rows.push(JSON.stringify(row))
   }
+  const hashes = [...charts.known]
   const failures = inspected.system.failures().filter(({ path }) => book.isShown(path))
   const system = {
     root: showing.text(inspected.name),
@@ -40,7 +39,7 @@ export function helloOf(
   }
   const frame = [
     `{"type":"hello","version":1,"at":${Date.now()},"system":${JSON.stringify(system)}`,
-    `"charts":{${[...hashes].map((hash) => `"${hash}":${charts.textOf(hash)}`).join(',')}}`,
+    `"charts":{${hashes.map((hash) => `"${hash}":${charts.textOf(hash)}`).join(',')}}`,
     `"nodes":[${rows.join(',')}]`,
     `"failures":[${failures.map((failure) => hub.failures.show(failure)).join(',')}]`,
     `"events":[${ring
@@ -49,5 +48,5 @@ export function helloOf(
       .join(',')}]`,
     `"stats":${JSON.stringify(samples.all)}}`,
   ].join(',')
-  return { text: { frame, charts: [...hashes] }, seq: ring.last }
+  return { text: { frame, charts: hashes }, seq: ring.last }
 }

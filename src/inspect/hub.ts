@@ -24,6 +24,8 @@ interface Close {
   last: Happened | undefined
 }
 
+type JobHeard = Extract<AnyEvent, { readonly type: `job.${string}` }>
+
 const EVENTS_KEPT = 2_000
 const SHORTEST = 100
 const LONGEST = 1_000
@@ -105,6 +107,7 @@ export class Hub implements Sink {
   /** Tells everybody what there is, at once. */
   flush(): void {
     const begun = spent()
+    this.book.settle()
     const { dirty } = this.book
     this.book.dirty = new Set()
     const failures = this.#newFailures
@@ -127,7 +130,7 @@ export class Hub implements Sink {
   // What the tap tells
 
   appeared(actor: Observed): void {
-    this.book.of(actor)
+    if (this.book.showsAlone(actor)) this.book.of(actor)
   }
 
   took(actor: Observed, event: { readonly type: string }, from: Observed | undefined): void {
@@ -141,19 +144,18 @@ export class Hub implements Sink {
       at: Date.now(),
       type: event.type,
       kind: 'message',
-      from: from === undefined || from.isRoot ? undefined : this.book.entries.get(from.path),
+      from: from !== undefined && this.book.showsAlone(from) ? this.book.entries.get(from.path) : undefined,
       to,
       path: actor.path,
       data: event,
-      handled:
-        close !== undefined && to.actor === actor && actor.config !== undefined && !event.type.startsWith('xstate.')
-          ? false
-          : undefined,
     })
-    if (close !== undefined) close.last = happened
+    if (close === undefined) return
+    if (to.actor === actor && actor.config !== undefined && !event.type.startsWith('xstate.')) happened.handled = false
+    close.last = happened
   }
 
   moved(actor: Observed): void {
+    if (!this.book.showsAlone(actor)) return
     const entry = this.book.of(actor)
     if (entry === undefined) return
     this.book.dirty.add(entry)
@@ -173,6 +175,18 @@ export class Hub implements Sink {
 
   readonly #hear = (event: AnyEvent): void => {
     this.samples.hear(event)
+    if (event.type.startsWith('job.')) this.#hearJob(event as JobHeard)
+    else this.#hearOther(event)
+  }
+
+  /** There are thousands of them a second. */
+  #hearJob(event: JobHeard): void {
+    const { at, type, path } = event
+    if (this.book.isShown(path))
+      this.ring.add({ at, type, kind: 'event', from: undefined, to: this.#entryAt, path, data: event })
+  }
+
+  #hearOther(event: AnyEvent): void {
     const { path } = event as { readonly path?: string }
     const to = this.#nodeOf(event)
     const isShown = to !== undefined || path === undefined || this.book.isShown(path)
@@ -186,7 +200,7 @@ export class Hub implements Sink {
     if (!isShown) return
     const { at, type } = event
     const where = path ?? (event.type === 'failure.decided' ? event.failure.path : '')
-    this.ring.add({ at, type, kind: 'event', from: undefined, to, path: where, data: event, handled: undefined })
+    this.ring.add({ at, type, kind: 'event', from: undefined, to, path: where, data: event })
   }
 
   #nodeOf(event: AnyEvent): Entry | undefined {
@@ -207,9 +221,8 @@ export class Hub implements Sink {
   }
 
   /** The node there, or that of the task of a job there. */
-  #entryAt(path: string): Entry | undefined {
-    return this.book.entries.get(path) ?? this.book.entries.get(path.slice(0, Math.max(0, path.lastIndexOf('/'))))
-  }
+  readonly #entryAt = (path: string): Entry | undefined =>
+    this.book.entries.get(path) ?? this.book.entries.get(path.slice(0, Math.max(0, path.lastIndexOf('/'))))
 
   #openAll(): void {
     const all = new Set<string>()
@@ -243,6 +256,7 @@ export class Hub implements Sink {
     this.book.clear()
     this.ring.clear()
     this.samples.end()
+    this.charts.clear()
     this.#newFailures = []
   }
 

@@ -8,6 +8,7 @@ import { Gate, hashOf, isSame, type Verdict } from './gate.ts'
 import { Hub } from './hub.ts'
 import { StatelyFeed } from './official.ts'
 import type { InspectorPolicy } from './options.ts'
+import { Recording } from './recording.ts'
 import { RemoteProcess } from './remote.ts'
 import { PageServer } from './server.ts'
 import { Showing } from './showing.ts'
@@ -121,7 +122,7 @@ class Open implements OpenInspector {
   }
 
   #join(socket: WebSocket): void {
-    const viewer = new Viewer(this.#hub, socket, this.#control, () => this.#count())
+    const viewer: Viewer = new Viewer(this.#hub, socket, this.#control, () => this.#count())
     this.#viewers.add(viewer)
     socket.on('close', () => {
       this.#viewers.delete(viewer)
@@ -179,18 +180,31 @@ class Open implements OpenInspector {
   }
 
   #count(): void {
+    this.#record()
     const viewers = [...this.#viewers].filter(({ isHere }) => isHere).length + this.#feeds.size
     if (viewers === this.#told) return
     this.#told = viewers
     this.#inspected.tell('inspector.viewed', { viewers })
   }
 
+  /** What the one who looks for the longest was shown. */
+  #record(): void {
+    for (const viewer of this.#viewers) if (!viewer.isHere) viewer.recording = undefined
+    const [longest] = [...this.#viewers].filter(({ isHere }) => isHere)
+    if (longest !== undefined) longest.recording ??= new Recording(this.#picture())
+  }
+
   #recording(): string {
+    for (const { recording } of this.#viewers) if (recording !== undefined) return recording.text()
     const nobody = { tick: () => {} }
     this.#hub.join(nobody) // without a viewer nothing is kept that could be read
-    const { frame } = helloOf(this.#hub, undefined, () => {}).text
+    const picture = this.#picture()
     this.#hub.leave(nobody)
-    return `${frame}\n`
+    return `${picture}\n`
+  }
+
+  #picture(): string {
+    return helloOf(this.#hub, undefined, () => {}).text.frame
   }
 
   #announce(link: string, note = ''): void {

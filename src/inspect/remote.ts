@@ -149,7 +149,6 @@ export class RemoteProcess {
       to: entry,
       path: entry.path,
       data: event,
-      handled: undefined,
     })
   }
 

@@ -1,20 +1,50 @@
 import type { Entry } from './book.ts'
 
 /** Something that happened, as it is kept: what it was about is read only when it is shown. */
-export interface Happened {
+export class Happened {
   readonly seq: number
   readonly at: number
   readonly type: string
   /** A message between actors, or one of our events. */
   readonly kind: 'message' | 'event'
   readonly from: Entry | undefined
-  readonly to: Entry | undefined
   readonly path: string
   readonly data: unknown
   /** Set where somebody watches the actor: whether its chart took it. */
-  handled: boolean | undefined
+  handled: boolean | undefined = undefined
   /** As it was shown first; the same for all. */
-  shown: string | undefined
+  shown: string | undefined = undefined
+  #to: Entry | Find | undefined
+
+  constructor(seq: number, given: Given) {
+    this.seq = seq
+    this.at = given.at
+    this.type = given.type
+    this.kind = given.kind
+    this.from = given.from
+    this.path = given.path
+    this.data = given.data
+    this.#to = given.to
+  }
+
+  /** Whom it was about. */
+  get to(): Entry | undefined {
+    if (typeof this.#to === 'function') this.#to = this.#to(this.path)
+    return this.#to
+  }
+}
+
+type Find = (path: string) => Entry | undefined
+
+interface Given {
+  readonly at: number
+  readonly type: string
+  readonly kind: 'message' | 'event'
+  readonly from: Entry | undefined
+  /** Or how it is found: of thousands of jobs a second hardly any is asked for. */
+  readonly to: Entry | Find | undefined
+  readonly path: string
+  readonly data: unknown
 }
 
 /** The latest of what happened, as many as fit. */
@@ -34,9 +64,9 @@ export class Ring {
     return this.#last
   }
 
-  add(given: Omit<Happened, 'seq' | 'shown'>): Happened {
+  add(given: Given): Happened {
     this.#last += 1
-    const happened = { seq: this.#last, shown: undefined, ...given }
+    const happened = new Happened(this.#last, given)
     this.#all[this.#last % this.#most] = happened
     return happened
   }

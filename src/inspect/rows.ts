@@ -1,6 +1,6 @@
 import { guarded, peek } from '../evidence.ts'
 import type { Charts } from './charts.ts'
-import type { Entry } from './book.ts'
+import { isJob, type Entry } from './book.ts'
 import type { Showing } from './showing.ts'
 
 /** A node as the page gets it. */
@@ -22,6 +22,8 @@ export interface Row {
   readonly attempt: number | undefined
   readonly events: number
   readonly dropped: number
+  /** How many stand below it, jobs apart: not all of them may have been told. */
+  readonly below: number
   readonly ended: number
   readonly since: number
 }
@@ -29,7 +31,7 @@ export interface Row {
 export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
   const snapshot = guarded(() => entry.actor?.snapshot(), undefined)
   const chart = entry.actor && guarded(() => entry.actor?.chart, undefined)
-  const attempt = entry.kind === 'job' ? peek(peek(snapshot, 'context'), 'attempt') : undefined
+  const attempt = isJob(entry) ? peek(peek(snapshot, 'context'), 'attempt') : undefined
   const status = peek(snapshot, 'status')
   return {
     id: entry.id,
@@ -38,7 +40,7 @@ export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
     path: showing.text(entry.path),
     kind: entry.kind,
     phase: entry.phase,
-    status: typeof status === 'string' ? status : entry.state === undefined ? 'stopped' : 'active',
+    status: typeof status === 'string' ? status : isUp(entry) ? 'active' : 'stopped',
     state: stateNames(peek(snapshot, 'value') ?? entry.state),
     chart: chart && charts.hashOf(chart),
     generation: entry.generation,
@@ -49,9 +51,15 @@ export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
     attempt: typeof attempt === 'number' ? attempt : undefined,
     events: entry.events,
     dropped: entry.dropped,
+    below: entry.below,
     ended: entry.ended,
     since: entry.since,
   }
+}
+
+/** Of what has no actor: a spider that waits for a crawl, what stands below a bot. */
+function isUp({ phase, state }: Entry): boolean {
+  return state !== undefined || (phase !== undefined && phase !== 'stopped' && phase !== 'failed')
 }
 
 /** The states a machine is in, each with its ancestors, by dots. */

@@ -33,6 +33,8 @@ export interface Quantiles {
 
 const KEPT = 600
 const FOLLOWED = 2_000
+/** Jobs a second: as many as a p99 needs. */
+const MEASURED = 500
 
 /** Takes a sample each second, while somebody looks. */
 export class Samples {
@@ -40,11 +42,14 @@ export class Samples {
   #all: Sample[] = []
   #loop: ReturnType<typeof monitorEventLoopDelay> | undefined
   #before: ReturnType<Inspected['system']['stats']> | undefined
-  /** Jobs whose times are measured: as many as fit, which is a fair choice. */
+  /** Jobs whose times are measured: some hundreds a second, chosen by chance. */
   readonly #jobs = new PassingMap<{ added: number | undefined; started: number | undefined }>()
   #waits: number[] = []
   #runs: number[] = []
   #events = 0
+  #added = 0
+  /** How many of the jobs are followed. */
+  #share = 1
 
   constructor(inspected: Inspected) {
     this.#inspected = inspected
@@ -64,6 +69,8 @@ export class Samples {
     this.#loop?.disable()
     this.#loop = undefined
     this.#jobs.clear()
+    this.#share = 1
+    this.#added = 0
     this.#all = []
   }
 
@@ -75,11 +82,15 @@ export class Samples {
   hear(event: AnyEvent): void {
     switch (event.type) {
       case 'job.added':
-        return void (this.#jobs.size < FOLLOWED && this.#jobs.set(event.id, { added: event.at, started: undefined }))
+        this.#added += 1
+        if (this.#isChosen()) this.#jobs.set(event.id, { added: event.at, started: undefined })
+        return undefined
       case 'job.started': {
         const job = this.#jobs.get(event.id)
-        if (job === undefined)
-          return void (this.#jobs.size < FOLLOWED && this.#jobs.set(event.id, { added: undefined, started: event.at }))
+        if (job === undefined) {
+          if (this.#isChosen()) this.#jobs.set(event.id, { added: undefined, started: event.at })
+          return undefined
+        }
         if (job.added !== undefined && job.started === undefined) this.#waits.push(event.at - job.added)
         job.started = event.at
         return undefined
@@ -94,6 +105,10 @@ export class Samples {
       }
     }
     return undefined
+  }
+
+  #isChosen(): boolean {
+    return this.#jobs.size < FOLLOWED && (this.#share === 1 || Math.random() < this.#share)
   }
 
   /** What happened since it was last called. `queues` is what the broker says. */
@@ -127,6 +142,8 @@ export class Samples {
     this.#waits = []
     this.#runs = []
     this.#events = 0
+    this.#share = Math.min(1, MEASURED / this.#added)
+    this.#added = 0
     if (this.#all.length === KEPT) this.#all.shift()
     this.#all.push(sample)
     return sample

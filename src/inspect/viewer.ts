@@ -1,10 +1,11 @@
 import type { WebSocket } from 'ws'
-import { guarded } from '../evidence.ts'
+import { guarded, peek } from '../evidence.ts'
 import type { Failure } from '../failure.ts'
 import { answer } from './answers.ts'
 import { isJob, type Entry } from './book.ts'
 import { helloOf, MOST_ACTORS } from './hello.ts'
 import type { Hub, Listener } from './hub.ts'
+import type { Recording } from './recording.ts'
 import { rowOf } from './rows.ts'
 import { showHappened } from './shown.ts'
 
@@ -21,6 +22,8 @@ export class Viewer implements Listener {
   /** For `POST /do`; undefined where nobody may act. */
   readonly #control: string | undefined
   readonly #changed: () => void
+  /** Keeps what it is shown; of several viewers one is recorded. */
+  recording: Recording | undefined
   #isHere = false
   #known = new Set<string>()
   #charts = new Set<string>()
@@ -97,7 +100,7 @@ export class Viewer implements Listener {
         lost + late === 0 ? '' : `"dropped":{"events":${lost},"nodes":${late}}`,
       ]
       if (stats !== undefined) this.#sampledAt = stats.at
-      this.#send(`{${parts.filter((part) => part !== '').join(',')}}`)
+      this.#show(`{${parts.filter((part) => part !== '').join(',')}}`)
     }
     this.#tellDetail()
   }
@@ -144,7 +147,7 @@ export class Viewer implements Listener {
     this.#told.set(entry.id, essence(entry))
     if (row.chart !== undefined && !this.#charts.has(row.chart)) {
       this.#charts.add(row.chart)
-      this.#send(`{"type":"chart","hash":"${row.chart}","chart":${this.#hub.charts.textOf(row.chart)}}`)
+      this.#show(`{"type":"chart","hash":"${row.chart}","chart":${this.#hub.charts.textOf(row.chart)}}`)
     }
     return JSON.stringify(row)
   }
@@ -188,7 +191,7 @@ export class Viewer implements Listener {
       error: part('error'),
       fired: [...this.#hub.firedOf(entry)],
     }
-    this.#send(JSON.stringify(detail))
+    this.#show(JSON.stringify(detail))
   }
 
   // What the page says
@@ -250,6 +253,9 @@ export class Viewer implements Listener {
     if (typeof re !== 'number') return
     try {
       const value = await answer(frame, this.#hub, (entry) => JSON.parse(this.#row(entry)) as unknown)
+      const rows = peek(value, 'rows')
+      const isOfTree = frame['what'] === 'children' || frame['what'] === 'search'
+      if (isOfTree) this.recording?.add(JSON.stringify({ type: 'tick', at: Date.now(), nodes: rows }))
       this.#send(JSON.stringify({ type: 'answer', re, value }))
     } catch (error) {
       const text = this.#hub.showing.text(error instanceof Error ? error.message : String(error))
@@ -295,6 +301,11 @@ export class Viewer implements Listener {
     this.#sentSeq = seq
     this.#sampledAt = this.#hub.samples.all.at(-1)?.at ?? 0
     this.#send(text.frame)
+  }
+
+  #show(frame: string): void {
+    this.recording?.add(frame)
+    this.#send(frame)
   }
 
   #send(frame: string): void {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Locator, Page } from 'playwright-core'
 import { assign, setup } from 'xstate'
 import { browsing, noBrowser } from '../support/browser.ts'
-import { handleOf, inspected } from '../support/inspecting.ts'
+import { ask, handleOf, inspected } from '../support/inspecting.ts'
 
 const { open, browser } = browsing()
 const pictures = '.cache/screenshots'
@@ -64,6 +64,13 @@ const send = (system: System, event: { type: string }): void => {
 }
 
 const tab = (page: Page, name: string): Promise<void> => page.getByRole('tab', { name, exact: true }).click()
+
+/** A file is dropped on the page. */
+const drop = (page: Page, text: string): Promise<unknown> =>
+  page.evaluate(`
+    const data = new DataTransfer()
+    data.items.add(new File([${JSON.stringify(text)}], 'a.jsonl'))
+    document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))`)
 
 /** The lowest contrast of some texts with what they stand on. */
 const contrast = `(() => {
@@ -267,10 +274,7 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     })
     expect(text).not.toContain('hunter2')
     const before = await page.getByRole('treeitem').allTextContents()
-    await page.evaluate(`
-      const data = new DataTransfer()
-      data.items.add(new File([${JSON.stringify(text)}], 'a.jsonl'))
-      document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))`)
+    await drop(page, text)
     await page.getByText('A recording, read only.').waitFor()
     const names = (rows: readonly string[]): readonly string[] =>
       rows.map((row) => row.replace(/\d+\/s/, '').slice(0, 10))
@@ -281,6 +285,24 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     await tab(page, 'Failures')
     await page.getByRole('article').waitFor()
     await page.screenshot({ path: `${pictures}/recording.png` })
+  })
+
+  test('opens what GET /export gave, and goes through its time', async () => {
+    const { system, url, cookie } = await inspected(world(), {}, { catch: () => resume })
+    systems.push(system)
+    const page = await open(system)
+    await item(page, 'door').click()
+    const chart = page.getByRole('figure', { name: 'Statechart' })
+    await chart.locator('.box.active .name', { hasText: 'closed' }).waitFor()
+    send(system, { type: 'open' })
+    await chart.locator('.box.active .name', { hasText: 'open' }).waitFor()
+    const { text } = await ask(new URL('/export', url), { headers: { cookie: await cookie() } })
+    await drop(page, text)
+    await page.getByText('A recording, read only.').waitFor()
+    await chart.locator('.box.active .name', { hasText: 'open' }).waitFor()
+    expect(await page.getByText('opened 0 → 1').count()).toBe(1)
+    await page.getByRole('slider', { name: 'Time' }).fill('0')
+    await chart.locator('.box.active .name', { hasText: 'closed' }).waitFor()
   })
 
   test('fits a narrow window, where the tree is a drawer, and a dark one', async () => {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { actor, resume, start, supervisor, task } from 'rootcatch'
 import { inspector } from 'rootcatch/inspect'
 import { settle } from 'rootcatch/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { setup } from 'xstate'
 import { Hub } from '../../src/inspect/hub.ts'
 import { readOptions } from '../../src/inspect/options.ts'
@@ -27,6 +27,31 @@ const job = task(
     return input.n ?? 0
   },
 )
+
+/** A viewer whose socket, and whose time, the test has in its hand. */
+async function alone() {
+  const { inspector: looking, inspected: handed } = lookingOn()
+  const system = await start(supervisor('app', [lamp()]), { inspect: looking })
+  const policy = readOptions({})
+  const hub = new Hub(handed(), policy, new Showing(policy, {}), (error) => {
+    throw error
+  })
+  const socket = Object.assign(new EventEmitter(), {
+    OPEN: 1,
+    readyState: 1,
+    bufferedAmount: 0,
+    terminated: 0,
+    sent: [] as Frame[],
+  })
+  const own = Object.assign(socket, {
+    send: (text: string) => void socket.sent.push(JSON.parse(text) as Frame),
+    terminate: () => void (socket.terminated += 1),
+    close: () => {},
+  })
+  const viewer = new Viewer(hub, own as never, undefined, () => {})
+  const hear = (frame: object): boolean => socket.emit('message', JSON.stringify(frame), false)
+  return { system, hub, socket, viewer, hear }
+}
 
 describe('a viewer', () => {
   test('who comes after 5 000 jobs gets all nodes and charts, and the failures so far', async () => {
@@ -111,29 +136,7 @@ describe('a viewer', () => {
   })
 
   test('whose frames pile up is left out, and told how much it missed; one who is stuck is cut off', async () => {
-    const { inspector: looking, inspected: handed } = lookingOn()
-    const system = await start(supervisor('app', [lamp()]), { inspect: looking })
-    const policy = readOptions({})
-    const hub = new Hub(handed(), policy, new Showing(policy, {}), (error) => {
-      throw error
-    })
-    const socket = Object.assign(new EventEmitter(), {
-      OPEN: 1,
-      readyState: 1,
-      bufferedAmount: 0,
-      terminated: 0,
-      sent: [] as Frame[],
-    })
-    const viewer = new Viewer(
-      hub,
-      Object.assign(socket, {
-        send: (text: string) => void socket.sent.push(JSON.parse(text) as Frame),
-        terminate: () => void (socket.terminated += 1),
-        close: () => {},
-      }) as never,
-      undefined,
-      () => {},
-    )
+    const { system, hub, socket, viewer } = await alone()
     const press = (times: number): void => {
       for (let n = 0; n < times; n += 1) tell(system, 'app/lamp', { type: 'press' } as never)
       hub.flush()
@@ -158,6 +161,38 @@ describe('a viewer', () => {
     viewer.bye('over')
     expect(hub.isObserving).toBe(false)
     await system.stop()
+  })
+
+  test('who is hidden is told once a second, is gone after 60 s, and gets the whole picture when it is back', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+    try {
+      const { system, hub, socket, viewer, hear } = await alone()
+      const ticks = (): number => socket.sent.filter(({ type }) => type === 'tick').length
+      hear({ type: 'view', hidden: true })
+      const before = ticks()
+      for (let n = 0; n < 20; n += 1) {
+        tell(system, 'app/lamp', { type: 'press' } as never)
+        vi.advanceTimersByTime(100)
+      }
+      expect(ticks() - before).toBe(2)
+      vi.advanceTimersByTime(57_900)
+      expect([viewer.isHere, hub.isObserving]).toEqual([true, true])
+      vi.advanceTimersByTime(200)
+      expect([viewer.isHere, hub.isObserving]).toEqual([false, false])
+      const sent = socket.sent.length
+      tell(system, 'app/lamp', { type: 'press' } as never)
+      vi.advanceTimersByTime(10_000)
+      expect(socket.sent).toHaveLength(sent)
+      hear({ type: 'view', hidden: false })
+      expect([viewer.isHere, hub.isObserving]).toEqual([true, true])
+      expect(socket.sent.at(-1)).toMatchObject({ type: 'hello', nodes: [{ path: 'app' }, { state: ['on'] }] })
+      viewer.bye('over')
+      expect(vi.getTimerCount()).toBe(0)
+      vi.useRealTimers()
+      await system.stop()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('who sends garbage, or too much, harms nobody', async () => {

@@ -14,7 +14,7 @@ import { condition, isJob, Store } from './store.js'
 import { TreeView } from './tree-view.js'
 
 const store = new Store()
-const recorder = new Recorder()
+const recorder = new Recorder(() => store.picture())
 let replay
 let state = 'connecting'
 let isPaused = false
@@ -42,12 +42,14 @@ const tree = new TreeView(store, {
   opened: (frame) => replay === undefined && link.send({ type: 'open', ...frame }),
   search: (text) =>
     ask('search', { text }).then(
-      ({ rows }) => {
-        store.addRows(rows)
-        schedule()
-      },
+      ({ rows }) => addRows(rows),
       () => {},
     ),
+  more: (id, offset) =>
+    ask('children', { id, offset }).then((answer) => {
+      setTimeout(() => addRows(answer.rows)) // once the tree knows how far it is
+      return answer
+    }),
 })
 const chart = new ChartView()
 const context = new ContextView()
@@ -109,17 +111,25 @@ function openTab(index) {
 // What comes in
 
 function take(frame, text) {
-  recorder.add(frame, text)
   if (replay !== undefined) return
   heardAt = Date.now()
   if (frame.type === 'hello') begin()
   store.apply(frame)
+  recorder.add(frame, text)
   if (frame.type === 'hello') {
     tree.forget()
     if (store.selected !== undefined) link.send({ type: 'watch', id: store.selected })
     if (store.selected === undefined) select(firstWorthLooking(), false)
   }
   if (frame.failures?.length > 0 && frame.type === 'tick') tellFailures(frame.failures)
+  schedule()
+}
+
+/** Rows that were asked for: a recording holds them as if they had been told. */
+function addRows(rows) {
+  const frame = { type: 'tick', at: store.at, nodes: rows }
+  store.apply(frame)
+  recorder.add(frame, JSON.stringify(frame))
   schedule()
 }
 
@@ -147,8 +157,6 @@ function setState(next) {
 function select(id, isByHand = true) {
   if (id === undefined || !store.nodes.has(id)) return
   store.selected = id
-  store.detail = store.details.get(id)
-  store.before = undefined
   if (replay === undefined) link.send({ type: 'watch', id })
   if (isByHand) {
     tree.reveal(id)
@@ -200,8 +208,9 @@ function render() {
   }
   showSelected(find('selected'), node, buttonsOf)
   void chart.show(node, node?.chart === undefined ? undefined : store.charts.get(node.chart))
-  chart.update(node, store.detail)
-  context.show(node, store.detail, store.before)
+  const { detail, before } = store.looked
+  chart.update(node, detail)
+  context.show(node, detail, before)
   views[tab][1].render()
   const badges = [undefined, store.failures.length, undefined, undefined, undefined, undefined]
   for (const [index, { badge }] of tabs.entries()) {
@@ -222,10 +231,14 @@ function buttonsOf(node) {
 function renderBar() {
   const { system } = store
   const shown = replay !== undefined ? 'recording' : state === 'live' && isPaused ? 'paused' : state
-  const age = shown === 'away' || shown === 'stopped' ? ` · ${duration(Date.now() - heardAt)} ago` : ''
-  setText(find('pill'), `${{ away: 'connection lost', stopped: 'system stopped' }[shown] ?? shown}${age}`)
+  const isOver = shown === 'away' || shown === 'stopped' || shown === 'locked'
+  const age = isOver ? ` · ${duration(Date.now() - heardAt)} ago` : ''
+  setText(
+    find('pill'),
+    `${{ away: 'connection lost', stopped: 'system stopped', locked: 'another process: use the link it printed' }[shown] ?? shown}${age}`,
+  )
   setClass(find('pill'), `pill ${shown}`)
-  document.body.classList.toggle('faded', shown === 'away' || shown === 'stopped')
+  document.body.classList.toggle('faded', isOver)
   if (system === undefined) return
   setText(find('root'), system.root)
   find('stately').hidden = !system.stately || replay !== undefined
@@ -333,7 +346,6 @@ function showFrames(frames) {
   store.clear()
   for (const frame of frames) store.apply(frame)
   store.selected = store.atPath(path)?.id ?? firstWorthLooking()
-  store.detail = store.details.get(store.selected)
   find('selected').dataset.id = '' // a recording has other buttons
   tree.forget()
   schedule()

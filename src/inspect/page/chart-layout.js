@@ -15,7 +15,8 @@ export async function layOut(chart, { width, height }) {
   const layouts = []
   for (const direction of ['DOWN', 'RIGHT']) {
     const layout = await ask({ cmd: 'layout', graph: graphOf(chart, direction), layoutOptions: {}, options: {} })
-    if (layout !== undefined) layouts.push(layout)
+    if (layout === undefined) break
+    layouts.push(layout)
   }
   // The one that can be shown larger; down is the way to read, so the other has to be clearly better.
   const scale = ({ width: w, height: t }) => Math.min(1.1, width / w, height / t)

@@ -12,9 +12,12 @@ export class ContextView {
     if (detail === this.#shown && detail !== undefined) return
     this.#shown = detail
     if (node === undefined || detail === undefined) {
-      return this.#place.replaceChildren(
-        h('p', { class: 'empty' }, 'Context, input and output of what you select show up here.'),
-      )
+      const text =
+        node?.isEnded === true
+          ? 'It was over before anybody looked at it. The record of a job stands under Job.'
+          : 'Context, input and output of what you select show up here.'
+      if (this.#place.textContent === text) return
+      return this.#place.replaceChildren(h('p', { class: 'empty' }, text))
     }
     const changes = before === undefined ? [] : changesOf(before.context, detail.context)
     const parts = [

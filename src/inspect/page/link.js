@@ -66,5 +66,15 @@ export class Link {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.open(), this.#wait)
     this.#wait = Math.min(this.#wait * 2, 15_000)
+    void this.#lookWhy()
+  }
+
+  /** A process that came up in the place of the one that was lost does not know this page. */
+  async #lookWhy() {
+    const status = await fetch('/', { method: 'HEAD' }).then(
+      (response) => response.status,
+      () => 0,
+    )
+    if (status === 401) this.state('locked')
   }
 }

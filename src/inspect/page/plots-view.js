@@ -52,6 +52,9 @@ const plots = [
   },
 ]
 
+/** Lines are told apart without their colours, too. */
+const DASHES = [undefined, [7, 4], [2, 3], [10, 3, 2, 3]]
+
 function minute(name) {
   return (_, index, samples) => {
     let sum = 0
@@ -118,9 +121,9 @@ export class PlotsView {
         {
           width: Math.max(220, place.clientWidth - 2),
           height: 150,
-          padding: [8, 8, 0, 0],
+          padding: [8, 24, 0, 0],
           cursor: { y: false },
-          legend: { live: false },
+          legend: { live: false, markers: { dash: (_, index) => ['solid', 'dashed', 'dotted', 'double'][index - 1] } },
           scales: { y: { range: (_, min, max) => [Math.min(0, min ?? 0), Math.max(1, (max ?? 1) * 1.1)] } },
           axes: [
             {
@@ -132,10 +135,11 @@ export class PlotsView {
           ],
           series: [
             {},
-            ...series.map(([label, name]) => ({
+            ...series.map(([label, name], index) => ({
               label,
               stroke: colour(name),
-              width: 1.5,
+              dash: DASHES[index],
+              width: index === 0 ? 1.5 : 1.75,
               points: { show: false },
               spanGaps: true,
             })),

@@ -4,26 +4,24 @@ const MOST = 20 * 1024 * 1024
 
 /** Keeps what was shown, so that it can be saved. */
 export class Recorder {
+  #picture
   #hello
   #frames = []
   #size = 0
 
+  /** `picture` gives all that is known now as a `hello`. */
+  constructor(picture) {
+    this.#picture = picture
+  }
+
+  /** Call it once the frame is taken. */
   add(frame, text) {
-    if (frame.type === 'hello') {
-      this.#hello = text
-      this.#frames = []
-      this.#size = 0
-      return
-    }
-    if (frame.type !== 'tick' && frame.type !== 'chart' && frame.type !== 'detail') return
+    if (frame.type === 'hello') return this.#begin(text)
+    if (frame.type !== 'tick' && frame.type !== 'chart' && frame.type !== 'detail') return undefined
     this.#frames.push(text)
     this.#size += text.length
-    // Charts stay: a later state without its chart would be a card.
-    while (this.#size > MOST) {
-      const at = this.#frames.findIndex((one) => !one.startsWith('{"type":"chart"'))
-      if (at < 0) break
-      this.#size -= this.#frames.splice(at, 1)[0].length
-    }
+    if (this.#size > MOST) this.#begin(JSON.stringify(this.#picture()))
+    return undefined
   }
 
   save() {
@@ -35,6 +33,12 @@ export class Recorder {
     const name = `rootcatch-${hello.system.root}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.jsonl`
     h('a', { href: url, download: name }).click()
     setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  }
+
+  #begin(text) {
+    this.#hello = text
+    this.#frames = []
+    this.#size = 0
   }
 }
 

@@ -1,6 +1,8 @@
 import { eventName, h, svg, time } from './dom.js'
 import { toneOf } from './events-view.js'
 
+/** Room for the times beside the lanes. */
+const TIMES = 92
 const LANES = 8
 const MESSAGES = 60
 const STEP = 30
@@ -53,9 +55,9 @@ export class SequenceView {
     talks.delete(own)
     const others = [...talks].toSorted((one, other) => other[1] - one[1]).map(([id]) => id)
     const lanes = [own, ...others.slice(0, LANES - 1)]
-    const width = Math.max(lanes.length * 150, this.element.clientWidth - 24)
-    const gap = width / lanes.length
-    const x = (id) => (lanes.indexOf(id) + 0.5) * gap
+    const width = Math.max(TIMES + lanes.length * 150, this.element.clientWidth - 24)
+    const gap = (width - TIMES) / lanes.length
+    const x = (id) => TIMES + (lanes.indexOf(id) + 0.5) * gap
     const shown = all.filter(({ source, path }) => lanes.includes(source ?? OUTSIDE) && lanes.includes(path))
     const height = (shown.length + 1) * STEP
     const nameOf = (path) => path.slice(path.lastIndexOf('/') + 1)
@@ -100,6 +102,7 @@ export class SequenceView {
           role: 'button',
           'aria-label': `${event.type} at ${time(event.at)}`,
         },
+        svg('text', { class: 'when', x: 4, y: y + 4 }, time(event.at)),
         svg('path', { class: 'hit', d: path }),
         svg('path', { class: 'arrow', d: path, 'marker-end': 'url(#arrow)' }),
         svg(

@@ -21,9 +21,7 @@ export class Store {
     this.events = []
     this.failures = []
     this.samples = []
-    this.detail = undefined
-    this.before = undefined
-    /** The latest of each node that was looked at. */
+    /** The latest of each node that was looked at, and what it was before. */
     this.details = new Map()
     this.selected = undefined
     this.dropped = { events: 0, nodes: 0 }
@@ -42,18 +40,27 @@ export class Store {
         return this.#tick(frame)
       case 'chart':
         return void this.charts.set(frame.hash, frame.chart)
-      case 'detail':
-        this.details.set(frame.id, frame)
-        if (frame.id !== this.selected) return undefined
-        this.before =
-          this.detail?.id === frame.id ? (changed(this.detail, frame) ? this.detail : this.before) : undefined
-        this.detail = frame
+      case 'detail': {
+        const { before, detail } = this.details.get(frame.id) ?? {}
+        const isChanged = detail !== undefined && changed(detail, frame)
+        this.details.set(frame.id, { before: isChanged ? detail : before, detail: frame })
+      }
     }
     return undefined
   }
 
   node(id) {
     return id === undefined ? undefined : this.nodes.get(id)
+  }
+
+  /** Events a second; of what is not told of any more there are none. */
+  rateOf({ rate, told }) {
+    return this.at - told < 3_000 ? rate : 0
+  }
+
+  /** Of what is selected. */
+  get looked() {
+    return this.details.get(this.selected) ?? {}
   }
 
   atPath(path) {
@@ -77,8 +84,12 @@ export class Store {
     return total
   }
 
-  addRows(rows) {
-    for (const row of rows) this.#put(row)
+  /** All of it, as a process would tell it to a page that comes now. */
+  picture() {
+    const { at, system, events, failures, samples: stats } = this
+    const nodes = [...this.nodes.values()].filter(({ isEnded }) => !isEnded)
+    const charts = Object.fromEntries(this.charts)
+    return { type: 'hello', version: 1, at, system, charts, nodes, failures, events, stats }
   }
 
   #hello(frame) {
@@ -196,7 +207,9 @@ export function condition(node) {
   if (node.phase === 'starting' || node.phase === 'stopping') return { word: node.phase, tone: 'warn' }
   if (node.phase === 'stopped' || node.status === 'stopped') return { word: 'stopped', tone: 'off' }
   const word =
-    node.state.length > 1 ? node.state.map((one) => one.split('.').at(-1)).join(', ') : (node.state[0] ?? 'active')
+    node.state.length > 1
+      ? node.state.map((one) => one.split('.').at(-1)).join(', ')
+      : (node.state[0] ?? (node.kind === 'spider' ? 'idle' : 'active'))
   if (word === 'retrying' || word === 'paused' || word === 'draining') return { word, tone: 'warn' }
   return { word, tone: word === 'idle' ? 'idle' : 'good' }
 }

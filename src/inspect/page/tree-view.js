@@ -30,13 +30,17 @@ export class TreeView {
   #root = find('tree')
   #spacer = h('div', { class: 'tree-spacer' })
   #search
+  #more
+  /** How far children were asked for of nodes that have more than was told. */
+  #paging = new Map()
 
   /** `opened` is told which rows are on the screen, and below which nodes jobs are wanted. */
-  constructor(store, { select, opened, search }) {
+  constructor(store, { select, opened, search, more }) {
     this.#store = store
     this.#select = select
     this.#opened = opened
     this.#search = search
+    this.#more = more
     this.#root.append(this.#spacer)
     this.#root.addEventListener('scroll', () => this.render(), { passive: true })
     this.#root.addEventListener('keydown', (event) => this.#key(event))
@@ -59,6 +63,7 @@ export class TreeView {
   }
 
   forget() {
+    this.#paging = new Map()
     this.#told = ''
     this.#shape = -1
   }
@@ -71,7 +76,7 @@ export class TreeView {
       node = this.#store.node(node.parent)
     ) {
       this.#collapsed.delete(node.id)
-      if (node.kind === 'task') this.#expanded.add(node.id)
+      if (hasJobs(node)) this.#expanded.add(node.id)
     }
     this.#shape = -1
     this.render()
@@ -101,7 +106,7 @@ export class TreeView {
         element.line.hidden = true
         continue
       }
-      ids.push(row.id)
+      if (row.rest === undefined) ids.push(row.id)
       this.#drawRow(element, row, at)
     }
     this.#root.setAttribute('aria-activedescendant', this.#focused === undefined ? '' : `row-${this.#focused}`)
@@ -137,12 +142,14 @@ export class TreeView {
       const node = store.node(id)
       if (node === undefined || (keep !== undefined && !keep.has(id))) return
       const children = store.childrenOf(id)
-      const hasJobs = node.kind === 'task' || node.kind === 'bot' || node.kind === 'spider'
-      const isOpen = isFiltered || (hasJobs ? this.#expanded.has(id) : !this.#collapsed.has(id))
-      rows.push({ id, level, isOpen, canOpen: children.length > 0 || hasJobs })
+      const isOpen = isFiltered || (hasJobs(node) ? this.#expanded.has(id) : !this.#collapsed.has(id))
+      rows.push({ id, level, isOpen, canOpen: children.length > 0 || hasJobs(node) })
       if (!isOpen) return
       const jobs = children.filter((child) => isJob(store.node(child) ?? {}))
       for (const child of children) if (!isJob(store.node(child) ?? {})) add(child, level + 1)
+      const listed = children.length - jobs.length
+      if (!isFiltered && node.below > listed)
+        rows.push({ id: `rest-${id}`, of: id, level: level + 1, rest: node.below - listed, offset: listed })
       for (const child of jobs.slice(-100).toReversed()) add(child, level + 1)
     }
     for (const id of store.childrenOf(undefined)) add(id, 1)
@@ -182,7 +189,9 @@ export class TreeView {
     return parts
   }
 
-  #drawRow(parts, { id, level, isOpen, canOpen }, at) {
+  #drawRow(parts, row, at) {
+    const { id, level, isOpen, canOpen } = row
+    if (row.rest !== undefined) return this.#drawRest(parts, row, at)
     const node = this.#store.node(id)
     if (node === undefined) return
     const { line } = parts
@@ -210,14 +219,54 @@ export class TreeView {
     if (parts.name.title !== node.path) parts.name.title = node.path
     setText(parts.state, word)
     setClass(parts.state, `state ${tone}`)
-    setText(parts.more, moreOf(node, isFailing))
+    setText(parts.more, moreOf(node, isFailing, tone === 'off' || tone === 'done' ? 0 : this.#store.rateOf(node)))
     setClass(parts.more, isFailing ? 'more failing' : 'more')
+  }
+
+  /** What has not been told yet is asked for once it comes on the screen. */
+  #drawRest(parts, { id, of, level, rest, offset }, at) {
+    const { line } = parts
+    line.hidden = false
+    line.id = `row-${id}`
+    line.dataset.id = id
+    setStyle(line, 'transform', `translateY(${at * ROW}px)`)
+    setStyle(line, '--level', String(level - 1))
+    setClass(line, `row quiet ${id === this.#focused ? 'focused' : ''}`)
+    line.setAttribute('aria-level', String(level))
+    line.setAttribute('aria-selected', 'false')
+    line.setAttribute('aria-label', `${count(rest)} more`)
+    line.removeAttribute('aria-expanded')
+    for (const part of [parts.fold, parts.more, parts.state]) setText(part, '')
+    setClass(parts.state, 'state none')
+    parts.shape.setAttribute('d', '')
+    setText(parts.name, `… ${count(rest)} more`)
+    parts.name.title = ''
+    this.#page(of, rest + offset, offset)
+  }
+
+  /** The next of its children. One that was told out of turn makes a later one missed: they are gone through twice. */
+  #page(id, total, from) {
+    const known = this.#paging.get(id)
+    const paging = known?.total === total ? known : { total, next: from, passes: 0, isAsked: false }
+    this.#paging.set(id, paging)
+    if (paging.isAsked || paging.passes > 1) return
+    paging.isAsked = true
+    this.#more(id, paging.next).then(
+      ({ rows, total: all }) => {
+        paging.isAsked = false
+        paging.next += rows.length
+        if (rows.length > 0 && paging.next < all) return
+        paging.next = 0
+        paging.passes += 1
+      },
+      () => {}, // the next hello begins anew
+    )
   }
 
   #toggle(id) {
     const node = this.#store.node(id)
     if (node === undefined) return
-    const set = node.kind === 'task' || node.kind === 'bot' || node.kind === 'spider' ? this.#expanded : this.#collapsed
+    const set = hasJobs(node) ? this.#expanded : this.#collapsed
     if (!set.delete(id)) set.add(id)
     this.#shape = -1
     this.render()
@@ -256,7 +305,9 @@ export class TreeView {
   }
 }
 
-function moreOf(node, isFailing) {
+const hasJobs = ({ kind }) => kind === 'task' || kind === 'bot' || kind === 'spider'
+
+function moreOf(node, isFailing, rate) {
   const parts = []
   if (isFailing && node.failures > 0) parts.push(`${count(node.failures)} failed`)
   if (node.restarts > 0) parts.push(`↻ ${count(node.restarts)}`)
@@ -264,7 +315,7 @@ function moreOf(node, isFailing) {
   if (node.jobs?.running > 0) parts.push(`${count(node.jobs.running)} running`)
   if (node.attempt > 1) parts.push(`attempt ${node.attempt}`)
   if (node.dropped > 0) parts.push(`${count(node.dropped)} dropped`)
-  if (node.rate >= 1) parts.push(`${count(Math.round(node.rate))}/s`)
+  if (rate >= 1) parts.push(`${count(Math.round(rate))}/s`)
   return parts.slice(0, 3).join(' · ')
 }
 
