@@ -64,7 +64,12 @@ export abstract class RootcatchError<Code extends string = string> extends Error
   }
 }
 
-/** An option nobody knows was given; nothing was defined or started. */
+/**
+ * An option nobody knows was given; nothing was defined or started.
+ *
+ * - Why: A slip in a name, or an option of another definition.
+ * - Fix: Write the name that the message suggests, or leave the option out.
+ */
 export class UnknownOptionError extends RootcatchError<'unknown-option'> {
   static {
     identify(this, 'UnknownOptionError', 'unknown-option')
@@ -75,7 +80,12 @@ export class UnknownOptionError extends RootcatchError<'unknown-option'> {
   }
 }
 
-/** An option has a value it cannot have; nothing was defined or started. */
+/**
+ * An option has a value it cannot have; nothing was defined or started.
+ *
+ * - Why: The value is of the wrong type or out of range; often it came from the environment, as a text.
+ * - Fix: Write what the last sentence of the message asks for.
+ */
 export class InvalidOptionError extends RootcatchError<'invalid-option'> {
   static {
     identify(this, 'InvalidOptionError', 'invalid-option')
@@ -86,7 +96,12 @@ export class InvalidOptionError extends RootcatchError<'invalid-option'> {
   }
 }
 
-/** Two things would have one path, or one thing two; nothing was started. */
+/**
+ * Two things would have one path, or one thing two; nothing was started.
+ *
+ * - Why: A name is a place in the tree, and one definition can be at one place only.
+ * - Fix: Rename one of them, or make a definition for each place by a function that calls `task()` or `supervisor()`.
+ */
 export class DuplicateNameError extends RootcatchError<'duplicate-name'> {
   static {
     identify(this, 'DuplicateNameError', 'duplicate-name')
@@ -106,7 +121,12 @@ export class DuplicateNameError extends RootcatchError<'duplicate-name'> {
   }
 }
 
-/** A task was asked for that stands nowhere in the tree; nothing was queued. */
+/**
+ * A task was asked for that stands nowhere in the tree; nothing was queued.
+ *
+ * - Why: The definition that was run is not in the tree, or is another object of the same name.
+ * - Fix: Give `start()` the very definition that `run()` gets, alone or under a supervisor.
+ */
 export class UnknownTaskError extends RootcatchError<'unknown-task'> {
   static {
     identify(this, 'UnknownTaskError', 'unknown-task')
@@ -122,7 +142,13 @@ export class UnknownTaskError extends RootcatchError<'unknown-task'> {
   }
 }
 
-/** No job of that id is kept: it was replayed, discarded, forgotten, or never there; nothing was queued. */
+/**
+ * No job of that id is kept: it was replayed, discarded, forgotten, or never there; nothing was queued.
+ *
+ * - Why: A dead letter is gone after a replay or a discard, and outcomes are kept for a time only.
+ * - Fix: Ask `system.dead.list()` for the letters there are; ask for outcomes sooner, or raise `keepResults` of the
+ *   broker.
+ */
 export class UnknownJobError extends RootcatchError<'unknown-job'> {
   static {
     identify(this, 'UnknownJobError', 'unknown-job')
@@ -142,7 +168,12 @@ export class UnknownJobError extends RootcatchError<'unknown-job'> {
   }
 }
 
-/** No supervisor stands at that path. */
+/**
+ * No supervisor stands at that path.
+ *
+ * - Why: A slip in the path, the path of a task or actor, or of a supervisor that is gone.
+ * - Fix: Begin with the name of the root, as in `app/media`; `system.tree()` shows every path.
+ */
 export class UnknownPathError extends RootcatchError<'unknown-path'> {
   static {
     identify(this, 'UnknownPathError', 'unknown-path')
@@ -153,7 +184,12 @@ export class UnknownPathError extends RootcatchError<'unknown-path'> {
   }
 }
 
-/** A supervisor has no child of that name; nothing was changed. */
+/**
+ * A supervisor has no child of that name; nothing was changed.
+ *
+ * - Why: A slip, or a child that was forgotten: dynamic and temporary ones are as soon as they are down.
+ * - Fix: Take a name that `children()` of the supervisor lists.
+ */
 export class UnknownChildError extends RootcatchError<'unknown-child'> {
   static {
     identify(this, 'UnknownChildError', 'unknown-child')
@@ -164,7 +200,12 @@ export class UnknownChildError extends RootcatchError<'unknown-child'> {
   }
 }
 
-/** The call needs a child that is down, and this one runs; it was left alone. */
+/**
+ * The call needs a child that is down, and this one runs; it was left alone.
+ *
+ * - Why: `restartChild` and `deleteChild` are for children that are down, `startChild` for a name that is free.
+ * - Fix: Call `stopChild(name)` first, or take another name.
+ */
 export class ChildRunningError extends RootcatchError<'child-running'> {
   static {
     identify(this, 'ChildRunningError', 'child-running')
@@ -175,7 +216,12 @@ export class ChildRunningError extends RootcatchError<'child-running'> {
   }
 }
 
-/** A stopped child of that name is still kept; nothing was added. */
+/**
+ * A stopped child of that name is still kept; nothing was added.
+ *
+ * - Why: `stopChild` and the decision `stop` keep the definition, so that the child can be started again.
+ * - Fix: Call `restartChild(name)` for the kept definition, `deleteChild(name)` to make room for a new one.
+ */
 export class ChildStoppedError extends RootcatchError<'child-stopped'> {
   static {
     identify(this, 'ChildStoppedError', 'child-stopped')
@@ -187,7 +233,12 @@ export class ChildStoppedError extends RootcatchError<'child-stopped'> {
   }
 }
 
-/** The call needs a child that is settled, and this one is being restarted; the restart goes on. */
+/**
+ * The call needs a child that is settled, and this one is being restarted; the restart goes on.
+ *
+ * - Why: The child failed; it waits for its backoff, or is not ready yet.
+ * - Fix: Wait for its event `actor.started`, or call `stopChild(name)` to end the restart.
+ */
 export class ChildRestartingError extends RootcatchError<'child-restarting'> {
   static {
     identify(this, 'ChildRestartingError', 'child-restarting')
@@ -199,7 +250,12 @@ export class ChildRestartingError extends RootcatchError<'child-restarting'> {
   }
 }
 
-/** The supervisor is stopped, so the call did nothing. */
+/**
+ * The supervisor is stopped, so the call did nothing.
+ *
+ * - Why: It was stopped, it failed, or `autoShutdown` ended it. Its handle answers again when it is back.
+ * - Fix: Call `restartChild(name)` of its parent; for a root, `start()`.
+ */
 export class SupervisorStoppedError extends RootcatchError<'supervisor-stopped'> {
   static {
     identify(this, 'SupervisorStoppedError', 'supervisor-stopped')
@@ -213,7 +269,12 @@ export class SupervisorStoppedError extends RootcatchError<'supervisor-stopped'>
   }
 }
 
-/** The system stopped before a job was over, or before a call was made; a durable broker keeps the job. */
+/**
+ * The system stopped before a job was over, or before a call was made; a durable broker keeps the job.
+ *
+ * - Why: `stop()` was called, a signal came, or a failure stopped the system, while the job waited or ran.
+ * - Fix: Await the runs you need before `stop()`, or take a durable broker: the next process goes on with the job.
+ */
 export class SystemStoppedError extends RootcatchError<'system-stopped'> {
   static {
     identify(this, 'SystemStoppedError', 'system-stopped')
@@ -228,7 +289,13 @@ export class SystemStoppedError extends RootcatchError<'system-stopped'> {
   }
 }
 
-/** A `catch` answered something that is no decision; the failure climbed, and at the root the system stopped. */
+/**
+ * A `catch` answered something that is no decision; the failure climbed, and at the root the system stopped.
+ *
+ * - Why: The `catch` is async, has no `return` on some way, or returned a text such as `'restart'`.
+ * - Fix: Return one of `resume`, `restart`, `stop`, `escalate` of `rootcatch` at once, and begin slow things without
+ *   awaiting them.
+ */
 export class InvalidDecisionError extends RootcatchError<'invalid-decision'> {
   static {
     identify(this, 'InvalidDecisionError', 'invalid-decision')
@@ -244,7 +311,12 @@ export class InvalidDecisionError extends RootcatchError<'invalid-decision'> {
   }
 }
 
-/** One restart more was needed than the limit allows; the supervisor fails with it. */
+/**
+ * One restart more was needed than the limit allows: of an actor, and its supervisor fails; of one job, and it climbs.
+ *
+ * - Why: A child kept failing or ending faster than `restarts` allows, or one job was restarted too often.
+ * - Fix: Look at `failure.error`; then slow restarts down by `backoff`, or raise `restarts.limit`.
+ */
 export class RestartLimitError extends RootcatchError<'restart-limit'> {
   readonly path: string
   readonly limit: number
@@ -267,7 +339,12 @@ export class RestartLimitError extends RootcatchError<'restart-limit'> {
   }
 }
 
-/** Time ran out. An attempt's signal is aborted, and it counts as if the body had thrown this; a start has failed. */
+/**
+ * Time ran out. An attempt's signal is aborted, and it counts as if the body had thrown this; a start has failed.
+ *
+ * - Why: What the body awaits does not come, or does not end when `ctx.signal` aborts; or `ready()` stays false.
+ * - Fix: Pass `ctx.signal` on; raise `timeout` or `startTimeout` if that time is needed.
+ */
 export class TimeoutError extends RootcatchError<'timeout'> {
   static {
     identify(this, 'TimeoutError', 'timeout')
@@ -289,7 +366,12 @@ export class TimeoutError extends RootcatchError<'timeout'> {
   }
 }
 
-/** A job was cancelled: it did not fail, nothing climbs, nothing is retried. */
+/**
+ * A job was cancelled: it did not fail, nothing climbs, nothing is retried.
+ *
+ * - Why: `run.cancel()`, `ctx.cancel()` or the `signal` of the run asked for it; `reason` is what was given.
+ * - Fix: Nothing is broken: ask `run.settled()` for the status, or catch this class around `await run`.
+ */
 export class CancelledError extends RootcatchError<'cancelled'> {
   /** As it was given, also undefined. */
   readonly reason: unknown
@@ -304,7 +386,12 @@ export class CancelledError extends RootcatchError<'cancelled'> {
   }
 }
 
-/** Another worker may have the job now: its signal is aborted, and what it gives is not written. */
+/**
+ * Another worker may have the job now: its signal is aborted, and what it gives is not written.
+ *
+ * - Why: The event loop was blocked for longer than the lease, or the job ended its process again and again.
+ * - Fix: Move long computing into a task with `isolate`; or raise `lease`, or `lostLimit`, of the broker.
+ */
 export class LeaseLostError extends RootcatchError<'lease-lost'> {
   static {
     identify(this, 'LeaseLostError', 'lease-lost')
@@ -322,7 +409,12 @@ export class LeaseLostError extends RootcatchError<'lease-lost'> {
   }
 }
 
-/** A plugin threw; it is reported, and the job's own error stays what it was. */
+/**
+ * A plugin threw; it is reported, and the job's own error stays what it was.
+ *
+ * - Why: A hook threw, or gave no answer within `hookTimeout`; `cause` is what it threw.
+ * - Fix: Mend the hook. The event `plugin.failed` tells of it where the job went on.
+ */
 export class PluginError extends RootcatchError<'plugin'> {
   readonly plugin: string
   readonly hook: string
@@ -344,7 +436,12 @@ export interface InputIssue {
   readonly message: string
 }
 
-/** An input does not fit the task's schema; nothing was queued, or the job failed with kind `input`. */
+/**
+ * An input does not fit the task's schema; nothing was queued, or the job failed with kind `input`.
+ *
+ * - Why: The schema in `input` refused it, when it was asked for, or when a stored one was taken later.
+ * - Fix: Correct what `issues` lists; let a changed schema also take what is still queued.
+ */
 export class InputError extends RootcatchError<'input'> {
   readonly issues: readonly InputIssue[]
   static {
@@ -361,7 +458,12 @@ export class InputError extends RootcatchError<'input'> {
   }
 }
 
-/** An input or result cannot be kept as JSON, or is too large; nothing was queued, or the job failed with kind `result`. */
+/**
+ * An input or result cannot be kept as JSON, or is too large; nothing was queued, or the job failed with kind `result`.
+ *
+ * - Why: A `Date`, a `Map`, a class, a bigint, `NaN` or a cycle is in it, or it is over `maxPayload`.
+ * - Fix: Pass plain data, and of big things a reference.
+ */
 export class PayloadError extends RootcatchError<'payload'> {
   static {
     identify(this, 'PayloadError', 'payload')
@@ -369,8 +471,11 @@ export class PayloadError extends RootcatchError<'payload'> {
 }
 
 /**
- * A task cannot do its work in a thread: nothing was started. Or a thread ended before its job: that attempt failed with
- * it, and the next one gets another thread.
+ * A task cannot do its work in a thread: nothing was started. Or a thread ended before its job: that attempt failed
+ * with it, and the next one gets another thread.
+ *
+ * - Why: The thread imports the module that made the task and looks for it among the exports; or it ended itself.
+ * - Fix: Export the task from a file that starts nothing; if its thread ended, do what the message says.
  */
 export class IsolateError extends RootcatchError<'isolate'> {
   static {
@@ -424,7 +529,12 @@ export class IsolateError extends RootcatchError<'isolate'> {
 /** Why a broker cannot be used, or not at present. */
 export type BrokerErrorCode = 'store-newer' | 'store-foreign' | 'evicting' | 'away'
 
-/** A broker cannot keep jobs where it was told to; `code` says why, and a store that is not ours is left untouched. */
+/**
+ * A broker cannot keep jobs where it was told to; `code` says why, and a store that is not ours is left untouched.
+ *
+ * - Why: The store is of somebody else, of a newer version, set to forget, or cannot be reached or written now.
+ * - Fix: Do what the message says; what is settled meanwhile is kept and told to the broker again.
+ */
 export class BrokerError extends RootcatchError<BrokerErrorCode> {
   static {
     identify(this, 'BrokerError', 'broker')
@@ -436,7 +546,12 @@ export class BrokerError extends RootcatchError<BrokerErrorCode> {
   }
 }
 
-/** A package that users install beside rootcatch is not there; nothing was opened. */
+/**
+ * A package that users install beside rootcatch is not there; nothing was opened.
+ *
+ * - Why: Packages that only some users need do not come with rootcatch.
+ * - Fix: Run the command at the end of the message.
+ */
 export class MissingPackageError extends RootcatchError<'missing-package'> {
   static {
     identify(this, 'MissingPackageError', 'missing-package')
@@ -448,7 +563,12 @@ export class MissingPackageError extends RootcatchError<'missing-package'> {
   }
 }
 
-/** A call that a bot depends on was not over in time; it was aborted, and is made again after a wait. */
+/**
+ * A call that a bot depends on was not over in time; it was aborted, and is made again after a wait.
+ *
+ * - Why: The connection hangs: a proxy, a firewall or the network lets nothing through and says nothing.
+ * - Fix: None at first, as it is tried again. If it goes on, look at the network, or raise `stall` of `polling`.
+ */
 export class StalledError extends RootcatchError<'stalled'> {
   static {
     identify(this, 'StalledError', 'stalled')
@@ -460,7 +580,12 @@ export class StalledError extends RootcatchError<'stalled'> {
   }
 }
 
-/** What a server answered is no answer to what it was asked. In a bot it is the `error` of an `HttpError`. */
+/**
+ * What a server answered is no answer to what it was asked. In a bot it is the `error` of an `HttpError`.
+ *
+ * - Why: A proxy, a gateway or a wrong `apiRoot` answered in its place, with a page instead of JSON.
+ * - Fix: Look at `status` and `text`, then at what is between here and that server.
+ */
 export class AnswerError extends RootcatchError<'answer'> {
   readonly status: number
   readonly statusText: string
@@ -499,21 +624,37 @@ interface Answer {
 
 const lineOf = ({ status, statusText }: Answer): string => `${status} ${statusText}`.trim()
 
-/** Throw it where trying again is useless: the remaining attempts are skipped, the fallback is asked. */
+/**
+ * Throw it where trying again is useless: the remaining attempts are skipped, the fallback is asked.
+ *
+ * - Why: The code of a body knows that trying again is useless, such as after a 404.
+ * - Fix: See its text. When the reason is gone, replay the dead letter.
+ */
 export class PermanentError extends RootcatchError<'permanent'> {
   static {
     identify(this, 'PermanentError', 'permanent')
   }
 }
 
-/** Throw it in a spider's handler where going on is useless: the whole spider fails, and its supervisor decides. */
+/**
+ * Throw it in a spider's handler where going on is useless: the whole spider fails, and its supervisor decides.
+ *
+ * - Why: A handler found that no further page can be right: signed out, banned, out of quota.
+ * - Fix: Remove the reason and run the spider again; with a durable broker it goes on where it was.
+ */
 export class FatalError extends RootcatchError<'fatal'> {
   static {
     identify(this, 'FatalError', 'fatal')
   }
 }
 
-/** Throw it to ask the plugins for a result; if nobody answers it goes on as the job's error, kind `plugin`. */
+/**
+ * Throw it to ask the plugins for a result; if nobody answers it goes on as the job's error, kind `plugin`.
+ *
+ * - Why: `ctx.pluginError()` was called, and no plugin with the hook `pluginError` gave an answer.
+ * - Fix: Put such a plugin into `plugins` of the task, of a supervisor or of `start()`; any value but `undefined`
+ *   answers.
+ */
 export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
   /** What the job said, frozen; `{}` if nothing, `{ message }` for a text. */
   readonly details: Readonly<Record<string, unknown>>

@@ -125,6 +125,7 @@ export class Tree {
   stopSystem: () => Promise<void> = () => Promise.resolve()
   readonly #failures: Failure[] = []
   readonly #sleeps = new Set<unknown>()
+  #isClosed = false
 
   constructor(options: TreeOptions) {
     this.name = options.name
@@ -201,8 +202,9 @@ export class Tree {
     return () => this.clock.clearTimeout(timer)
   }
 
-  /** A wait of a user's function; all of them end with the system. Gives the way to end one. */
+  /** A wait of a user's function; all of them end with the system, and none begins after it. Gives the way to end one. */
   sleep(ms: number, callback: () => void): () => void {
+    if (this.#isClosed) return () => {}
     const timer = this.clock.setTimeout(() => {
       this.#sleeps.delete(timer)
       callback()
@@ -216,6 +218,7 @@ export class Tree {
 
   /** Leaves no timer and nobody waiting behind. */
   close(): void {
+    this.#isClosed = true
     this.runs.abandonAll()
     for (const timer of this.#sleeps) this.clock.clearTimeout(timer)
     this.#sleeps.clear()

@@ -56,9 +56,12 @@ export class GroupCommit {
     })
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when nothing waits any more, and whoever was answered last has had a turn to say what follows from it. */
   async drained(): Promise<void> {
-    while (this.#calls.length > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve))
+    do {
+      if (this.#calls.length > 0) await new Promise<void>((resolve) => (this.#onDrained = resolve))
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    } while (this.#calls.length > 0)
   }
 
   #flushSoon(): void {

@@ -53,7 +53,12 @@ export class NetworkError extends RootcatchError<NetworkErrorCode> {
   }
 }
 
-/** No connection came about, or it ended too soon. Costs a try. */
+/**
+ * No connection came about, or it ended too soon. Costs a try.
+ *
+ * - Why: The server is down or overloaded, or it drops those who open too many connections.
+ * - Fix: Open the URL by hand. If it answers there, lower `concurrency` of `perHost`.
+ */
 export class ConnectionError extends NetworkError {
   static {
     identify(this, 'ConnectionError', 'network.connection-failed')
@@ -74,7 +79,12 @@ const connectionTexts: Readonly<Record<ConnectionCode, { readonly happened: stri
   truncated: { happened: 'ended its body too soon', advice: 'Ask it for fewer pages at once.' },
 }
 
-/** The name of the host was not found. Costs a try. */
+/**
+ * The name of the host was not found. Costs a try.
+ *
+ * - Why: A link has a slip, a name has expired, or the resolver of this machine is away.
+ * - Fix: Correct the URL where the request is made; other hosts failing too means the resolver.
+ */
 export class DnsError extends NetworkError {
   static {
     identify(this, 'DnsError', 'network.dns')
@@ -85,7 +95,12 @@ export class DnsError extends NetworkError {
   }
 }
 
-/** There was no connection in `connectTimeout`. Costs a try. */
+/**
+ * There was no connection in `connectTimeout`. Costs a try.
+ *
+ * - Why: The host or a firewall drops packets, or the way there is long.
+ * - Fix: Try from another network; raise `connectTimeout` if it is only slow.
+ */
 export class ConnectTimeoutError extends NetworkError {
   static {
     identify(this, 'ConnectTimeoutError', 'network.connect-timeout')
@@ -101,7 +116,12 @@ export class ConnectTimeoutError extends NetworkError {
   }
 }
 
-/** The page was not complete in `timeout`, however much of it had come. Costs a try. */
+/**
+ * The page was not complete in `timeout`, however much of it had come. Costs a try.
+ *
+ * - Why: The server is slow, the page is big, or it drips.
+ * - Fix: Raise `timeout` of the spider or of this request, or ask for fewer pages at once.
+ */
 export class ResponseTimeoutError extends NetworkError {
   static {
     identify(this, 'ResponseTimeoutError', 'network.timeout')
@@ -113,7 +133,12 @@ export class ResponseTimeoutError extends NetworkError {
   }
 }
 
-/** What came is no TLS, no HTTP, or not of the encoding it names. Costs a try. */
+/**
+ * What came is no TLS, no HTTP, or not of the encoding it names. Costs a try.
+ *
+ * - Why: A certificate is not trusted, a port speaks something else, or an encoding is named that is not used.
+ * - Fix: `tls`: give its authority in `tls`. `protocol`: look at the port. `encoding`: ask for `identity`.
+ */
 export class ProtocolError extends NetworkError {
   static {
     identify(this, 'ProtocolError', 'network.protocol')
@@ -136,7 +161,12 @@ const protocolTexts: Readonly<Record<ProtocolCode, { readonly happened: string; 
   },
 }
 
-/** The page has a status that is neither 2xx, 404 nor named as valid. Costs a try. */
+/**
+ * The page has a status that is neither 2xx, 404 nor named as valid. Costs a try.
+ *
+ * - Why: The server refuses or is broken; a good status is 2xx or 404.
+ * - Fix: Name the status in `validStatus` if its page is worth a handler; else see what the server wants.
+ */
 export class StatusError extends NetworkError {
   static {
     identify(this, 'StatusError', 'network.http')
@@ -147,7 +177,12 @@ export class StatusError extends NetworkError {
   }
 }
 
-/** One hop after the other, or a circle of them. Costs a try. */
+/**
+ * One hop after the other, or a circle of them. Costs a try.
+ *
+ * - Why: Sites that want a cookie, a session or a country send those without it in a circle.
+ * - Fix: Open the URL without cookies; follow by hand with `validStatus`, or raise `maxRedirects`.
+ */
 export class TooManyRedirectsError extends NetworkError {
   static {
     identify(this, 'TooManyRedirectsError', 'network.too-many-redirects')
@@ -158,7 +193,12 @@ export class TooManyRedirectsError extends NetworkError {
   }
 }
 
-/** A redirect leads nowhere: it names no target, or one that is no http URL. Costs a try. */
+/**
+ * A redirect leads nowhere: it names no target, or one that is no http URL. Costs a try.
+ *
+ * - Why: The site is broken, or sends to an app (`tel:`, `intent:`).
+ * - Fix: Name the status in `validStatus`, and read the header `location` in the handler.
+ */
 export class RedirectError extends NetworkError {
   static {
     identify(this, 'RedirectError', 'network.bad-redirect')
@@ -171,7 +211,12 @@ export class RedirectError extends NetworkError {
   }
 }
 
-/** A proxy is away or refuses us; it rests for a minute, and costs no try while another one is left. */
+/**
+ * A proxy is away or refuses us; it rests for a minute, and costs no try while another one is left.
+ *
+ * - Why: The proxy is down, refuses its credentials, or has no way to the host.
+ * - Fix: Try it by hand, then correct `proxies`.
+ */
 export class ProxyError extends NetworkError {
   /** The proxy, without what signs in to it. */
   readonly proxy: string
@@ -186,7 +231,12 @@ export class ProxyError extends NetworkError {
   }
 }
 
-/** The body passed a limit, on the wire or decoded; what had come was let go. No further try, the fallback at once. */
+/**
+ * The body passed a limit, on the wire or decoded; what had come was let go. No further try, the fallback at once.
+ *
+ * - Why: A download or an endless stream stands behind a link, or a small body grows when decoded.
+ * - Fix: Do not follow such links; raise `bodyLimit` if the page is wanted.
+ */
 export class BodyTooLargeError extends NetworkError {
   override readonly permanent: boolean = true
   static {
@@ -203,7 +253,12 @@ export class BodyTooLargeError extends NetworkError {
   }
 }
 
-/** The address is private or reserved; nothing was connected to. No further try, the fallback at once. */
+/**
+ * The address is private or reserved; nothing was connected to. No further try, the fallback at once.
+ *
+ * - Why: A link, a redirect or a name leads into a private network: a slip, or an attack on it.
+ * - Fix: Open what is yours by `allowPrivate: ['10.0.0.0/8']`; leave the rest closed.
+ */
 export class BlockedAddressError extends NetworkError {
   override readonly permanent: boolean = true
   /** The address, or the name that leads to it. */
@@ -222,7 +277,12 @@ export class BlockedAddressError extends NetworkError {
   }
 }
 
-/** A page lacks what an `extract` requires, or a selector cannot be read. It ends that page only, as any handler error. */
+/**
+ * A page lacks what an `extract` requires, or a selector cannot be read. It ends that page only, as any handler error.
+ *
+ * - Why: The site looks different from what the handler expects, or the selector has a slip.
+ * - Fix: Look at the page in `url`; end a field that may be missing with `?`.
+ */
 export class SelectorError extends RootcatchError<'selector'> {
   readonly selector: string
   readonly url: string
@@ -258,7 +318,12 @@ function showUrl(url: string): string {
   return oneLine(redact(cut(url, 2000)), 300)
 }
 
-/** A handler gave its page back by `retry()`: it is tried again until `taskTryLimit`, then its fallback is called. */
+/**
+ * A handler gave its page back by `retry()`: it is tried again until `taskTryLimit`, then its fallback is called.
+ *
+ * - Why: The handler called `retry()`, such as for a captcha; after the last try it is `failure.error`.
+ * - Fix: Let it leave the handler; give the name a `fallback` for the end.
+ */
 export class RetryError extends RootcatchError<'retry'> {
   readonly url: string
   /** The number of the try by hand that was given back, from 1. */
@@ -275,7 +340,12 @@ export class RetryError extends RootcatchError<'retry'> {
   }
 }
 
-/** A request came with a count above its limit. It is not fetched, its fallback is called. */
+/**
+ * A request came with a count above its limit. It is not fetched, its fallback is called.
+ *
+ * - Why: A copy of a request kept a count that is above the limit of now.
+ * - Fix: Make it with a smaller count, or raise the limit.
+ */
 export class TryLimitError extends RootcatchError<'try-limit'> {
   readonly url: string
   static {
@@ -291,7 +361,12 @@ export class TryLimitError extends RootcatchError<'try-limit'> {
   }
 }
 
-/** A handler yielded or returned something that is no request. It ends that page only. */
+/**
+ * A handler yielded or returned something that is no request. It ends that page only.
+ *
+ * - Why: An item was yielded, or a URL without `request()` around it.
+ * - Fix: `emit(item)` for items; `yield request.follow(name, url)` for pages.
+ */
 export class YieldError extends RootcatchError<'yield'> {
   static {
     identify(this, 'YieldError', 'yield')
@@ -302,7 +377,12 @@ export class YieldError extends RootcatchError<'yield'> {
   }
 }
 
-/** A request has a name that no handler has: in `start` the run rejects, from a page that page ends. */
+/**
+ * A request has a name that no handler has: in `start` the run rejects, from a page that page ends.
+ *
+ * - Why: A slip in the name, or a handler that is not registered yet when the crawl begins.
+ * - Fix: Register it by `on(name, handler)` before `run`.
+ */
 export class UnknownHandlerError extends RootcatchError<'unknown-handler'> {
   static {
     identify(this, 'UnknownHandlerError', 'unknown-handler')
@@ -316,7 +396,12 @@ export class UnknownHandlerError extends RootcatchError<'unknown-handler'> {
   }
 }
 
-/** The spider crawls already; nothing was begun. */
+/**
+ * The spider crawls already; nothing was begun.
+ *
+ * - Why: `run()` was called while a crawl of this spider was not over.
+ * - Fix: Await that crawl or cancel it; for two at a time define two spiders.
+ */
 export class CrawlRunningError extends RootcatchError<'crawl-running'> {
   static {
     identify(this, 'CrawlRunningError', 'crawl-running')
@@ -327,7 +412,12 @@ export class CrawlRunningError extends RootcatchError<'crawl-running'> {
   }
 }
 
-/** A handler was not over in `handlerTimeout`. It ends that page only; what the handler still says is late. */
+/**
+ * A handler was not over in `handlerTimeout`. It ends that page only; what the handler still says is late.
+ *
+ * - Why: The handler awaits something that does not come.
+ * - Fix: Pass `signal` to what it awaits, or raise `handlerTimeout`.
+ */
 export class HandlerTimeoutError extends RootcatchError<'handler-timeout'> {
   readonly url: string
   static {
@@ -341,7 +431,12 @@ export class HandlerTimeoutError extends RootcatchError<'handler-timeout'> {
   }
 }
 
-/** The spider is not up: it failed or was stopped, and may be about to be started again. Nothing was begun. */
+/**
+ * The spider is not up: it failed or was stopped, and may be about to be started again. Nothing was begun.
+ *
+ * - Why: It failed or was stopped, and its supervisor has not started it again.
+ * - Fix: Wait for its event `actor.started`, or call `restartChild()` of its supervisor.
+ */
 export class SpiderDownError extends RootcatchError<'spider-down'> {
   static {
     identify(this, 'SpiderDownError', 'spider-down')

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { start, supervisor, task, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
+import { manualClock, settle } from 'rootcatch/testing'
 import { describe, expect, test, vi } from 'vitest'
 import { newFiles } from '../support/sqlite-store.ts'
 
@@ -56,6 +57,24 @@ describe('a system on sqlite', () => {
     )
     await second.stop()
     expect(existsSync(`${file}-wal`), 'the log is folded into the file').toBe(false)
+  })
+
+  test('a stop while a job is being taken gives it back, and leaves no timer', async () => {
+    const file = newFile()
+    const clock = manualClock()
+    const work = task('work', (_: void, ctx) => ctx.sleep('1h'))
+    const system = await start(work, { broker: sqlite(file), clock })
+    const failed: unknown[] = []
+    system.on('callback.failed', ({ error }) => failed.push(error))
+    const { id } = await system.run(work).queued() // the worker asks for it in this turn
+    await system.stop({ within: 0 })
+    await settle()
+    expect(failed).toEqual([])
+    expect(clock.pending).toBe(0)
+
+    const next = await start(work, { broker: sqlite(file), clock })
+    await vi.waitFor(async () => expect(await next.job(id)).toMatchObject({ status: 'running', attempts: 1 }))
+    await next.stop({ within: 0 })
   })
 
   test('a run is told when another system on the same file ended its job, or gave it up', async () => {

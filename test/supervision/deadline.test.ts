@@ -1,4 +1,4 @@
-import { actor, plugin, start, supervisor, task, type Definition, type System } from 'rootcatch'
+import { actor, memory, plugin, start, supervisor, task, type Definition, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle } from 'rootcatch/testing'
 import { describe, expect, test, vi } from 'vitest'
@@ -138,6 +138,19 @@ describe('stop within a deadline', () => {
     await system.stop()
     await system.stop({ within: '1s' })
     await system.stop({ within: 0 })
+    expect(clock.pending).toBe(0)
+  })
+
+  test('leaves no timer when the broker refuses an outcome after it was closed', async () => {
+    const clock = manualClock()
+    const refused = Promise.withResolvers<readonly never[]>()
+    const broker = Object.assign(memory(), { settle: () => refused.promise })
+    const system = await start(supervisor('app', [patient]), { broker, clock })
+    system.run(patient, 0)
+    await clock.advance(1)
+    await system.stop({ within: 0 })
+    refused.reject(new Error('closed'))
+    await settle()
     expect(clock.pending).toBe(0)
   })
 
