@@ -59,9 +59,31 @@ export function composeScript(engine: Readonly<Record<string, EngineScript | und
   const parts = Object.entries(USED).map(([name, keys]) => {
     const script = engine[name]
     if (script?.keys !== keys) throw otherEngine(name)
-    return `E.${name} = function(KEYS, ARGV)\n${script.content}\nend\n`
+    const { helpers, body } = splitScript(script.content)
+    return `loaders.${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend\n`
   })
-  return ['local E = {}\n', ...parts, SHARED, JOBS, STORE].join('')
+  return ['local loaders = {}\n', ...parts, LOAD, SHARED, JOBS, STORE].join('')
+}
+
+/** Each when it is first called for. */
+const LOAD = `
+local E = setmetatable({}, { __index = function(known, name)
+  local script = loaders[name]()
+  rawset(known, name, script)
+  return script
+end })
+`
+
+/** Apart, so that a step with many jobs makes the functions inside a script once and not for each. */
+function splitScript(content: string): { readonly helpers: string; readonly body: string } {
+  const [helpers, body]: [string[], string[]] = [[], []]
+  let isHelper = false
+  for (const line of content.split('\n')) {
+    isHelper ||= /^local (?:function \w|\w+ = function)/.test(line)
+    ;(isHelper ? helpers : body).push(line)
+    if (/^end\s*$/.test(line) || /^local .*\bend\s*$/.test(line)) isHelper = false
+  }
+  return { helpers: helpers.join('\n'), body: body.join('\n') }
 }
 
 function otherEngine(name: string): BrokerError {

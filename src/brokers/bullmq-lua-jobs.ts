@@ -3,7 +3,8 @@ export const JOBS = `
 local FOREVER = 2147483647
 
 local function readJob()
-  local job = { q = Q(arg()), id = arg(), eid = arg(), name = arg(), data = arg(), priority = num(), delay = num() }
+  local job = { q = Q(arg()), id = arg(), eid = arg(), isNew = arg() == '1', name = arg(), data = arg(),
+    priority = num(), delay = num() }
   local lane, key, time = arg(), arg(), arg()
   if lane ~= '' then job.lane = string.sub(lane, 2) end
   if key ~= '' then job.key = string.sub(key, 2) end
@@ -27,7 +28,9 @@ local function clashOf(jobs)
     local isDuplicate = held and (keys[held] or holderOf(job.q, job.key))
     if held then keys[held] = true end
     local place = job.q.p .. job.eid
-    if not isDuplicate and not job.time and (ids[place] or rcall('EXISTS', place) == 1) then return job.id end
+    if not isDuplicate and not job.time and not job.isNew and (ids[place] or rcall('EXISTS', place) == 1) then
+      return job.id
+    end
     ids[place] = true
   end
 end
@@ -87,8 +90,10 @@ local function add(job)
     q.isReady = (q.isReady or 0) + 1
   end
   local fields = job.fields
-  fields[#fields + 1] = '~due'
-  fields[#fields + 1] = due
+  if job.delay > 0 then
+    fields[#fields + 1] = '~due'
+    fields[#fields + 1] = due
+  end
   if job.lane then
     fields[#fields + 1] = '~ln'
     fields[#fields + 1] = job.lane
@@ -102,7 +107,7 @@ local function add(job)
     fields[#fields + 1] = job.time
     holdFor(q, job.key, job.time, id)
   end
-  if id ~= eid then
+  if eid ~= 'j-' .. id then
     fields[#fields + 1] = '~id'
     fields[#fields + 1] = id
   end
@@ -128,37 +133,41 @@ end
 
 -- Taking
 
-local function lease()
-  local q, limit, token, worker = Q(arg()), num(), num(), arg()
+local function take(q, limit, token)
   expire(q)
   promote(q)
-  local taken, left, wait = {}, 0, 0
+  local taken, wait, held = {}, 0, {}
   local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
     q.marker }
-  local latest = (NOW + 1) * 4096 - 1
-  while #taken < limit do
-    local first = rcall('ZRANGE', q.prioritized, 0, 0, 'WITHSCORES')
-    -- Of an empty queue the engine would begin to count anew.
-    if not first[1] and rcall('ZCOUNT', q.delayed, 0, latest) == 0 and rcall('LLEN', q.wait) == 0 then break end
-    local lock = SELF .. ':' .. (token + #taken)
-    local job = E.moveToActive(keys,
-      { q.p, NOW, cmsgpack.pack({ token = lock, lockDuration = 2 * LEASE + 5000, name = worker }) })
+  -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
+  local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) +
+    rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1)
+  local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
+  while #taken < limit and #taken < count do
+    local job = E.moveToActive(keys, { q.p, NOW, opts })
     if type(job[1]) ~= 'table' then
       wait = job[3]
       break
     end
-    local eid = job[2]
-    rcall('ZADD', q.leases, NOW + LEASE, eid)
-    if first[1] == eid then rcall('HSET', q.p .. eid, '~sc', first[2]) else rcall('HDEL', q.p .. eid, '~sc') end
-    taken[#taken + 1] = { eid, lock, job[1] }
+    taken[#taken + 1] = { job[2], job[1] }
+    held[#held + 1] = NOW + LEASE
+    held[#held + 1] = job[2]
   end
+  if #held > 0 then rcall('ZADD', q.leases, unpack(held)) end
   if #taken < limit then
     rcall('SADD', q.idle, SELF)
   else
     rcall('SREM', q.idle, SELF)
-    if rcall('SCARD', q.idle) > 0 and rcall('ZCARD', q.prioritized) > 0 then wake(q, 1) end
+    if count > #taken and rcall('SCARD', q.idle) > 0 then wake(q, 1) end
   end
-  return { taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096), nextOf(q.leases, 1), awake() }
+  return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096),
+    nextOf(q.leases, 1) }
+end
+
+local function lease()
+  local q, limit, token = Q(arg()), num(), arg()
+  local found = take(q, limit, token)
+  return { found, awake() }
 end
 
 -- What deliveries come to
@@ -176,8 +185,10 @@ local function addToHistory(key, entry, fields)
 end
 
 local function readOutcome()
-  local outcome = { q = Q(arg()), eid = arg(), lock = arg(), call = arg(), kind = arg(), text = arg(), delay = num(),
-    entry = arg(), isCharged = arg() == '1', fields = {}, gone = {} }
+  local outcome = { q = Q(arg()), eid = arg(), lock = arg(), isAgain = arg() == '1', processes = arg(), lane = arg(),
+    isFollowed = arg() == '1', kind = arg(), text = arg(), delay = num(), entry = arg(), isCharged = arg() == '1',
+    fields = {}, gone = {} }
+  outcome.lane = outcome.lane ~= '' and string.sub(outcome.lane, 2)
   for index = 1, num() do outcome.fields[index] = arg() end
   for index = 1, num() do outcome.gone[index] = arg() end
   return outcome
@@ -185,7 +196,7 @@ end
 
 local function isHeld(outcome)
   local q, eid = outcome.q, outcome.eid
-  return rcall('GET', q.p .. eid .. ':lock') == outcome.lock and rcall('ZSCORE', q.leases, eid)
+  return rcall('GET', q.p .. eid .. ':lock') == outcome.lock
 end
 
 local function comeAgain(q, outcome)
@@ -205,38 +216,47 @@ local function comeAgain(q, outcome)
   if outcome.delay == 0 or rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then wake(q, 1) end
 end
 
--- '1' if it was written, also when the same call comes again because its answer was lost.
+-- Of a call that comes again because its answer was lost: whether the first one was heard.
+local function wasHeard(outcome)
+  if not outcome.isAgain then return false end
+  if outcome.kind == 'release' then return true end
+  local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', outcome.fields[1] or '~at')
+  if outcome.kind == 'again' then return job[3] == outcome.fields[2] end
+  return job[1] == SELF and job[2]
+end
+
+-- '1' if it was written.
 local function settle(outcome)
   local q, kind = outcome.q, outcome.kind
-  local key = q.p .. outcome.eid
-  if not isHeld(outcome) then return rcall('HGET', key, '~call') == outcome.call and '1' or '' end
+  if kind == 'done' then
+    local answer = finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields, outcome)
+    return (answer >= 0 or wasHeard(outcome)) and '1' or ''
+  end
+  if not isHeld(outcome) then return wasHeard(outcome) and '1' or '' end
   if kind == 'release' then
-    rcall('HSET', key, '~call', outcome.call)
     putBack(q, outcome.eid)
     return '1'
   end
-  addToHistory(key, outcome.entry, outcome.fields)
-  outcome.fields[#outcome.fields + 1] = '~call'
-  outcome.fields[#outcome.fields + 1] = outcome.call
+  addToHistory(q.p .. outcome.eid, outcome.entry, outcome.fields)
   if kind == 'again' then
     comeAgain(q, outcome)
-  elseif kind == 'failed' then
-    finish(q, outcome.eid, outcome.lock, 'failed', 'failedReason', outcome.text, outcome.fields)
   else
-    finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields)
+    finish(q, outcome.eid, outcome.lock, 'failed', 'failedReason', outcome.text, outcome.fields, outcome)
   end
   return '1'
 end
 
 local function settleAll()
   local answers = {}
-  for index = 1, num() do
+  ends, isShared = num(), true
+  for index = 1, ends do
     local outcome = readOutcome()
-    local isHeldStill = isHeld(outcome)
     local escalation = arg() == '1' and readJob()
+    local isFirst = escalation and isHeld(outcome)
     answers[index] = settle(outcome)
-    if escalation and isHeldStill then add(escalation) end
+    if isFirst then add(escalation) end
   end
+  flush()
   wakeForAdded()
   return { answers, awake() }
 end
@@ -256,7 +276,7 @@ local function step()
   local q = Q(arg())
   local outcome = arg() == '1' and readOutcome()
   local jobs = readJobs()
-  if outcome and not isHeld(outcome) and rcall('HGET', outcome.q.p .. outcome.eid, '~call') ~= outcome.call then
+  if outcome and not isHeld(outcome) then
     return { '', {}, {} }
   end
   local clash = clashOf(jobs)

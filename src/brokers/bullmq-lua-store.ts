@@ -22,7 +22,7 @@ local function record()
   local eid, hint = arg(), arg()
   local q = find(eid, hint)
   if not q then return false end
-  return { q.name, stateOf(q, eid), rcall('HGETALL', q.p .. eid) }
+  return { q.name, stateOf(q, eid), rcall('HGETALL', q.p .. eid), eid }
 end
 
 local function deadMember(q, eid) return q.name .. '\\n' .. eid end
@@ -41,7 +41,7 @@ local function deadLetters()
       rcall('ZREM', S .. 'dead', scanned[index]) -- somebody took it out by the engine's own means
     elseif (task == '' or task == q.name) and (kind == '' or kind == job[1])
       and (not since or math.floor(tonumber(job[2])) >= since) then
-      found[#found + 1] = { q.name, 'failed', rcall('HGETALL', q.p .. eid) }
+      found[#found + 1] = { q.name, 'failed', rcall('HGETALL', q.p .. eid), eid }
       if #found == limit then return { '', found } end
     end
   end
@@ -56,7 +56,7 @@ end
 local function letter()
   local eid, hint = arg(), arg()
   local q = findDead(eid, hint)
-  return q and { q.name, 'failed', rcall('HGETALL', q.p .. eid) }
+  return q and { q.name, 'failed', rcall('HGETALL', q.p .. eid), eid }
 end
 
 local function replay()
@@ -67,7 +67,7 @@ local function replay()
   E.reprocessJob({ key, q.events, q.failed, q.wait, q.meta, q.active, q.marker, q.prioritized, q.pc },
     { eid, 'LPUSH', 'failedReason', 'failed', '1', '1' })
   rcall('ZREM', S .. 'dead', deadMember(q, eid))
-  rcall('HDEL', key, '~st', '~fl', '~ki', '~dn', '~rs', '~call', 'stc', 'defa', 'stacktrace')
+  rcall('HDEL', key, '~st', '~fl', '~ki', '~dn', '~rs', 'stc', 'defa', 'stacktrace')
   rcall('HSET', key, '~at', 0, '~ch', 0, '~po', 0, '~due', NOW)
   rcall('HSETNX', key, '~ge', 1)
   rcall('HINCRBY', key, '~ge', 1)
@@ -79,7 +79,7 @@ local function replay()
   local job = rcall('HMGET', key, '~ln', '~dk', '~df', 'priority', '~id')
   if job[2] and not holderOf(q, job[2]) then
     if job[3] then
-      holdFor(q, job[2], job[3] == 'inf' and 'inf' or tonumber(job[3]), job[5] or eid)
+      holdFor(q, job[2], job[3] == 'inf' and 'inf' or tonumber(job[3]), job[5] or string.sub(eid, 3))
     else
       rcall('SET', q.p .. 'de:' .. job[2], eid)
     end
@@ -119,7 +119,7 @@ local function bury()
   takeOut(q, eid)
   rcall('LPUSH', q.active, eid)
   addToHistory(q.p .. eid, table.remove(fields), fields)
-  finish(q, eid, '0', 'failed', 'failedReason', text, fields)
+  finish(q, eid, '0', 'failed', 'failedReason', text, fields, nil)
   return '1'
 end
 
@@ -191,7 +191,8 @@ local function oldestOf(q, latest)
   while true do
     local first = rcall('ZRANGEBYSCORE', q.prioritized, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if not first[1] then break end
-    see(tonumber(rcall('HGET', q.p .. first[1], '~due') or NOW))
+    local job = rcall('HMGET', q.p .. first[1], '~due', 'timestamp')
+    see(tonumber(job[1] or job[2] or NOW))
     from = string.format('%.0f', (math.floor(tonumber(first[2]) / 4294967296) + 1) * 4294967296)
   end
   see(tonumber(rcall('ZRANGE', q.children, 0, 0, 'WITHSCORES')[2]))

@@ -15,7 +15,10 @@ local function num() return tonumber(arg()) end
 
 local LISTS = { 'wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'events', 'meta', 'limiter', 'pc',
   'marker', 'stalled', 'paused', 'id' }
+local HALF = 2147483648
 local queues, woken = {}, {}
+-- How many jobs this call may end, and whether it takes them from the leases at its end.
+local ends, isShared = 1, false
 
 local function Q(name)
   local q = queues[name]
@@ -33,7 +36,9 @@ end
 local function know(q)
   if q.isKnown then return end
   q.isKnown = true
-  if rcall('SADD', S .. 'queues', q.name) == 1 then rcall('HSET', q.meta, 'opts.maxLenEvents', EVENTS) end
+  if rcall('SADD', S .. 'queues', q.name) == 0 then return end
+  rcall('HSET', q.meta, 'opts.maxLenEvents', EVENTS)
+  rcall('SETNX', q.pc, HALF) -- what is put back stands before all that was never taken
 end
 
 local function event(q, ...)
@@ -141,7 +146,7 @@ local function timedKey(q, key)
 end
 
 local function idOf(q, eid)
-  return rcall('HGET', q.p .. eid, '~id') or eid
+  return rcall('HGET', q.p .. eid, '~id') or string.sub(eid, 3)
 end
 
 -- The id of the job that holds a key.
@@ -168,36 +173,70 @@ local function holdFor(q, key, time, id)
 end
 
 -- Who waits for a job in another process is told that it is over.
-local function tellEnd(q, eid, job, isUnasked)
-  local id = job[3] or eid
-  for process in string.gmatch((job[1] or '') .. ' ' .. (job[2] or ''), '%S+') do
-    if process ~= SELF or isUnasked then tell(process, 's' .. id) end
+local function tellEnd(q, eid, processes, isUnasked)
+  for process in string.gmatch(processes, '%S+') do
+    if process ~= SELF or isUnasked then tell(process, 's' .. idOf(q, eid)) end
   end
 end
 
--- Ends a job that is active. Those of one millisecond keep their order by a part of it.
-local function finish(q, eid, token, target, prop, text, fields, isUnasked)
-  local key = q.p .. eid
-  local job = rcall('HMGET', key, '~by', '~fw', '~id', '~ln')
+-- Jobs that end in one millisecond keep their order by a part of it.
+local function endTime(q)
+  if not q.ended or q.ended == q.lastEnd then
+    q.lastEnd = rcall('INCRBY', q.p .. '~finished', ends)
+    q.ended = q.lastEnd - ends
+  end
+  q.ended = q.ended + 1
   local scale = 2 ^ (51 - math.floor(math.log(NOW + 1) / math.log(2)))
-  local time = string.format('%.17g', NOW + (rcall('INCR', q.p .. '~finished') % scale) / scale)
-  local keep = { count = KEEP_LAST, age = KEEP_AGE }
+  return string.format('%.17g', NOW + (q.ended % scale) / scale)
+end
+
+local options = {}
+local function optionsOf(token, target)
+  local known = options[target .. token]
+  if known then return known end
+  local keep = target == 'failed' and { count = -1 } or { count = KEEP_LAST, age = KEEP_AGE }
+  known = cmsgpack.pack({ token = token, keepJobs = keep, attempts = 0, maxMetricsSize = METRICS })
+  options[target .. token] = known
+  return known
+end
+
+-- Ends a job that is active; below 0 if that lock does not hold it. What the caller knows of the job needs no look.
+local function finish(q, eid, token, target, prop, text, fields, known, isUnasked)
+  local key = q.p .. eid
+  if not known then
+    local job = rcall('HMGET', key, '~by', '~fw', '~ln')
+    known = { processes = (job[1] or '') .. ' ' .. (job[2] or ''), lane = job[3] }
+  elseif known.isFollowed then
+    known.processes = known.processes .. ' ' .. (rcall('HGET', key, '~fw') or '')
+  end
   if target == 'failed' then
-    keep = { count = -1 }
     local death = rcall('INCR', S .. 'deaths')
     rcall('ZADD', S .. 'dead', death, q.name .. '\\n' .. eid)
     fields[#fields + 1] = '~dn'
     fields[#fields + 1] = death
   end
+  if known.processes ~= SELF and KEEP_LAST == 0 then tellEnd(q, eid, known.processes, isUnasked) end
   local answer = E.moveToFinished(
     { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc, q[target],
       key, q.p .. 'metrics:' .. target, q.marker },
-    { eid, time, prop, text, target, '0', q.p, cmsgpack.pack({ token = token, keepJobs = keep, attempts = 0,
-      maxMetricsSize = METRICS }), cmsgpack.pack(fields) })
-  rcall('ZREM', q.leases, eid)
-  tellEnd(q, eid, job, isUnasked)
-  leaveLane(q, eid, job[4])
+    { eid, endTime(q), prop, text, target, '0', q.p, optionsOf(token, target),
+      #fields > 0 and cmsgpack.pack(fields) or '' })
+  if answer < 0 then return answer end
+  if isShared then
+    q.over = q.over or {}
+    q.over[#q.over + 1] = eid
+  else
+    rcall('ZREM', q.leases, eid)
+  end
+  if (known.processes ~= SELF or isUnasked) and KEEP_LAST ~= 0 then tellEnd(q, eid, known.processes, isUnasked) end
+  leaveLane(q, eid, known.lane)
   return answer
+end
+
+local function flush()
+  for _, q in pairs(queues) do
+    if q.over then rcall('ZREM', q.leases, unpack(q.over)) end
+  end
 end
 
 -- Takes a job that nobody holds from wherever it waits; false if it is not there.
@@ -220,18 +259,21 @@ local function giveUp(q, eid, reason, fields, isUnasked)
   for _, field in ipairs(fields) do list[#list + 1] = field end
   rcall('DEL', q.p .. eid .. ':lock')
   finish(q, eid, '0', 'completed', 'returnvalue',
-    '{"status":"cancelled","reason":' .. (reason == '' and 'null' or reason) .. '}', list, isUnasked)
+    '{"status":"cancelled","reason":' .. (reason == '' and 'null' or reason) .. '}', list, nil, isUnasked)
 end
 
--- A job that was held stands where it had stood. If somebody gave it up meanwhile, it is over instead.
+-- A job that was held stands where it had stood: before those that were never taken, in the order it was taken in. If
+-- somebody gave it up meanwhile, it is over instead.
 local function putBack(q, eid)
   local key = q.p .. eid
-  local job = rcall('HMGET', key, '~un', '~sc', 'priority')
+  local job = rcall('HMGET', key, '~un', 'priority')
   if job[1] then return giveUp(q, eid, job[1], {}, true) end
+  local lock = rcall('GET', key .. ':lock')
   rcall('LREM', q.active, -1, eid)
   rcall('DEL', key .. ':lock')
   rcall('ZREM', q.leases, eid)
-  makeReady(q, eid, tonumber(job[2]) or turnOf(q, math.max(1, tonumber(job[3] or 1))))
+  local taken = lock and tonumber(string.match(lock, ':(%d+)')) or 0
+  makeReady(q, eid, math.max(1, tonumber(job[2] or 1)) * 4294967296 + taken % HALF)
   wake(q, 1)
 end
 

@@ -20,6 +20,11 @@ export function engineId(id: string): string {
   return `h-${createHash('sha256').update(base).digest('base64url')}${nth}`
 }
 
+/** The id of a job by what the engine calls it; a hashed one is kept beside it. */
+export function idOfEngine(eid: string, kept: string | undefined): string {
+  return kept ?? eid.slice(2)
+}
+
 /** The engine's keys begin with it. In braces, so that a cluster keeps what belongs together in one place. */
 export function hashTag(prefix: string): string {
   return /\{[^}]+\}/.test(prefix) ? prefix : `{${prefix}}`

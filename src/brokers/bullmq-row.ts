@@ -1,7 +1,6 @@
 import type { FailureJson, FailureKind } from '../failure.ts'
 import type { Json } from '../payload.ts'
 import type { DeadLetter, HistoryEntry, JobProgress, JobRecord, JobStatus, LeasedJob } from './broker.ts'
-import { pathOfQueue } from './bullmq-names.ts'
 import { readJson, readRestarts } from './stored.ts'
 
 /** The engine takes priorities from 1, and would let a job without one overtake all. */
@@ -30,20 +29,19 @@ export function oddityOf(row: Row): string | undefined {
   }
 }
 
-export function leaseOf(row: Row, queue: string, token: number): LeasedJob {
+export function leaseOf(row: Row, id: string, queue: string, token: number): LeasedJob {
   return {
-    id: row.get('~id') as string,
+    id,
     queue,
     input: inputOf(row) as Json,
-    idempotencyKey: keyOf(row, queue),
+    idempotencyKey: row.get('~ik') ?? `${queue}/job:${id}`,
     lane: row.get('~ln'),
     token,
     ...progressOf(row),
   }
 }
 
-export function recordOf(row: Row, queue: string, state: string): JobRecord {
-  const id = row.get('~id') as string
+export function recordOf(row: Row, id: string, queue: string, state: string): JobRecord {
   const status = statusOf(row, state)
   const progress = progressOf(row)
   return {
@@ -51,14 +49,14 @@ export function recordOf(row: Row, queue: string, state: string): JobRecord {
     path: `${queue}/job:${id}`,
     status,
     input: inputOf(row) as Json,
-    idempotencyKey: keyOf(row, queue),
+    idempotencyKey: row.get('~ik') ?? `${queue}/job:${id}`,
     priority: numberOf(row, 'priority', PRIORITY) - PRIORITY,
     lane: row.get('~ln'),
     addedAt: numberOf(row, 'timestamp', 0),
-    dueAt: numberOf(row, '~due', 0),
+    dueAt: numberOf(row, '~due', numberOf(row, 'timestamp', 0)),
     finishedAt: isOver(state) ? Math.floor(numberOf(row, 'finishedOn', 0)) : undefined,
     ...progress,
-    attempts: progress.attempts + (status === 'running' ? 1 : 0), // who holds it has begun the next one
+    attempts: attemptsOf(row, progress.attempts, status),
     value: isOver(state) ? valueOf(row, status) : undefined,
     failure: failureOf(row, status),
     reason: readJson(row.get('~re') || null),
@@ -66,10 +64,10 @@ export function recordOf(row: Row, queue: string, state: string): JobRecord {
   }
 }
 
-export function letterOf(row: Row, queue: string): DeadLetter {
+export function letterOf(row: Row, id: string, queue: string): DeadLetter {
   const failure = readJson(row.get('~fl') ?? null) as unknown as FailureJson // only failed jobs are dead letters
   return {
-    id: row.get('~id') as string,
+    id,
     path: failure.path,
     task: queue,
     kind: failure.kind,
@@ -98,7 +96,11 @@ export function entryOf(generation: number, kind: FailureKind, at: number, attem
   return JSON.stringify({ generation, attempt, at, kind, message })
 }
 
-export const taskOfQueue = pathOfQueue
+/** Who holds it has begun the next one; one that was done at the first attempt does not say so. */
+function attemptsOf(row: Row, attempts: number, status: JobStatus): number {
+  if (status === 'running') return attempts + 1
+  return status === 'done' && !row.has('~at') ? 1 : attempts
+}
 
 function historyOf(row: Row): readonly HistoryEntry[] {
   const lines = row.get('~hi')?.split('\n') ?? []
@@ -126,5 +128,4 @@ function failureOf(row: Row, status: JobStatus): FailureJson | undefined {
 
 const isOver = (state: string): boolean => state === 'completed' || state === 'failed'
 const inputOf = (row: Row): Json | undefined => (row.get('~ni') === '1' ? undefined : readJson(row.get('data') ?? null))
-const keyOf = (row: Row, queue: string): string => row.get('~ik') ?? `${queue}/job:${row.get('~id') ?? ''}`
 const numberOf = (row: Row, field: string, otherwise: number): number => Number(row.get(field) ?? otherwise)

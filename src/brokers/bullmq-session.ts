@@ -5,7 +5,7 @@ import type { BrokerClock, BuriedJob, LeasedJob, NewJob, Outcome, Settled } from
 import { Batch } from './bullmq-batch.ts'
 import { escalationOf } from './bullmq-escalation.ts'
 import { Link, type Patience, type RedisTarget } from './bullmq-link.ts'
-import { engineQueue, pathOfQueue } from './bullmq-names.ts'
+import { engineQueue, idOfEngine, pathOfQueue } from './bullmq-names.ts'
 import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
 import { Watch, type Looked } from './bullmq-watch.ts'
 import { wordsOfJob, wordsOfOutcome, type Held } from './bullmq-words.ts'
@@ -31,6 +31,8 @@ interface OfLease {
 
 /** How many ids are remembered with their queues, so that nobody has to look for them in all. */
 const PLACES = 20_000
+/** Where in the words of an outcome the number of its fields stands. */
+const FIELDS = 12
 const CLOSES_WITHIN = 2_000
 
 /** A store between its opening and its close. */
@@ -41,11 +43,12 @@ export class Session {
   readonly #watchers: Watchers
   readonly #clock: BrokerClock
   readonly #key: string
-  readonly #held = new Map<number, Held>()
+  readonly #held = new Map<string, Held>()
   readonly #places = new Map<string, string>()
   /** Queues of which it is not known what was leased: the answer was lost on its way. */
   readonly #doubtful = new Set<string>()
-  readonly #calls = new WeakMap<Outcome, string>()
+  /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
+  readonly #told = new WeakSet<Outcome>()
   readonly #settles: Batch
   readonly #enqueues: Batch
   /** What every call of the script says besides. */
@@ -151,7 +154,7 @@ export class Session {
       if (one === undefined) return 'lost'
       const [answer, unwanted] = [answers[2 * next], answers[2 * next + 1]]
       next += 1
-      if (answer !== '1') this.#held.delete((leases[index] as OfLease).token)
+      if (answer !== '1') this.letGo(leases[index] as OfLease)
       else if (typeof unwanted === 'string') this.#tellCancelled(one.id, unwanted)
       return answer === '1' ? 'settled' : 'lost'
     })
@@ -164,11 +167,14 @@ export class Session {
   /** Undefined if the lease is not held. */
   wordsOfOutcome(outcome: Outcome): string[] | undefined {
     const held = this.#heldBy(outcome)
-    return held && wordsOfOutcome(outcome, held, this.#callOf(outcome), this.now)
+    if (held === undefined) return undefined
+    const words = wordsOfOutcome(outcome, held, this.#told.has(outcome), this.now)
+    this.#told.add(outcome)
+    return words
   }
 
-  letGo({ token }: OfLease): void {
-    this.#held.delete(token)
+  letGo(lease: OfLease): void {
+    if (this.#heldBy(lease) !== undefined) this.#held.delete(lease.id)
   }
 
   wake(queues: unknown): void {
@@ -192,42 +198,46 @@ export class Session {
   }
 
   async #take(path: string, queue: string, limit: number): Promise<Found> {
-    const first = this.#count + 1
-    this.#count += limit
-    const words = [queue, String(limit), String(first), this.#owner]
-    let answer: readonly [readonly Taken[], string, string, string, readonly string[]]
+    this.#count += 1
+    let answer: readonly [Taken, readonly string[]]
     try {
-      answer = (await this.call('lease', words, 'waits')) as typeof answer
+      answer = (await this.call('lease', [queue, String(limit), String(this.#count)], 'waits')) as typeof answer
     } catch (error) {
       this.#doubtful.add(queue)
       throw error
     }
-    const [taken, wait, due, until, woken] = answer
-    const limited = wait === '0' ? Infinity : this.now + Number(wait)
-    this.watch.learn(
-      path,
-      Math.min(limited, due === '' ? Infinity : Number(due)),
-      until === '' ? Infinity : Number(until),
-    )
+    const [taken, woken] = answer
     this.wake(woken.filter((name) => name !== queue))
-    const found: { readonly jobs: LeasedJob[]; readonly dead: (() => Promise<void>)[] } = { jobs: [], dead: [] }
-    for (const [index, [eid, lock, flat]] of taken.entries()) {
-      const [row, token] = [rowOf(flat), first + index]
+    return this.#receive(path, taken)
+  }
+
+  #receive(path: string, [queue, number, rows, wait, due, until]: Taken): Found {
+    const limited = wait === '0' ? Infinity : this.now + Number(wait)
+    const time = (text: string): number => (text === '' ? Infinity : Number(text))
+    this.watch.learn(path, Math.min(limited, time(due)), time(until))
+    const [token, lock] = [Number(number), `${this.#owner}:${number}`]
+    const jobs: LeasedJob[] = []
+    const dead: (() => Promise<void>)[] = []
+    for (const [eid, flat] of rows) {
+      const row = rowOf(flat)
       const oddity = oddityOf(row)
-      const held = { id: row.get('~id') ?? eid, queue, eid, lock, generation: progressOf(row).generation }
-      this.#held.set(token, held)
-      if (oddity !== undefined) found.dead.push(() => this.#buryOdd(path, held, token, row, oddity))
-      else if (row.has('defa')) found.dead.push(() => this.#buryLost(path, held, token, row))
+      const id = idOfEngine(eid, row.get('~id'))
+      const { generation, attempts } = progressOf(row)
+      const [by, lane, isKeyed] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk')]
+      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed }
+      this.#held.set(id, held)
+      if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
+      else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
       else {
-        this.#remember(held.id, queue)
-        found.jobs.push(leaseOf(row, path, token))
+        this.#remember(id, queue)
+        jobs.push(leaseOf(row, id, path, token))
       }
     }
-    return found
+    return { jobs, dead }
   }
 
   /** Ends a job that was lost too often, by who knows its task: its supervisors are to decide about it. */
-  async #buryLost(queue: string, held: Held, token: number, row: Row): Promise<void> {
+  async #buryLost(queue: string, held: Held, row: Row): Promise<void> {
     const { id } = held
     const { generation, restarts, attempts: before } = progressOf(row)
     const attempts = before + 1 // the last is the one that was lost
@@ -235,29 +245,29 @@ export class Session {
     const error = LeaseLostError.ofLimit(path, Number(row.get('stc') ?? 0))
     const job = { id, task: queue, attempts }
     const failure = new Failure({ error, path, kind: 'lost', at: this.now, attempt: attempts, job, generation })
-    await this.#bury({ id, queue, attempts, generation, restarts, failure }, token)
+    await this.#bury({ id, queue, attempts, generation, restarts, failure }, held)
   }
 
   /** A job that cannot be read is a dead letter with the reason, and does not come again. */
-  async #buryOdd(queue: string, held: Held, token: number, row: Row, oddity: string): Promise<void> {
+  async #buryOdd(queue: string, held: Held, row: Row, oddity: string): Promise<void> {
     const { id } = held
     const path = `${queue}/job:${id}`
     const error = new Error(`${path} cannot be worked: ${oddity}. Add jobs with system.run(), or update rootcatch.`)
     const generation = 1
     const job = { id, task: queue, attempts: 1 }
     const failure = new Failure({ error, path, kind: 'input', at: this.now, attempt: 1, job, generation })
-    const fields = row.has('~id') ? [] : ['~id', id, '~v', '1', '~due', String(this.now)]
-    await this.#bury({ id, queue, attempts: 1, generation, restarts: {}, failure }, token, fields)
+    const fields = row.get('~v') === '1' ? [] : ['~id', id, '~v', '1']
+    await this.#bury({ id, queue, attempts: 1, generation, restarts: {}, failure }, held, fields)
   }
 
-  async #bury(job: BuriedJob, token: number, fields: readonly string[] = []): Promise<void> {
+  async #bury(job: BuriedJob, { token }: Held, fields: readonly string[] = []): Promise<void> {
     const { id, attempts, failure } = job
     const outcome = { id, token, kind: 'failed', attempts, failure } as const
     const words = this.wordsOfOutcome(outcome)
     if (words === undefined) return
     if (fields.length > 0) {
-      words[9] = String(Number(words[9]) + fields.length)
-      words.splice(10, 0, ...fields)
+      words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
+      words.splice(FIELDS + 1, 0, ...fields)
     }
     const answer = await this.#settles.run([...words, ''])
     this.letGo(outcome)
@@ -292,7 +302,7 @@ export class Session {
 
   async #leave(): Promise<void> {
     await Promise.all([this.#settles.drained(), this.#enqueues.drained()])
-    const leases = [...this.#held].map(([token, { id }]) => ({ id, token, kind: 'release' }) as const)
+    const leases = [...this.#held.values()].map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
     const released = this.settle(leases)
     await this.#settles.drained()
     await released
@@ -324,18 +334,8 @@ export class Session {
   }
 
   #heldBy({ id, token }: OfLease): Held | undefined {
-    const held = this.#held.get(token)
-    return held?.id === id ? held : undefined
-  }
-
-  /** The same for the same outcome: one that comes again because its answer was lost is not told that it is lost. */
-  #callOf(outcome: Outcome): string {
-    const known = this.#calls.get(outcome)
-    if (known !== undefined) return known
-    this.#count += 1
-    const call = `${this.#owner}:${this.#count}`
-    this.#calls.set(outcome, call)
-    return call
+    const held = this.#held.get(id)
+    return held?.token === token ? held : undefined
   }
 
   #remember(id: string, queue: string): void {
@@ -350,7 +350,14 @@ function settingsOf(options: SessionOptions, isCluster: boolean): readonly strin
   return [isCluster ? '1' : '', String(events), metrics === 0 ? '' : String(metrics), ...kept]
 }
 
-type Taken = readonly [eid: string, lock: string, row: readonly string[]]
+type Taken = readonly [
+  queue: string,
+  token: string,
+  rows: readonly (readonly [eid: string, row: readonly string[]])[],
+  wait: string,
+  due: string,
+  until: string,
+]
 
 interface Found {
   readonly jobs: readonly LeasedJob[]

@@ -11,8 +11,15 @@ export interface Held {
   /** As the engine calls it. */
   readonly queue: string
   readonly eid: string
+  readonly token: number
   readonly lock: string
   readonly generation: number
+  readonly attempts: number
+  /** The process that asked for it. */
+  readonly by: string
+  readonly lane: string | undefined
+  /** Whether others may wait for it too. */
+  readonly isKeyed: boolean
 }
 
 /** Longer than anybody lives: held without an end. */
@@ -29,6 +36,7 @@ export function wordsOfJob(job: NewJob, now: number, by: string): string[] {
     engineQueue(queue),
     id,
     engineId(id),
+    id.startsWith(`${by}-`) && /^\d+$/.test(id.slice(by.length + 1)) ? '1' : '', // one of ours, so nobody else has it
     queue.slice(queue.lastIndexOf('/') + 1),
     data ?? 'null',
     String(priority + PRIORITY),
@@ -41,19 +49,21 @@ export function wordsOfJob(job: NewJob, now: number, by: string): string[] {
   ]
 }
 
-/** What a delivery came to, as the scripts read it. `call`: tells one that is asked again from another one. */
-export function wordsOfOutcome(outcome: Outcome, held: Held, call: string, now: number): string[] {
-  const { queue, eid, lock, generation } = held
+/** What a delivery came to, as the scripts read it. `isAgain`: the same was told before, and nobody knows if it was heard. */
+export function wordsOfOutcome(outcome: Outcome, held: Held, isAgain: boolean, now: number): string[] {
+  const { queue, eid, lock, generation, by, lane, isKeyed } = held
+  const known = [queue, eid, lock, isAgain ? '1' : '', by, lane === undefined ? '' : `L${lane}`, isKeyed ? '1' : '']
   const words = (kind: string, text: string, fields: readonly string[], more: Partial<Again> = {}): string[] => {
     const { delay = 0, entry = '', isCharged = false, gone = [] } = more
     const counted = [String(fields.length), ...fields, String(gone.length), ...gone]
-    return [queue, eid, lock, call, kind, text, String(delay), entry, isCharged ? '1' : '', ...counted]
+    return [...known, kind, text, String(delay), entry, isCharged ? '1' : '', ...counted]
   }
   switch (outcome.kind) {
     case 'done': {
       const text = writeJson(outcome.value)
       const nothing = text === null ? ['~nv', '1'] : []
-      return words('done', text ?? 'null', ['~st', 'done', '~at', String(outcome.attempts), ...nothing])
+      const isFirst = outcome.attempts === 1 && held.attempts === 0
+      return words('done', text ?? 'null', [...(isFirst ? [] : ['~at', String(outcome.attempts)]), ...nothing])
     }
     case 'fallback': {
       const { value, failure, attempts } = outcome
@@ -83,7 +93,7 @@ export function wordsOfOutcome(outcome: Outcome, held: Held, call: string, now: 
     }
     case 'restart': {
       const { failure, restarts } = outcome
-      const anew = ['~at', '0', '~ch', '0', '~po', '0', '~ge', String(outcome.generation)]
+      const anew = ['~ge', String(outcome.generation), '~at', '0', '~ch', '0', '~po', '0']
       const fields = [...anew, '~rs', JSON.stringify(restarts), ...fieldsOfInput(outcome)]
       return words('again', '', fields, {
         delay: untilDue(now, outcome.delay),

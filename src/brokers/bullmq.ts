@@ -26,7 +26,7 @@ import type {
   TickAnswer,
 } from './broker.ts'
 import type { RedisTarget } from './bullmq-link.ts'
-import { engineId, engineQueue, hashTag, pathOfQueue } from './bullmq-names.ts'
+import { engineId, engineQueue, hashTag, idOfEngine, pathOfQueue } from './bullmq-names.ts'
 import { letterOf, oddityOf, recordOf, rowOf } from './bullmq-row.ts'
 import { Session, type SessionOptions } from './bullmq-session.ts'
 import { entryOfFailure, fieldsOfDeath } from './bullmq-words.ts'
@@ -97,7 +97,7 @@ function readOptions(subject: string, options: BullmqOptions): SessionOptions {
   }
 }
 
-type Found = readonly [queue: string, state: string, row: readonly string[]]
+type Found = readonly [queue: string, state: string, row: readonly string[], eid: string]
 
 class BullmqBroker implements Broker {
   readonly name = 'bullmq'
@@ -199,7 +199,7 @@ class BullmqBroker implements Broker {
     if (found === null) return undefined
     const [queue, state, flat] = found
     const row = rowOf(flat)
-    return oddityOf(row) === undefined ? recordOf(row, pathOfQueue(queue), state) : undefined
+    return oddityOf(row) === undefined ? recordOf(row, id, pathOfQueue(queue), state) : undefined
   }
 
   async schedule({ queue, spec, next }: NewSchedule): Promise<number> {
@@ -314,6 +314,7 @@ function clashError(id: string): InvalidOptionError {
   return new InvalidOptionError('enqueue()', 'id', id, 'There is a job of that id; give each one of its own.')
 }
 
-function readLetter([queue, , flat]: Found): DeadLetter {
-  return letterOf(rowOf(flat), pathOfQueue(queue))
+function readLetter([queue, , flat, eid]: Found): DeadLetter {
+  const row = rowOf(flat)
+  return letterOf(row, idOfEngine(eid, row.get('~id')), pathOfQueue(queue))
 }
