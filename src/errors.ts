@@ -527,7 +527,15 @@ export class IsolateError extends RootcatchError<'isolate'> {
 }
 
 /** Why a broker cannot be used, or not at present. */
-export type BrokerErrorCode = 'store-newer' | 'store-foreign' | 'evicting' | 'away'
+export type BrokerErrorCode =
+  | 'store-newer'
+  | 'store-foreign'
+  | 'evicting'
+  | 'away'
+  | 'denied'
+  | 'full'
+  | 'read-only'
+  | 'unsupported'
 
 /**
  * A broker cannot keep jobs where it was told to; `code` says why, and a store that is not ours is left untouched.

@@ -6,7 +6,8 @@ import type { Keys } from './sqlite-keys.ts'
 import type { Lanes } from './sqlite-lanes.ts'
 import type { Ledger } from './sqlite-ledger.ts'
 import type { Queues } from './sqlite-queues.ts'
-import { JOB_COLUMNS, LEASE_COLUMNS, leaseOf, writeReason, type JobRow, type LeaseRow } from './sqlite-row.ts'
+import { JOB_COLUMNS, LEASE_COLUMNS, leaseOf, type JobRow, type LeaseRow } from './sqlite-row.ts'
+import { writeReason } from './stored.ts'
 import { State, type StateNumber } from './sqlite-schema.ts'
 
 /** What the life of a job rests on. */

@@ -4,16 +4,9 @@ import type { Outcome, Settled } from './broker.ts'
 import type { Changes } from './sqlite-changes.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
 import type { End, Jobs, Store } from './sqlite-jobs.ts'
-import { isGone, thisProcess, type Owner } from './sqlite-owner.ts'
-import {
-  addToHistory,
-  JOB_COLUMNS,
-  restartsOf,
-  writeJson,
-  writeReason,
-  type JobRow,
-  type PastRow,
-} from './sqlite-row.ts'
+import { isGone, thisProcess, type Owner } from './owner.ts'
+import { addToHistory, JOB_COLUMNS, restartsOf, type JobRow, type PastRow } from './sqlite-row.ts'
+import { writeJson, writeReason } from './stored.ts'
 import { ORPHANED, State } from './sqlite-schema.ts'
 
 interface LosableRow extends JobRow {

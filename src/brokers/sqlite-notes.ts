@@ -1,6 +1,6 @@
 import type { Json } from '../payload.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
-import { readJson } from './sqlite-row.ts'
+import { readJson } from './stored.ts'
 
 /** What is kept beside the jobs of a queue, by its name. Everything that changes it is called inside a transaction. */
 export class Notes {

@@ -1,9 +1,9 @@
-import { thrownJson } from '../causes.ts'
 import type { Failure, FailureJson } from '../failure.ts'
-import { copyJson, copyPayload, type Json } from '../payload.ts'
+import type { Json } from '../payload.ts'
 import { describeThrown } from '../thrown.ts'
 import type { DeadLetter, HistoryEntry, JobProgress, JobRecord, JobStatus, LeasedJob } from './broker.ts'
 import { State, type StateNumber } from './sqlite-schema.ts'
+import { KEPT_HISTORY, readJson, readRestarts } from './stored.ts'
 
 /** What every change of a job has to look at: few columns, for each one costs. */
 export interface JobRow {
@@ -69,8 +69,6 @@ const STATUS: Readonly<Record<StateNumber, JobStatus>> = {
   [State.failed]: 'failed',
 }
 
-const KEPT_HISTORY = 100
-
 export function leaseOf(row: LeaseRow, queue: string): LeasedJob {
   return {
     id: row.id,
@@ -129,27 +127,6 @@ export function addToHistory(row: PastRow, { kind, at, attempt, error }: Failure
   return JSON.stringify([...historyOf(row), entry].slice(-KEPT_HISTORY))
 }
 
-/** A payload as text; undefined, which a task may take or give, is nothing. */
-export function writeJson(value: unknown): string | null {
-  return JSON.stringify(value) ?? null
-}
-
-/** The reason of a cancel may be anything: what JSON cannot keep is kept as its description. */
-export function writeReason(reason: unknown): string | null {
-  try {
-    return writeJson(copyPayload('reason', reason, 64 * 1024))
-  } catch {
-    return writeJson(thrownJson(reason))
-  }
-}
-
-/** A key `__proto__` at any depth is dropped. It may also be written with escapes. */
-export function readJson(text: string | null): Json | undefined {
-  if (text === null) return undefined
-  const value = JSON.parse(text) as Json
-  return text.includes('__proto__') || text.includes('\\u') ? copyJson(value) : value
-}
-
 function progressOf(row: LeaseRow): JobProgress {
   return {
     attempts: row.attempts,
@@ -161,15 +138,8 @@ function progressOf(row: LeaseRow): JobProgress {
 }
 
 export function restartsOf({ restarts }: { readonly restarts: string | null }): JobProgress['restarts'] {
-  return restarts === null ? NO_RESTARTS : withoutPrototype(restarts)
+  return readRestarts(restarts)
 }
-
-/** A path may be called `constructor`. */
-function withoutPrototype(text: string | null): Readonly<Record<string, number>> {
-  return Object.assign(Object.create(null) as Record<string, number>, readJson(text))
-}
-
-const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(withoutPrototype(null))
 
 const historyOf = (row: { readonly history: string | null }): readonly HistoryEntry[] =>
   (readJson(row.history) ?? []) as unknown as readonly HistoryEntry[]

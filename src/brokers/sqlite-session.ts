@@ -14,7 +14,8 @@ import { Ledger } from './sqlite-ledger.ts'
 import { Notes } from './sqlite-notes.ts'
 import { Queues } from './sqlite-queues.ts'
 import { Schedules } from './sqlite-schedules.ts'
-import { Watch, type Watchers } from './sqlite-watch.ts'
+import { Watch } from './sqlite-watch.ts'
+import type { Watchers } from './watchers.ts'
 
 export interface SessionOptions {
   readonly lease: number

@@ -1,36 +1,12 @@
 import { guarded } from '../evidence.ts'
-import type { BrokerClock, Elsewhere } from './broker.ts'
-import { Alarm } from './sqlite-alarm.ts'
+import type { BrokerClock } from './broker.ts'
+import { Alarm } from './alarm.ts'
 import type { Changes } from './sqlite-changes.ts'
 import type { Statement } from './sqlite-driver.ts'
 import type { Store } from './sqlite-jobs.ts'
-import { readJson } from './sqlite-row.ts'
+import { readJson } from './stored.ts'
 import { ORPHANED, State } from './sqlite-schema.ts'
-
-/** Those who wait for jobs of a queue, and those who wait for what happens elsewhere; they outlast a reopening. */
-export class Watchers {
-  readonly byQueue: Map<string, Set<() => void>> = new Map()
-  readonly listeners: Set<Elsewhere> = new Set()
-
-  get isEmpty(): boolean {
-    return this.byQueue.size === 0 && this.listeners.size === 0
-  }
-
-  add(queue: string, wake: () => void): () => void {
-    const known = this.byQueue.get(queue)
-    if (known === undefined) this.byQueue.set(queue, new Set([wake]))
-    else known.add(wake)
-    return () => {
-      const left = this.byQueue.get(queue)
-      left?.delete(wake)
-      if (left?.size === 0) this.byQueue.delete(queue)
-    }
-  }
-
-  wake(queue: string): void {
-    for (const wake of this.byQueue.get(queue) ?? []) wake()
-  }
-}
+import type { Watchers } from './watchers.ts'
 
 /** How often the file is looked at for what other processes wrote; so whoever watches stays alive, as it should. */
 const POLL = 150

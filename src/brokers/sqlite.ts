@@ -29,9 +29,9 @@ import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
 import { openFile, unusable } from './sqlite-file.ts'
 import { textsOf, type OutcomeTexts } from './sqlite-leases.ts'
-import { writeJson } from './sqlite-row.ts'
+import { writeJson } from './stored.ts'
 import { Session, type SessionOptions } from './sqlite-session.ts'
-import { Watchers } from './sqlite-watch.ts'
+import { Watchers } from './watchers.ts'
 
 export interface SqliteOptions {
   /** How long a job is held without a sign of life, before it is given to somebody else. @default '30s' */

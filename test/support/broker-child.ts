@@ -1,13 +1,14 @@
 // A process of its own on a store: `node broker-child.ts <kind> <where> <what>`. Says a line for each thing it has done.
 import { writeSync } from 'node:fs'
 import type { Broker } from '../../src/brokers/broker.ts'
+import { bullmq, type BullmqOptions } from '../../src/brokers/bullmq.ts'
 import { sqlite } from '../../src/brokers/sqlite.ts'
 import { systemClock } from '../../src/clock.ts'
 import { newJob, outcomes, queue } from './broker-job.ts'
 
 const [kind, where = '', what] = process.argv.slice(2)
-if (kind !== 'sqlite') throw new Error(`there is no broker ${kind}`)
-const broker = sqlite(where, { lostLimit: 100, keepResults: { last: 100_000 } })
+const options = { lostLimit: 100, keepResults: { last: 100_000 } }
+const broker = openStore()
 const EVERY = 20
 const TICKS = 30
 const say = (line: string): void => void writeSync(1, `${line}\n`)
@@ -79,4 +80,11 @@ async function tick(): Promise<void> {
 async function isLeft(store: Broker): Promise<boolean> {
   const [stats] = await store.stats()
   return stats !== undefined && stats.waiting + stats.leased > 0
+}
+
+/** `where` is the path of a file, or options as JSON. */
+function openStore(): Broker {
+  if (kind === 'sqlite') return sqlite(where, options)
+  if (kind === 'bullmq') return bullmq({ ...options, ...(JSON.parse(where) as BullmqOptions) })
+  throw new Error(`there is no broker ${kind}`)
 }
