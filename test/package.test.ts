@@ -115,17 +115,33 @@ describe('importing', () => {
     { entry: 'rootcatch/machines', packages: ['xstate'] },
     { entry: 'rootcatch/plugins', packages: [] },
     { entry: 'rootcatch/testing', packages: ['eventemitter3', 'xstate'] },
+    { entry: 'rootcatch/sqlite', packages: [] },
+    { entry: 'rootcatch/bullmq', packages: [] },
+    { entry: 'rootcatch/inspect', packages: [] },
   ])('$entry loads no other packages than $packages', async ({ entry, packages }) => {
     const loaded = await modulesLoadedBy(entry)
     expect(loaded.length).toBeGreaterThan(0)
-    const names = loaded
-      .map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
-      .filter((name) => name !== undefined)
-    expect([...new Set(names)].filter((name) => !packages.includes(name))).toEqual([])
+    expect(packagesOf(loaded).filter((name) => !packages.includes(name))).toEqual([])
+  })
+
+  test.each([
+    { entry: 'rootcatch/bot', without: ['cheerio', 'bullmq', 'ioredis', 'ws', 'commander'] },
+    { entry: 'rootcatch/crawl', without: ['cheerio', 'grammy', 'bullmq', 'ioredis', 'ws', 'commander'] },
+  ])('$entry loads none of $without', async ({ entry, without }) => {
+    const names = packagesOf(await modulesLoadedBy(entry))
+    expect(names).toContain('undici')
+    expect(names.filter((name) => without.includes(name))).toEqual([])
+  })
+
+  test('rootcatch is read in a few files', async () => {
+    const loaded = await modulesLoadedBy('rootcatch')
+    expect(loaded.filter((url) => url.includes('/dist/')).length).toBeLessThan(40)
   })
 
   test('rootcatch/machines loads nothing of src', async () => {
-    expect((await modulesLoadedBy('rootcatch/machines')).filter((url) => url.includes('/dist/src/'))).toEqual([])
+    const sources = sourcesOfLoaded(await modulesLoadedBy('rootcatch/machines'))
+    expect(sources).toContain('machines/job.ts')
+    expect(sources.filter((path) => path.startsWith('src/'))).toEqual([])
   })
 
   test('a system that nobody inspects loads no module of the inspector, from its start to its end', async () => {
@@ -137,9 +153,23 @@ describe('importing', () => {
       await system.stop()
     `
     const loaded = await modulesLoadedBy('rootcatch', program)
-    expect(loaded.filter((url) => url.includes('/src/inspect/') || url.includes('/node_modules/ws/'))).toEqual([])
-    expect(loaded.filter((url) => url.endsWith('/src/start.js'))).toHaveLength(1)
+    const sources = sourcesOfLoaded(loaded)
+    expect(sources).toContain('src/start.ts')
+    expect(sources.filter((path) => path.startsWith('src/inspect/'))).toEqual([])
+    expect(packagesOf(loaded)).not.toContain('ws')
   })
+
+  function packagesOf(urls: readonly string[]): string[] {
+    const names = urls.map((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1])
+    return [...new Set(names.filter((name) => name !== undefined))]
+  }
+
+  /** What was bundled into the built files of those. */
+  function sourcesOfLoaded(urls: readonly string[]): string[] {
+    const own = urls.filter((url) => !url.includes('/node_modules/'))
+    const maps = own.flatMap((url) => /\/(dist\/.+\.js)$/.exec(url)?.[1]?.concat('.map') ?? [])
+    return maps.filter((path) => existsSync(join(root, path))).flatMap(sourcesOf) // none: it only hands on others
+  }
 
   async function modulesLoadedBy(entry: string, program = ''): Promise<string[]> {
     const listing = `
