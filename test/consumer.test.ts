@@ -140,18 +140,25 @@ describe.concurrent('a project that has installed the tarball', { timeout: 120_0
     },
   )
 
-  test.for([['piscina', `task('sum', { isolate: { module: import.meta.url } }, () => 1)`]] as const)(
-    'is told to install %s where that is missing',
-    async ([name, definition]) => {
-      bare.write(
-        `needs-${name}.ts`,
-        `import { start, task } from 'rootcatch'\nexport const one = ${definition}\nawait start(one)\n`,
-      )
-      const { code, stderr } = await bare.node(`needs-${name}.ts`)
-      expect(code).toBe(1)
-      expect(stderr).toContain(`which is not installed. Run: npm install ${name}`)
-    },
-  )
+  test.for([
+    ['piscina', 'piscina', `start(task('sum', { isolate: { module: import.meta.url } }, () => 1))`],
+    [
+      'bullmq',
+      'bullmq ioredis',
+      `start(task('sum', () => 1), { broker: bullmq({ connection: 'redis://127.0.0.1' }) })`,
+    ],
+  ] as const)('is told to install %s where that is missing', async ([name, install, starting]) => {
+    bare.write(
+      `needs-${name}.mjs`,
+      `import { start, task } from 'rootcatch'
+       import { bullmq } from 'rootcatch/bullmq'
+       await ${starting}.catch((error) => console.log((error.error ?? error).name, error.message))`,
+    )
+    const { code, stdout } = await bare.node(`needs-${name}.mjs`)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^MissingPackageError /)
+    expect(stdout).toContain(`which is not installed. Run: npm install ${install}`)
+  })
 
   test('is told by Node that a bot needs grammY', async () => {
     const { code, stderr } = await bare.node('-e', `import('rootcatch/bot')`)
