@@ -85,12 +85,12 @@ ${[...byClass].map(([name, ofClass]) => renderClass(name, ofClass, docOf(docs, n
 }
 
 function renderClass(name: string, examples: readonly Error[], { what, why, fix }: ErrorDoc): string {
-  const codes = [...new Set(examples.map((error) => code(codeOf(error))))].join(', ')
+  const codes = [...new Set(examples.map((error) => code(codeOf(error))))]
   const entry = entryOf(name)
   return `
 ### ${name}
 
-${codes}${entry === undefined ? '' : `, of ${code(entry)}`}
+${codes.length === 1 ? 'Code' : 'Codes'} ${codes.join(', ')}${entry === undefined ? '' : `, exported by ${code(entry)}`}
 
 ${fold(what)}
 
