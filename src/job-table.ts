@@ -15,7 +15,7 @@ interface Page<Value> {
  * A Map by ids of jobs, which come, stay for a while and go. Ids that count up, as those of `memory()` do, are places in
  * pages: adding and deleting moves nothing and leaves no garbage, where a Map costs several times as much.
  */
-export class JobTable<Value extends object> {
+export class JobTable<Value extends object | number> {
   #pages: (Page<Value> | undefined)[] = []
   /** The number of the first of them. */
   #base = 0

@@ -26,8 +26,9 @@ export function copyJson(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(copyJson)
   const copy: Record<string, Json> = {}
-  for (const key of Object.keys(value)) {
-    if (key !== '__proto__') copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  for (const key in value) {
+    if (key !== '__proto__' && Object.hasOwn(value, key))
+      copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
   }
   return copy
 }
@@ -82,8 +83,9 @@ function copyPlainList(list: readonly unknown[], size: { bytesAtMost: number }, 
 function copyPlainRecord(record: object, size: { bytesAtMost: number }, depth: number): Json | typeof ODD {
   if (Object.getPrototypeOf(record) !== Object.prototype) return ODD
   const copy: Record<string, Json> = {}
-  for (const key of Object.keys(record)) {
+  for (const key in record) {
     if (key === '__proto__') return ODD
+    if (!Object.hasOwn(record, key)) continue // somebody has extended Object.prototype
     const value = (record as Record<string, unknown>)[key]
     if (value === undefined) continue
     const part = copyPlain(value, size, depth)

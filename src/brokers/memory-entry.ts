@@ -53,12 +53,14 @@ export interface Entry extends Waiting<Entry> {
 }
 
 /** Instead of the time when it was finished. */
-export const OPEN = -1
+const OPEN = -1
 
 const KEPT_HISTORY = 100
 
 /** Without a prototype: a path may be called `constructor`. */
-const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(Object.create(null) as Record<string, number>)
+export const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(
+  Object.create(null) as Record<string, number>,
+)
 
 export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
   return {
@@ -153,7 +155,24 @@ export function leaseOf(entry: Entry): LeasedJob {
   }
 }
 
-export function recordOf(entry: Entry): JobRecord {
+/** What a record is made of. */
+type Recorded = Omit<Entry, 'dedupe' | 'token' | 'seq' | 'place' | 'row' | 'ahead' | 'behind' | 'death'>
+
+/** Whether it was done at its first attempt, and there is nothing else to say of it. */
+export function isPlain(entry: Entry): boolean {
+  return (
+    entry.status === 'done' &&
+    entry.priority === 0 &&
+    entry.lane === undefined &&
+    entry.history === undefined &&
+    entry.generation === 1 &&
+    entry.charged === 0 &&
+    entry.putOffs === 0 &&
+    entry.restarts === NO_RESTARTS
+  )
+}
+
+export function recordOf(entry: Recorded): JobRecord {
   return {
     id: entry.id,
     path: pathOf(entry),
@@ -194,4 +213,4 @@ export function letterOf(entry: Entry): DeadLetter {
   }
 }
 
-const pathOf = (entry: Entry): string => `${entry.home.name}/job:${entry.id}`
+const pathOf = (entry: Pick<Entry, 'home' | 'id'>): string => `${entry.home.name}/job:${entry.id}`
