@@ -6,18 +6,19 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /**
  * A copy of `value` that shares nothing with it, or a `PayloadError` that names the part JSON cannot keep.
  *
- * Copied rather than checked, so that what a body does to its input reaches neither the next attempt nor the caller.
+ * `what` names it for whoever reads the error, followed by the `subject` of what it belongs to, which is not asked for it
+ * before that. Copied rather than checked, so that what a body does to its input reaches neither the next attempt nor the caller.
  */
-export function copyPayload(what: string, value: unknown, maxBytes: number): Json {
+export function copyPayload(what: string, value: unknown, maxBytes: number, of?: { readonly subject: string }): Json {
   if (value === undefined) return undefined as unknown as Json // a task may take or give nothing
   const size = { bytesAtMost: 0 }
   let copy = copyPlain(value, size, 0)
   if (copy === ODD) {
-    const reader = new PayloadReader(what)
+    const reader = new PayloadReader(what + (of?.subject ?? ''))
     copy = reader.copy(value, '')
     size.bytesAtMost = reader.bytesAtMost
   }
-  if (size.bytesAtMost > maxBytes) checkSize(what, copy as Json, maxBytes)
+  if (size.bytesAtMost > maxBytes) checkSize(what + (of?.subject ?? ''), copy as Json, maxBytes)
   return copy as Json
 }
 
@@ -26,9 +27,8 @@ export function copyJson(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(copyJson)
   const copy: Record<string, Json> = {}
-  for (const key in value) {
-    if (key !== '__proto__' && Object.hasOwn(value, key))
-      copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  for (const key of Object.keys(value)) {
+    if (key !== '__proto__') copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
   }
   return copy
 }
@@ -83,9 +83,8 @@ function copyPlainList(list: readonly unknown[], size: { bytesAtMost: number }, 
 function copyPlainRecord(record: object, size: { bytesAtMost: number }, depth: number): Json | typeof ODD {
   if (Object.getPrototypeOf(record) !== Object.prototype) return ODD
   const copy: Record<string, Json> = {}
-  for (const key in record) {
+  for (const key of Object.keys(record)) {
     if (key === '__proto__') return ODD
-    if (!Object.hasOwn(record, key)) continue // somebody has extended Object.prototype
     const value = (record as Record<string, unknown>)[key]
     if (value === undefined) continue
     const part = copyPlain(value, size, depth)

@@ -187,7 +187,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
       (leases) => {
         this.#isMoreDue = leases.length === limit || this.#leasing === 'again'
         this.#leasing = 'no'
-        for (const lease of leases) this.#receive(lease)
+        const now = this.#tree.clock.now()
+        for (const lease of leases) this.#receive(lease, now)
         if (this.#isMoreDue) this.#pumpSoon()
         else if (this.#phase === 'draining') this.#afterJob()
       },
@@ -200,7 +201,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     )
   }
 
-  #receive(lease: LeasedJob): void {
+  #receive(lease: LeasedJob, now: number): void {
     if (this.#phase !== 'taking' || this.#queue.isPaused) return this.#settlement.release(lease)
     const unwanted = this.#queue.unwanted.size === 0 ? undefined : this.#queue.unwanted.get(lease.id)
     const isNew = this.#slots.retrying === 0 && this.#tree.broker.leaseTime === Infinity // no other is held still
@@ -211,16 +212,16 @@ export class WorkerIncarnation implements Incarnation, Holder {
       this.#forget(known) // another process went on with it meanwhile
     }
     if (unwanted !== undefined) this.#settlement.refuse(lease, unwanted.reason)
-    else this.#begin(lease)
+    else this.#begin(lease, now)
   }
 
   #isNextTry(job: JobActor, { attempts, generation }: LeasedJob): boolean {
     return job.attempt === attempts && job.lease.generation === generation
   }
 
-  #begin(lease: LeasedJob): void {
+  #begin(lease: LeasedJob, now: number): void {
     const slot = this.#slots.take()
-    const job = new JobActor(this.#queue, this, lease, slot)
+    const job = new JobActor(this.#queue, this, lease, slot, now)
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()

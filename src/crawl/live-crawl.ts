@@ -469,7 +469,7 @@ export class LiveCrawl implements Holder, PageOwner, Settling, CrawlHost {
       return run.job?.goOn(run.lease)
     }
     const slot = this.#free.pop() ?? this.#runs.length
-    const job = new JobActor(this.#pages.sourceOf(run), this, run.lease, slot)
+    const job = new JobActor(this.#pages.sourceOf(run), this, run.lease, slot, this.tree.clock.now())
     run.job = job
     this.#runs[slot] = run
     job.start(this.#host, this.#logic, `request:${slot}`)
