@@ -23,17 +23,7 @@ import { JobTable } from '../job-table.ts'
 import { readCursor } from './cursor.ts'
 import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
-import {
-  leaseOf,
-  letterOf,
-  newEntry,
-  recordOf,
-  remember,
-  renewEntry,
-  revive,
-  type Entry,
-  type Home,
-} from './memory-entry.ts'
+import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry, type Home } from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 import { Results } from './memory-results.ts'
 
@@ -45,8 +35,6 @@ export function memory(): Broker {
   return new MemoryBroker()
 }
 
-const KEPT_SPARE = 1_024
-
 const CLOSED: BrokerClock = { now: () => Date.now(), setTimeout: () => undefined, clearTimeout: () => undefined }
 
 class MemoryBroker implements Broker {
@@ -56,12 +44,7 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   /** Those that are not over; and where the results of others are kept. */
   readonly #entries = new JobTable<Entry | number>()
-  /** To be the next jobs. */
-  readonly #spare: Entry[] = []
-  readonly #results = new Results(
-    (id) => this.#entries.delete(id),
-    (entry) => this.#free(entry),
-  )
+  readonly #results = new Results((id) => this.#entries.delete(id))
   readonly #dead = new DeadJobs()
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
@@ -280,9 +263,7 @@ class MemoryBroker implements Broker {
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
     this.#lastSeq += 1
-    const spare = this.#spare.pop()
-    const entry =
-      spare === undefined ? newEntry(job, home, now, this.#lastSeq) : renewEntry(spare, job, home, now, this.#lastSeq)
+    const entry = newEntry(job, home, now, this.#lastSeq)
     if (job.dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, job.delay, now)
@@ -303,12 +284,6 @@ class MemoryBroker implements Broker {
   #keepResult(entry: Entry, now: number): void {
     const { id } = entry
     this.#entries.set(id, this.#results.keep(entry, now))
-  }
-
-  #free(entry: Entry): void {
-    entry.input = null
-    entry.value = entry.failure = entry.reason = entry.history = undefined
-    if (this.#spare.length < KEPT_SPARE) this.#spare.push(entry)
   }
 
   #settleOne(outcome: Outcome): Settled {
