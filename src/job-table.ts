@@ -15,7 +15,7 @@ interface Page<Value> {
  * A Map by ids of jobs, which come, stay for a while and go. Ids that count up, as those of `memory()` do, are places in
  * pages: adding and deleting moves nothing and leaves no garbage, where a Map costs several times as much.
  */
-export class JobTable<Value extends object> {
+export class JobTable<Value extends object | number> {
   #pages: (Page<Value> | undefined)[] = []
   /** The number of the first of them. */
   #base = 0
@@ -103,7 +103,7 @@ export class JobTable<Value extends object> {
     }
     const pages = this.#pages
     while (number - this.#base >= pages.length) pages.push(undefined)
-    const page = this.#spare ?? { values: Array.from({ length: PAGE }, () => undefined), size: 0 }
+    const page = this.#spare ?? emptyPage<Value>()
     this.#spare = undefined
     pages[number - this.#base] = page
     return page
@@ -135,6 +135,12 @@ export class JobTable<Value extends object> {
     this.#pages.splice(0, missing)
     this.#base += missing
   }
+}
+
+function emptyPage<Value>(): Page<Value> {
+  const values: (Value | undefined)[] = []
+  for (let place = 0; place < PAGE; place += 1) values.push(undefined)
+  return { values, size: 0 }
 }
 
 /** -1 where the id is not the decimal text of a whole number above 0: '007' is another id than '7'. */

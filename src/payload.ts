@@ -6,18 +6,19 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /**
  * A copy of `value` that shares nothing with it, or a `PayloadError` that names the part JSON cannot keep.
  *
- * Copied rather than checked, so that what a body does to its input reaches neither the next attempt nor the caller.
+ * `what` names it for whoever reads the error, followed by the `subject` of what it belongs to, which is not asked for it
+ * before that. Copied rather than checked, so that what a body does to its input reaches neither the next attempt nor the caller.
  */
-export function copyPayload(what: string, value: unknown, maxBytes: number): Json {
+export function copyPayload(what: string, value: unknown, maxBytes: number, of?: { readonly subject: string }): Json {
   if (value === undefined) return undefined as unknown as Json // a task may take or give nothing
   const size = { bytesAtMost: 0 }
   let copy = copyPlain(value, size, 0)
   if (copy === ODD) {
-    const reader = new PayloadReader(what)
+    const reader = new PayloadReader(what + (of?.subject ?? ''))
     copy = reader.copy(value, '')
     size.bytesAtMost = reader.bytesAtMost
   }
-  if (size.bytesAtMost > maxBytes) checkSize(what, copy as Json, maxBytes)
+  if (size.bytesAtMost > maxBytes) checkSize(what + (of?.subject ?? ''), copy as Json, maxBytes)
   return copy as Json
 }
 

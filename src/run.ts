@@ -78,8 +78,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    if (this.#queued === undefined && this.#outcome === undefined)
-      await (this.#queuedWait ??= Promise.withResolvers()).promise
+    if (this.#queued === undefined && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
     if (this.#queued === undefined) throw this.#rejection()
     return this.#queued
   }
@@ -87,7 +86,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   /** Never rejects. */
   settled(): Promise<RunOutcome<Value>> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
-    this.#settledWait ??= Promise.withResolvers()
+    this.#settledWait ??= makeWait()
     this.#waits()
     return this.#settledWait.promise
   }
@@ -210,4 +209,14 @@ class Watcher<Progress> {
       onEnd()
     }
   }
+}
+
+let resolveLatest: (value: never) => void
+
+/** One for all promises: its closure would be made anew for each. */
+const keepResolve = (resolve: (value: never) => void): void => void (resolveLatest = resolve)
+
+function makeWait<Value>(): Wait<Value> {
+  const promise = new Promise<Value>(keepResolve as never)
+  return { promise, resolve: resolveLatest as never }
 }

@@ -45,7 +45,17 @@ export function askedJob(
 ): NewJob {
   const { id, queue, path } = place
   const { priority, delay, lane, dedupe } = usual ?? termsOf(task, given.parsed, given.options)
-  return { id, queue, input: keepInput(task, given.input), idempotencyKey: path, priority, delay, lane, dedupe }
+  return {
+    id,
+    queue,
+    input: keepInput(task, given.input),
+    idempotencyKey: path,
+    keyIsPath: true,
+    priority,
+    delay,
+    lane,
+    dedupe,
+  }
 }
 
 function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Terms {

@@ -28,8 +28,10 @@ export interface Caller {
   readonly asker: Asker
   /** Calls the user's function. */
   call(attempt: Attempt, ctx: TaskContext): unknown
-  /** It was judged by its end, or by the time. */
-  ended(attempt: Attempt, end: CallEnd): void
+  /** It gave a value in time. */
+  gave(attempt: Attempt, value: unknown): void
+  /** It was judged by an error, or by the time. */
+  threw(attempt: Attempt, error: unknown): void
   /** It waits for jobs it asked for, or goes on. */
   waits(isWaiting: boolean): void
   /** What the signal aborts with, and what ends the attempt, when the time is up. */
@@ -41,6 +43,19 @@ export interface Caller {
 }
 
 type Settle = (end: CallEnd) => void
+
+/** What few attempts need. */
+interface More {
+  timer?: unknown
+  controller?: AbortController
+  /** Why it was given up. */
+  abortion?: { readonly reason: unknown }
+  onAbort?: Set<(reason: unknown) => void>
+  generator?: AnyGenerator
+  inner?: InnerRuns
+  thread?: ThreadUse
+  isLate?: true
+}
 
 const STEPS_PER_TURN = 256
 
@@ -54,19 +69,10 @@ let callOf: (attempt: Attempt) => unknown
 export class Attempt implements Underway, Ending {
   readonly attempt: number
   readonly calls: 'body' | 'fallback'
-  /** Where the body is called, if not here. */
-  thread: ThreadUse | undefined
   readonly #caller: Caller
   readonly #origin: Origin
   #isJudged = false
-  #isLate = false
-  #timer: unknown
-  #controller: AbortController | undefined
-  /** Why it was given up; null unless it was. */
-  #abortion: { readonly reason: unknown } | null = null
-  #onAbort: Set<(reason: unknown) => void> | undefined
-  #generator: AnyGenerator | undefined
-  #inner: InnerRuns | undefined
+  #more: More | undefined
 
   constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
     this.#caller = caller
@@ -76,11 +82,21 @@ export class Attempt implements Underway, Ending {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#abortion !== null) this.#controller.abort(this.#abortion.reason)
+    const more = this.#extra()
+    if (more.controller === undefined) {
+      more.controller = new AbortController()
+      if (more.abortion !== undefined) more.controller.abort(more.abortion.reason)
     }
-    return this.#controller.signal
+    return more.controller.signal
+  }
+
+  /** Where the body is called, if not here. */
+  get thread(): ThreadUse | undefined {
+    return this.#more?.thread
+  }
+
+  set thread(thread: ThreadUse) {
+    this.#extra().thread = thread
   }
 
   /** Whether what it still says is late. */
@@ -90,7 +106,9 @@ export class Attempt implements Underway, Ending {
 
   begin(timeout: number | undefined): void {
     if (this.#isJudged) return // given up by somebody who heard that it begins
-    if (timeout !== undefined) this.#timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
+    if (timeout !== undefined) {
+      this.#extra().timer = this.#caller.tree.clock.setTimeout(() => this.#timeOut(timeout), timeout)
+    }
     let result: unknown
     try {
       result = runAs(this.#origin, callOf, this)
@@ -113,12 +131,13 @@ export class Attempt implements Underway, Ending {
   abort(reason: unknown): void {
     if (this.#isJudged) return
     this.#judge()
-    this.#abortion = { reason }
-    this.#controller?.abort(reason)
-    for (const onAbort of this.#onAbort ?? []) onAbort(reason)
-    this.#onAbort = undefined
-    if (!leavesInnerRuns(reason)) this.#inner?.cancel(reason instanceof CancelledError ? reason.reason : reason)
-    if (this.#generator !== undefined) this.#unwind(this.#generator, undefined)
+    const more = this.#extra()
+    more.abortion = { reason }
+    more.controller?.abort(reason)
+    for (const onAbort of more.onAbort ?? []) onAbort(reason)
+    delete more.onAbort
+    if (!leavesInnerRuns(reason)) more.inner?.cancel(reason instanceof CancelledError ? reason.reason : reason)
+    if (more.generator !== undefined) this.#unwind(more.generator, undefined)
   }
 
   progress(value: unknown): void {
@@ -143,30 +162,32 @@ export class Attempt implements Underway, Ending {
       )
     }
     const slept = new Promise<void>((resolve, reject) => {
-      if (this.#abortion !== null) return reject(this.#abortion.reason)
+      const more = this.#extra()
+      if (more.abortion !== undefined) return reject(more.abortion.reason)
       const { tree } = this.#caller
       const wake = tree.sleep(ms, () => {
-        this.#onAbort?.delete(onAbort)
+        more.onAbort?.delete(onAbort)
         resolve()
       })
       const onAbort = (reason: unknown): void => {
         wake()
         reject(reason)
       }
-      this.#onAbort ??= new Set()
-      this.#onAbort.add(onAbort)
+      more.onAbort ??= new Set()
+      more.onAbort.add(onAbort)
     })
     slept.catch(() => {}) // a sleep that nobody awaits is no floating failure when the attempt is given up
     return slept
   }
 
   run(task: AnyTask, input: unknown, options: InnerRunOptions | undefined): AnyRun {
-    if (this.#abortion !== null) throw this.#abortion.reason // whoever is given up begins nothing
+    const more = this.#extra()
+    if (more.abortion !== undefined) throw more.abortion.reason // whoever is given up begins nothing
     const { tree, asker } = this.#caller
-    this.#inner ??= new InnerRuns(tree, asker, (isWaiting) => {
+    more.inner ??= new InnerRuns(tree, asker, (isWaiting) => {
       if (!this.#isJudged) this.#caller.waits(isWaiting)
     })
-    return this.#inner.run(task, input, options)
+    return more.inner.run(task, input, options)
   }
 
   cancel(reason: unknown): never {
@@ -177,10 +198,10 @@ export class Attempt implements Underway, Ending {
   /** Of what stands inside of something else, `settle` is told; without it the attempt is over. */
   #follow(result: unknown, settle: Settle | undefined): void {
     if ((typeof result !== 'object' || result === null) && typeof result !== 'function') {
-      return this.#told({ value: result }, settle)
+      return this.#gave(result, settle)
     }
     if (!types.isPromise(result) && isGenerator(result)) {
-      this.#generator = result
+      this.#extra().generator = result
       if (this.#isJudged) return this.#unwind(result, settle)
       void this.#drive(result, settle)
     } else {
@@ -191,12 +212,19 @@ export class Attempt implements Underway, Ending {
   #followPromise(result: unknown, settle: Settle | undefined): void {
     try {
       Promise.resolve(result).then(
-        (value) => (isGenerator(value) ? this.#follow(value, settle) : this.#told({ value }, settle)),
+        (value) => (isGenerator(value) ? this.#follow(value, settle) : this.#gave(value, settle)),
         (error: unknown) => this.#told({ error }, settle),
       )
     } catch (error) {
       this.#told({ error }, settle) // a promise whose own `then` or `constructor` throws
     }
+  }
+
+  #gave(value: unknown, settle: Settle | undefined): void {
+    if (settle !== undefined) return settle({ value })
+    if (this.#isJudged) return this.#tellLate({ value })
+    this.#judge()
+    this.#caller.gave(this, value)
   }
 
   #told(end: CallEnd, settle: Settle | undefined): void {
@@ -233,27 +261,34 @@ export class Attempt implements Underway, Ending {
     if (this.#isJudged) return
     const error = this.#caller.timedOut(ms, this.attempt)
     this.abort(error)
-    this.#caller.ended(this, { error })
+    this.#caller.threw(this, error)
   }
 
   #settle(end: CallEnd): void {
+    if ('value' in end) return this.#gave(end.value, undefined)
     if (this.#isJudged) return this.#tellLate(end)
     this.#judge()
-    if ('error' in end) this.#inner?.cancel(`attempt ${this.attempt} of ${this.#caller.path} failed`)
-    this.#caller.ended(this, end)
+    this.#more?.inner?.cancel(`attempt ${this.attempt} of ${this.#caller.path} failed`)
+    this.#caller.threw(this, end.error)
+  }
+
+  #extra(): More {
+    this.#more ??= {}
+    return this.#more
   }
 
   /** Once: a generator that was given up ends twice, by its own way and by `return()`. */
   #tellLate(end: CallEnd): void {
-    if (this.#isLate) return
-    this.#isLate = true
+    const more = this.#extra()
+    if (more.isLate === true) return
+    more.isLate = true
     this.#caller.late(end, this.attempt)
   }
 
   #judge(): void {
     this.#isJudged = true
-    if (this.#timer !== undefined) this.#caller.tree.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
+    const timer = this.#more?.timer
+    if (timer !== undefined) this.#caller.tree.clock.clearTimeout(timer)
   }
 }
 

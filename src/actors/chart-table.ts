@@ -58,6 +58,7 @@ export function chosen(state: State, context: Context, event: AnyEventObject): T
 }
 
 function chartOf(machine: AnyStateMachine, initial: State): Chart {
+  const doneType = `xstate.done.state.${machine.id}`
   const { context, output } = machine.config as { context?: unknown; output?: unknown }
   return {
     machine,
@@ -68,7 +69,7 @@ function chartOf(machine: AnyStateMachine, initial: State): Chart {
     outputOf: (state, at, event) => {
       if (output === undefined) return undefined // as the interpreter has it: the output of a state is for that of the machine
       const own = valueOf(state.output, at, event)
-      return valueOf(output, at, { type: `xstate.done.state.${machine.id}`, output: own })
+      return valueOf(output, at, { type: doneType, output: own })
     },
   }
 }

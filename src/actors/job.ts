@@ -18,7 +18,7 @@ import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
-import { fit, judgeAnswers, judgeAttempt, type Judged, type OwnError } from './judgement.ts'
+import { fit, judgeAnswers, judgeError, judgeValue, Misfit, type Judged, type OwnError } from './judgement.ts'
 import type { StoredInput } from './schema.ts'
 import type { Asker, Tree } from './tree.ts'
 import type { AnyActorLogic, AnyActorRef } from 'xstate'
@@ -60,7 +60,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
 
-  constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number) {
+  constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number, now: number) {
     this.#queue = queue
     this.#holder = holder
     this.tree = queue.tree
@@ -68,7 +68,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.id = lease.id
     this.path = queue.jobPath(lease.id)
     this.slot = slot
-    this.#startedAt = this.tree.clock.now()
+    this.#startedAt = now
   }
 
   get actor(): AnyActorRef | undefined {
@@ -246,10 +246,13 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return attempt
   }
 
-  #judgeFallback(end: CallEnd): JobEvent {
-    const fitting = 'error' in end ? end : fit(this, end.value)
-    if ('value' in fitting) return { type: 'fallback.value', value: fitting.value }
-    const error = 'error' in fitting ? fitting.error : fitting.failure.error
+  #judgeFallback(value: unknown): JobEvent {
+    const fitting = fit(this, value)
+    if (fitting instanceof Misfit) return this.#fallbackFailed(fitting.failure.error)
+    return { type: 'fallback.value', value: fitting }
+  }
+
+  #fallbackFailed(error: unknown): JobEvent {
     const cause = this.context?.failure
     return { type: 'fallback.error', failure: this.failed(error, 'fallback', { cause }) }
   }
@@ -329,14 +332,19 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return stored instanceof Promise ? stored.then((read) => this.#callFallback(read)) : this.#callFallback(stored)
   }
 
-  ended(attempt: Attempt, end: CallEnd): void {
-    const { context, hooks } = this
+  gave(attempt: Attempt, value: unknown): void {
+    const { hooks } = this
     const stay = this.#stay
-    if (attempt.calls === 'fallback') return stay?.send(this.#judgeFallback(end))
-    const own = 'error' in end ? this.#ownOf(end.error) : undefined
-    const event = judgeAttempt(this, context as JobContext, end, own)
+    if (attempt.calls === 'fallback') return stay?.send(this.#judgeFallback(value))
+    const event = judgeValue(this, value)
     if (hooks !== undefined && event.type === 'attempt.value') hooks.after(this.hooked, event.value as Json, undefined)
     stay?.send(event)
+  }
+
+  threw(attempt: Attempt, error: unknown): void {
+    const stay = this.#stay
+    if (attempt.calls === 'fallback') stay?.send(this.#fallbackFailed(error))
+    else stay?.send(judgeError(this, this.context as JobContext, error, this.#ownOf(error)))
   }
 
   get idempotencyKey(): string {

@@ -3,7 +3,6 @@ import type { Failure, FailureKind } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import { isFatal, isPermanent, isPluginTrigger, retryAfterOf } from '../thrown.ts'
 import type { Answers } from './ask-plugins.ts'
-import type { CallEnd } from './attempt.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { Tree } from './tree.ts'
 
@@ -30,28 +29,34 @@ export interface OwnError {
   readonly isHopeless?: boolean
 }
 
-export type Fit = { readonly value: Json } | { readonly failure: Failure }
+/** A value that no broker can keep. */
+export class Misfit {
+  readonly failure: Failure
 
-const NOTHING: Fit = { value: undefined as never }
-
-/** A value as a broker can keep it, or the failure of kind `result`. */
-export function fit(job: Judged, value: unknown): Fit {
-  if (value === undefined) return NOTHING
-  try {
-    return { value: copyPayload(`result of ${job.subject}`, value, job.task.maxPayload) }
-  } catch (error) {
-    return { failure: job.failed(error, 'result') }
+  constructor(failure: Failure) {
+    this.failure = failure
   }
 }
 
-/** What an attempt that ended means to the chart. `own` is set where the end is not the body's. */
-export function judgeAttempt(job: Judged, context: JobContext, end: CallEnd, own: OwnError | undefined): JobEvent {
-  if ('value' in end) {
-    const fitting = fit(job, end.value)
-    if ('failure' in fitting) return error(fitting.failure, { permanent: true })
-    return { type: 'attempt.value', value: fitting.value }
+/** A value as a broker can keep it, or the failure of kind `result`. */
+export function fit(job: Judged, value: unknown): Json | Misfit {
+  if (value === undefined) return undefined as unknown as Json
+  try {
+    return copyPayload('result of ', value, job.task.maxPayload, job)
+  } catch (error) {
+    return new Misfit(job.failed(error, 'result'))
   }
-  const { error: thrown } = end
+}
+
+/** What the value of an attempt means to the chart. */
+export function judgeValue(job: Judged, value: unknown): JobEvent {
+  const fitting = fit(job, value)
+  if (fitting instanceof Misfit) return error(fitting.failure, { permanent: true })
+  return { type: 'attempt.value', value: fitting }
+}
+
+/** What its error means. `own` is set where that is not the body's. */
+export function judgeError(job: Judged, context: JobContext, thrown: unknown, own: OwnError | undefined): JobEvent {
   if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })
   const failure = job.failed(thrown, own?.kind ?? 'thrown')
   if (own?.isHopeless === true) return error(failure, { permanent: true, hopeless: true })
@@ -66,8 +71,8 @@ export function judgeAnswers(job: Judged, context: JobContext, { answer, errors 
   if (answer !== undefined) {
     const { value, plugin } = answer
     const fitting = fit(job, value)
-    if ('value' in fitting) return { type: 'plugins.answer', value: fitting.value, plugin }
-    return { type: 'plugins.silence', failure: fitting.failure, again: false }
+    if (fitting instanceof Misfit) return { type: 'plugins.silence', failure: fitting.failure, again: false }
+    return { type: 'plugins.answer', value: fitting, plugin }
   }
   const { error: thrown } = context.failure as Failure
   const failure = job.failed(thrown, 'plugin', errors.length === 0 ? {} : { plugins: errors })

@@ -103,14 +103,14 @@ export class LightActor {
 
   start(): void {
     const event = { type: 'xstate.init', input: this.#input }
-    if (this.#isSeen) this.#tell({ type: '@xstate.actor' })
+    if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {
       this.#enter(this.#state, this.#chart.contextOf(this.#input, this), event)
     } catch (error) {
       thrown = { error }
     }
-    if (this.#isSeen) this.#tell({ type: '@xstate.event', sourceRef: this._parent, event })
+    if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: this._parent, event })
     if (thrown !== undefined) return this.#fail(thrown.error)
     try {
       this.#stay?.begin()
@@ -122,7 +122,7 @@ export class LightActor {
   }
 
   send(event: AnyEventObject): void {
-    if (this.#isSeen) this.#tell({ type: '@xstate.event', sourceRef: undefined, event })
+    if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: undefined, event })
     if (this.#status !== 'active') return
     if (this.#isBusy) {
       this.#waiting ??= []
@@ -162,7 +162,7 @@ export class LightActor {
       return this.#fail(error)
     }
     if (stay === this.#stay && state === this.#state) return this.#show(event)
-    const shown = this.#isSeen ? this.getSnapshot() : undefined
+    const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
       this.#stay?.begin()
@@ -175,7 +175,7 @@ export class LightActor {
   #follow(state: State, transition: Transition, event: AnyEventObject): void {
     let context = this.#context as Context
     for (const assign of transition.assigns) context = { ...context, ...assign({ context, event }) }
-    if (this.#isSeen) tellStep(this.#chart, state, transition, event, this)
+    if (this.#isSeen()) tellStep(this.#chart, state, transition, event, this)
     if (transition.target !== undefined) return this.#enter(transition.target, context, event)
     this.#context = context
     this.#snapshot = undefined
@@ -197,7 +197,7 @@ export class LightActor {
 
   /** Gives its output to whoever waits for that, and shows where it stands. */
   #show(event: AnyEventObject, shown?: Snapshot<unknown>): void {
-    const isSeen = this.#isSeen
+    const isSeen = this.#isSeen()
     if (this.#status === 'done') {
       const output = this.#result
       if (isSeen) {
@@ -213,7 +213,7 @@ export class LightActor {
     const stay = this.#stay
     this.#status = 'stopped'
     this.#stay = this.#snapshot = undefined
-    const shown = this.#isSeen ? this.getSnapshot() : undefined
+    const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
     } catch (error) {
@@ -226,7 +226,7 @@ export class LightActor {
     this.#status = 'error'
     this.#result = error
     this.#snapshot = undefined
-    if (!this.#isSeen) return
+    if (!this.#isSeen()) return
     this.system._relay(this, this._parent, { type: `xstate.error.actor.${this.id}`, error, actorId: this.id })
   }
 
@@ -242,7 +242,8 @@ export class LightActor {
     return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
   }
 
-  get #isSeen(): boolean {
+  /** No getter: V8 looks up a private one each time. */
+  #isSeen(): boolean {
     return this.system[tellsSteps] === true
   }
 

@@ -69,6 +69,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   /** Jobs that are over and whose runs wait for hooks. */
   readonly #telling = new Map<string, RunOutcome>()
   readonly ticker: Ticker | undefined
+  readonly #jobPrefix: string
   /** Boxed: there may be none. */
   #usual: { readonly terms: Terms | undefined } | undefined
 
@@ -76,6 +77,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     this.tree = tree
     this.definition = definition
     this.path = path
+    this.#jobPrefix = `${path}/job:`
     this.#level = level
     this.ticker = definition.schedule && new Ticker(this, definition.schedule)
   }
@@ -100,7 +102,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   }
 
   jobPath(id: string): string {
-    return `${this.path}/job:${id}`
+    return this.#jobPrefix + id
   }
 
   readInput({ lease }: SourcedJob): StoredInput | Promise<StoredInput> {
@@ -337,7 +339,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     let job: NewJob
     try {
       checkRunOptions(this.definition, options) // plugins may have replaced them
-      const usual = options === NO_OPTIONS ? this.#usualTerms : undefined
+      const usual = options === NO_OPTIONS ? this.#usualTerms() : undefined
       job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options }, usual)
       if (by?.waits === true && by.queue === this.path && job.lane !== undefined && job.lane === by.lane) {
         throw waitsForItself(by, 'lane', job.lane)
@@ -358,7 +360,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     )
   }
 
-  get #usualTerms(): Terms | undefined {
+  #usualTerms(): Terms | undefined {
     if (this.#usual === undefined) this.#usual = { terms: usualTerms(this.definition) }
     return this.#usual.terms
   }

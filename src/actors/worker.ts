@@ -46,6 +46,8 @@ export class WorkerIncarnation implements Incarnation, Holder {
   #threads: Threads | undefined
   #hasEndedItself = false
   #isPumpDue = false
+  /** The broker may have more: it gave as many as were asked for, or woke this worker since. */
+  #isMoreDue = true
   /** The broker was asked and has not answered; `again` if a job became due meanwhile. */
   #leasing: 'no' | 'asked' | 'again' = 'no'
   #shutdownTimer: unknown
@@ -159,6 +161,11 @@ export class WorkerIncarnation implements Incarnation, Holder {
   // Taking jobs
 
   #wake(): void {
+    this.#isMoreDue = true
+    this.#pumpSoon()
+  }
+
+  #pumpSoon(): void {
     if (this.#isPumpDue || this.#phase !== 'taking') return
     this.#isPumpDue = true
     this.#tree.turn.soon(() => {
@@ -178,10 +185,11 @@ export class WorkerIncarnation implements Incarnation, Holder {
     whenever(
       () => this.#tree.broker.lease(this.#path, limit),
       (leases) => {
-        const isMoreDue = leases.length === limit || this.#leasing === 'again'
+        this.#isMoreDue = leases.length === limit || this.#leasing === 'again'
         this.#leasing = 'no'
-        for (const lease of leases) this.#receive(lease)
-        if (isMoreDue) this.#wake()
+        const now = this.#tree.clock.now()
+        for (const lease of leases) this.#receive(lease, now)
+        if (this.#isMoreDue) this.#pumpSoon()
         else if (this.#phase === 'draining') this.#afterJob()
       },
       (error) => {
@@ -193,26 +201,27 @@ export class WorkerIncarnation implements Incarnation, Holder {
     )
   }
 
-  #receive(lease: LeasedJob): void {
+  #receive(lease: LeasedJob, now: number): void {
     if (this.#phase !== 'taking' || this.#queue.isPaused) return this.#settlement.release(lease)
     const unwanted = this.#queue.unwanted.size === 0 ? undefined : this.#queue.unwanted.get(lease.id)
-    const known = this.#slots.find(lease.id)
+    const isNew = this.#slots.retrying === 0 && this.#tree.broker.leaseTime === Infinity // no other is held still
+    const known = isNew ? undefined : this.#slots.find(lease.id)
     if (known?.isParked === false) this.#lost(known) // its lease ran out, and nobody has said so yet
     else if (known !== undefined) {
       if (unwanted === undefined && this.#isNextTry(known, lease)) return this.#goOn(known, lease)
       this.#forget(known) // another process went on with it meanwhile
     }
     if (unwanted !== undefined) this.#settlement.refuse(lease, unwanted.reason)
-    else this.#begin(lease)
+    else this.#begin(lease, now)
   }
 
   #isNextTry(job: JobActor, { attempts, generation }: LeasedJob): boolean {
     return job.attempt === attempts && job.lease.generation === generation
   }
 
-  #begin(lease: LeasedJob): void {
+  #begin(lease: LeasedJob, now: number): void {
     const slot = this.#slots.take()
-    const job = new JobActor(this.#queue, this, lease, slot)
+    const job = new JobActor(this.#queue, this, lease, slot, now)
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()
@@ -234,7 +243,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   #afterJob(): void {
     if (this.#phase === 'draining' && this.#isDrained) return this.#finish()
     if (this.#phase !== 'taking') return
-    this.#wake()
+    if (this.#isMoreDue) this.#pumpSoon()
     this.#chart.showDrySoon()
   }
 

@@ -186,7 +186,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     this.#live.runs(run)
     run.cancelWait = undefined
     if (goesOn) return (run.job as JobActor).goOn(run.lease)
-    const job = this.#live.place(run, (slot) => new JobActor(this, this, run.lease, slot))
+    const job = this.#live.place(run, (slot) => new JobActor(this, this, run.lease, slot, this.tree.clock.now()))
     job.start(this.#host, this.#logic, `update:${job.slot}`)
   }
 

@@ -11,6 +11,8 @@ export interface NewJob {
   readonly queue: string
   readonly input: Json
   readonly idempotencyKey: string
+  /** That key says no more than queue and id do: `<queue>/job:<id>`. @default false */
+  readonly keyIsPath?: boolean
   readonly priority: number
   readonly delay: number
   readonly lane: string | undefined

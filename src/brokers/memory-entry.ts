@@ -7,6 +7,8 @@ import type { Waiting } from './memory-row.ts'
 /** The queue of a job, as its entry knows it. */
 export interface Home {
   readonly name: string
+  /** Of the paths of its jobs, where they come from a task. */
+  readonly pathPrefix: string
   readonly keys: { free(entry: Entry, now: number): void }
   readonly isEmpty: boolean
   wake: (() => void) | undefined
@@ -19,16 +21,14 @@ export interface Home {
   leaveLane(entry: Entry): boolean
 }
 
-/**
- * A job in memory. Also its own place in rows and heap, so that it costs one object; and once nobody can ask for it any
- * more, that object is the next job: thousands that live as long as results are kept are what a collector likes least.
- */
+/** A job in memory. Also its own place in rows and heap, so that it costs one object. */
 export interface Entry extends Waiting<Entry> {
   id: string
   /** Where it waits, and which queue that is. */
   home: Home
   input: Json
-  idempotencyKey: string
+  /** Undefined where it is the path. */
+  idempotencyKey: string | undefined
   priority: number
   lane: string | undefined
   dedupe: NewJob['dedupe']
@@ -53,19 +53,21 @@ export interface Entry extends Waiting<Entry> {
 }
 
 /** Instead of the time when it was finished. */
-export const OPEN = -1
+const OPEN = -1
 
 const KEPT_HISTORY = 100
 
 /** Without a prototype: a path may be called `constructor`. */
-const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(Object.create(null) as Record<string, number>)
+export const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(
+  Object.create(null) as Record<string, number>,
+)
 
 export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
   return {
     id: job.id,
     home,
     input: job.input,
-    idempotencyKey: job.idempotencyKey,
+    idempotencyKey: job.keyIsPath === true ? undefined : job.idempotencyKey,
     priority: job.priority,
     lane: job.lane,
     dedupe: job.dedupe,
@@ -90,27 +92,6 @@ export function newEntry(job: NewJob, home: Home, now: number, seq: number): Ent
     history: undefined,
     death: 0,
   }
-}
-
-/** Makes one that was forgotten another job. */
-export function renewEntry(entry: Entry, job: NewJob, home: Home, now: number, seq: number): Entry {
-  entry.id = job.id
-  entry.home = home
-  entry.input = job.input
-  entry.idempotencyKey = job.idempotencyKey
-  entry.priority = job.priority
-  entry.lane = job.lane
-  entry.dedupe = job.dedupe
-  entry.addedAt = now
-  entry.status = 'waiting'
-  entry.attempts = entry.charged = entry.putOffs = entry.token = entry.death = 0
-  entry.finishedAt = OPEN
-  entry.generation = 1
-  entry.restarts = NO_RESTARTS
-  entry.due = now + job.delay
-  entry.seq = seq
-  entry.value = entry.failure = entry.reason = entry.history = undefined
-  return entry
 }
 
 /** Makes a dead job a new one under the same id and key; its history stays. */
@@ -142,7 +123,7 @@ export function leaseOf(entry: Entry): LeasedJob {
     id: entry.id,
     queue: entry.home.name,
     input: entry.input,
-    idempotencyKey: entry.idempotencyKey,
+    idempotencyKey: entry.idempotencyKey ?? pathOf(entry),
     lane: entry.lane,
     token: entry.token,
     attempts: entry.attempts,
@@ -153,13 +134,31 @@ export function leaseOf(entry: Entry): LeasedJob {
   }
 }
 
-export function recordOf(entry: Entry): JobRecord {
+/** What a record is made of. */
+type Recorded = Omit<Entry, 'dedupe' | 'token' | 'seq' | 'place' | 'row' | 'ahead' | 'behind' | 'death'>
+
+/** Whether it was done at its first attempt, and there is nothing else to say of it. */
+export function isPlain(entry: Entry): boolean {
+  return (
+    entry.status === 'done' &&
+    entry.priority === 0 &&
+    entry.lane === undefined &&
+    entry.idempotencyKey === undefined &&
+    entry.history === undefined &&
+    entry.generation === 1 &&
+    entry.charged === 0 &&
+    entry.putOffs === 0 &&
+    entry.restarts === NO_RESTARTS
+  )
+}
+
+export function recordOf(entry: Recorded): JobRecord {
   return {
     id: entry.id,
     path: pathOf(entry),
     status: entry.status,
     input: copyJson(entry.input),
-    idempotencyKey: entry.idempotencyKey,
+    idempotencyKey: entry.idempotencyKey ?? pathOf(entry),
     priority: entry.priority,
     lane: entry.lane,
     addedAt: entry.addedAt,
@@ -194,4 +193,4 @@ export function letterOf(entry: Entry): DeadLetter {
   }
 }
 
-const pathOf = (entry: Entry): string => `${entry.home.name}/job:${entry.id}`
+const pathOf = ({ home, id }: Pick<Entry, 'home' | 'id'>): string => home.pathPrefix + id

@@ -19,6 +19,7 @@ const NO_NOTES: Readonly<Record<string, Json>> = Object.freeze({})
 /** The due jobs of one task, in the order they are taken. */
 export class MemoryQueue implements Home {
   readonly name: string
+  readonly pathPrefix: string
   readonly keys: HeldKeys = new HeldKeys()
   wake: (() => void) | undefined
   notes: Readonly<Record<string, Json>> = NO_NOTES
@@ -32,6 +33,7 @@ export class MemoryQueue implements Home {
 
   constructor(name: string) {
     this.name = name
+    this.pathPrefix = `${name}/job:`
   }
 
   /** Adds a due job; behind the head of its lane, if that is another one. */

@@ -21,21 +21,11 @@ import type {
 } from './broker.ts'
 import { JobTable } from '../job-table.ts'
 import { readCursor } from './cursor.ts'
-import { Archive } from './memory-archive.ts'
+import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
-import {
-  leaseOf,
-  letterOf,
-  newEntry,
-  recordOf,
-  remember,
-  OPEN,
-  renewEntry,
-  revive,
-  type Entry,
-  type Home,
-} from './memory-entry.ts'
+import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry, type Home } from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
+import { Results } from './memory-results.ts'
 
 /**
  * The default broker: jobs live and die with the process. Keeps the last 10 000 outcomes for 24 hours, and the last
@@ -45,8 +35,6 @@ export function memory(): Broker {
   return new MemoryBroker()
 }
 
-const KEPT_SPARE = 1_024
-
 const CLOSED: BrokerClock = { now: () => Date.now(), setTimeout: () => undefined, clearTimeout: () => undefined }
 
 class MemoryBroker implements Broker {
@@ -54,11 +42,10 @@ class MemoryBroker implements Broker {
   readonly durable = false
   readonly leaseTime = Infinity
   readonly #queues = new Map<string, MemoryQueue>()
-  /** Those that are not over, and those whose results are kept. */
-  readonly #entries = new JobTable<Entry>()
-  /** Forgotten ones, to be the next jobs. */
-  readonly #spare: Entry[] = []
-  readonly #archive = new Archive((entry) => this.#forget(entry))
+  /** Those that are not over; and where the results of others are kept. */
+  readonly #entries = new JobTable<Entry | number>()
+  readonly #results = new Results((id) => this.#entries.delete(id))
+  readonly #dead = new DeadJobs()
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
@@ -73,11 +60,11 @@ class MemoryBroker implements Broker {
     const now = this.#clock.now()
     this.#delays.clear()
     for (const entry of this.#entries.values()) {
-      if (entry.finishedAt !== OPEN) continue
+      if (typeof entry === 'number') continue
       entry.status = 'cancelled'
       entry.finishedAt = now
       entry.row = entry.ahead = entry.behind = undefined
-      this.#archive.keepResult(entry, now)
+      this.#keepResult(entry, now)
     }
     this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
@@ -89,7 +76,8 @@ class MemoryBroker implements Broker {
   }
 
   enqueue(jobs: readonly NewJob[]): readonly Enqueued[] {
-    return jobs.map((job) => this.#add(job))
+    const [only] = jobs
+    return jobs.length === 1 ? [this.#add(only as NewJob)] : jobs.map((job) => this.#add(job))
   }
 
   watch(queue: string, wake: () => void): () => void {
@@ -120,13 +108,10 @@ class MemoryBroker implements Broker {
   }
 
   settle(outcomes: readonly Outcome[]): readonly Settled[] {
-    return outcomes.map((outcome) => {
-      const entry = this.#held(outcome)
-      if (entry === undefined) return 'lost'
-      entry.home.leased -= 1
-      this.#apply(entry, outcome)
-      return 'settled'
-    })
+    const [only] = outcomes
+    return outcomes.length === 1
+      ? [this.#settleOne(only as Outcome)]
+      : outcomes.map((outcome) => this.#settleOne(outcome))
   }
 
   step({ queue, outcome, jobs, notes }: Step): StepAnswer {
@@ -144,7 +129,7 @@ class MemoryBroker implements Broker {
     const queue = this.#queues.get(name)
     if (queue === undefined) return
     for (const entry of this.#entries.values()) {
-      if (entry.home !== queue || entry.finishedAt !== OPEN) continue
+      if (typeof entry === 'number' || entry.home !== queue) continue
       if (entry.status === 'delayed') this.#delays.remove(entry)
       this.#entries.delete(entry.id)
     }
@@ -154,8 +139,8 @@ class MemoryBroker implements Broker {
 
   cancel(id: string, reason: unknown): CancelAnswer {
     const entry = this.#entries.get(id)
-    if (entry === undefined) return this.#archive.dead(id) === undefined ? 'unknown' : 'finished'
-    if (entry.finishedAt !== OPEN) return 'finished'
+    if (entry === undefined) return this.#dead.get(id) === undefined ? 'unknown' : 'finished'
+    if (typeof entry === 'number') return 'finished'
     if (entry.status === 'running') return 'leased'
     const queue = entry.home
     if (entry.status === 'delayed') {
@@ -170,8 +155,8 @@ class MemoryBroker implements Broker {
   }
 
   job(id: string): JobRecord | undefined {
-    const entry = this.#entries.get(id) ?? this.#archive.dead(id)
-    return entry && recordOf(entry)
+    const entry = this.#entries.get(id) ?? this.#dead.get(id)
+    return typeof entry === 'number' ? this.#results.record(entry) : entry && recordOf(entry)
   }
 
   schedule({ queue, spec, next }: NewSchedule): number {
@@ -192,7 +177,7 @@ class MemoryBroker implements Broker {
     kept.next = next
     if (job === undefined) return { answer: 'skipped', unfinished: undefined }
     // The clock was set back: this tick was made before.
-    if (this.#entries.has(job.id) || this.#archive.dead(job.id) !== undefined) return { answer: 'stale', next }
+    if (this.#entries.has(job.id) || this.#dead.get(job.id) !== undefined) return { answer: 'stale', next }
     const isFree = overlap || kept.last === undefined || !this.#isOpen(kept.last)
     if (!isFree) return { answer: 'skipped', unfinished: kept.last }
     const { id, duplicate } = this.#add(job)
@@ -207,11 +192,11 @@ class MemoryBroker implements Broker {
   }
 
   deadLetters(filter: DeadLetterFilter, cursor?: string): readonly DeadLetter[] {
-    return this.#archive.listDead(filter, readCursor(cursor)).map(letterOf)
+    return this.#dead.list(filter, readCursor(cursor)).map(letterOf)
   }
 
   deadLetter(id: string): DeadLetter | undefined {
-    const entry = this.#archive.dead(id)
+    const entry = this.#dead.get(id)
     return entry && letterOf(entry)
   }
 
@@ -220,7 +205,7 @@ class MemoryBroker implements Broker {
     input: Json | undefined,
     restarts?: Readonly<Record<string, number>>,
   ): { readonly queue: string } | undefined {
-    const entry = this.#archive.takeDead(id)
+    const entry = this.#dead.take(id)
     if (entry === undefined) return undefined
     const now = this.#clock.now()
     const queue = this.#queue(entry.home.name)
@@ -249,7 +234,7 @@ class MemoryBroker implements Broker {
   }
 
   discard(id: string): boolean {
-    const entry = this.#archive.takeDead(id)
+    const entry = this.#dead.take(id)
     if (entry !== undefined) entry.home.dead -= 1
     return entry !== undefined
   }
@@ -268,7 +253,8 @@ class MemoryBroker implements Broker {
 
   #held(lease: { readonly id: string; readonly token: number }): Entry | undefined {
     const entry = this.#entries.get(lease.id)
-    return entry?.status === 'running' && entry.token === lease.token ? entry : undefined
+    if (typeof entry !== 'object') return undefined
+    return entry.status === 'running' && entry.token === lease.token ? entry : undefined
   }
 
   #add(job: NewJob): Enqueued {
@@ -277,9 +263,7 @@ class MemoryBroker implements Broker {
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
     this.#lastSeq += 1
-    const spare = this.#spare.pop()
-    const entry =
-      spare === undefined ? newEntry(job, home, now, this.#lastSeq) : renewEntry(spare, job, home, now, this.#lastSeq)
+    const entry = newEntry(job, home, now, this.#lastSeq)
     if (job.dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, job.delay, now)
@@ -289,19 +273,25 @@ class MemoryBroker implements Broker {
   /** A result of a job that had the same id gives way. */
   #put(entry: Entry): void {
     const earlier = this.#entries.get(entry.id)
-    if (earlier !== undefined && earlier.finishedAt !== OPEN) this.#archive.dropResult(earlier)
+    if (typeof earlier === 'number') this.#results.drop(earlier)
     this.#entries.set(entry.id, entry)
   }
 
   #isOpen(id: string): boolean {
-    return this.#entries.get(id)?.finishedAt === OPEN
+    return typeof this.#entries.get(id) === 'object'
   }
 
-  #forget(entry: Entry): void {
-    this.#entries.delete(entry.id)
-    entry.input = null
-    entry.value = entry.failure = entry.reason = entry.history = undefined
-    if (this.#spare.length < KEPT_SPARE) this.#spare.push(entry)
+  #keepResult(entry: Entry, now: number): void {
+    const { id } = entry
+    this.#entries.set(id, this.#results.keep(entry, now))
+  }
+
+  #settleOne(outcome: Outcome): Settled {
+    const entry = this.#held(outcome)
+    if (entry === undefined) return 'lost'
+    entry.home.leased -= 1
+    this.#apply(entry, outcome)
+    return 'settled'
   }
 
   #apply(entry: Entry, outcome: Outcome): void {
@@ -378,14 +368,14 @@ class MemoryBroker implements Broker {
       this.#entries.delete(entry.id)
       this.#keepDead(entry)
     } else {
-      this.#archive.keepResult(entry, now)
+      this.#keepResult(entry, now)
     }
     if (home.wake === undefined) this.#forgetUnused(home)
   }
 
   #keepDead(entry: Entry): void {
     entry.home.dead += 1
-    const forgotten = this.#archive.keepDead(entry)
+    const forgotten = this.#dead.keep(entry)
     if (forgotten !== undefined) forgotten.home.dead -= 1
   }
 }

@@ -87,7 +87,7 @@ export class HeldRequests implements Holder {
       return run.job?.goOn(run.lease)
     }
     const slot = table.freeSlot()
-    const job = new JobActor(this.#crawl.pages.sourceOf(run), this, run.lease, slot)
+    const job = new JobActor(this.#crawl.pages.sourceOf(run), this, run.lease, slot, this.#crawl.tree.clock.now())
     run.job = job
     table.place(run, slot)
     this.#crawl.chart.startJob(job)
