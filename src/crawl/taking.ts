@@ -59,7 +59,12 @@ export class Taking {
   constructor(crawl: TakingCrawl, tools: Tools) {
     this.#crawl = crawl
     this.#tools = tools
-    this.#lines = new HostLines(tools.politeness, crawl.tree.clock, () => this.wake())
+    this.#lines = new HostLines(
+      tools.politeness,
+      crawl.tree.clock,
+      () => crawl.pages.hosts.values(),
+      () => this.wake(),
+    )
   }
 
   /** Whether nothing is on its way from the broker. */
