@@ -97,10 +97,11 @@ export class Taking {
     this.#lines.remove(run)
   }
 
+  /** Looks for requests in the next turn of the event loop: not before is the connection of a page free again. */
   wake(): void {
     if (this.#isPumpDue || !this.#crawl.isCrawling) return
     this.#isPumpDue = true
-    this.#crawl.tree.turn.soon(() => {
+    setImmediate(() => {
       this.#isPumpDue = false
       runAsNobody(() => this.#pump())
     })
