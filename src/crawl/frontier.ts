@@ -15,6 +15,12 @@ type Dropped = EventData['request.dropped']['because']
 /** A request was seen: longer than any crawl takes. */
 const FOR_EVER = Number.MAX_SAFE_INTEGER
 
+/** Not among the keys that a copy of the input has. */
+const kept = Symbol('request')
+interface Kept {
+  [kept]?: CrawlRequest | undefined
+}
+
 /** Requests that may be queued, as jobs. */
 export interface Offer {
   readonly jobs: readonly NewJob[]
@@ -30,8 +36,6 @@ export class Frontier {
   readonly #numbers: Numbers
   /** Identities that were accepted here, kept only where a limit counts on each of them. */
   readonly #seen: Set<string> | undefined
-  /** Requests by what a broker in memory keeps of them, so that they need not be read again. */
-  readonly #kept = new WeakMap<object, CrawlRequest>()
   /** On their way to the broker. */
   #offered = 0
 
@@ -63,11 +67,17 @@ export class Frontier {
 
   /** What a broker gave for one of its jobs. */
   requestOf(input: Json): CrawlRequest | undefined {
-    return this.#kept.get(input as object)
+    return (input as Kept)[kept]
   }
 
+  /** A broker in memory keeps the input itself: with the request at it, that need not be read again. */
   keep(input: Json, request: CrawlRequest): void {
-    if (!this.#tree.broker.durable) this.#kept.set(input as object, request)
+    if (!this.#tree.broker.durable) (input as Kept)[kept] = request
+  }
+
+  /** It is over: of what is kept of its job it takes no part. */
+  forget(input: Json): void {
+    if (this.requestOf(input) !== undefined) (input as Kept)[kept] = undefined
   }
 
   /** Counts an offer as it is written, so that what is written counts it; the broker may know some of it. */

@@ -1,30 +1,26 @@
 import type { Clock } from '../clock.ts'
+import { HostLine } from './host-line.ts'
 import type { HostNode } from './host-node.ts'
 import type { Politeness } from './politeness.ts'
 import type { RequestRun } from './request-run.ts'
 
-/** Those who wait for one host, in the order they get their turn. */
-interface Line {
-  readonly host: HostNode
-  readonly runs: RequestRun[]
-  timer: unknown
-}
+type Line = HostLine<RequestRun>
 
 /** The lines of requests before their hosts. A host that has no turn to give makes nobody else wait. */
 export class HostLines {
   readonly #politeness: Politeness
   readonly #clock: Clock
+  readonly #hosts: () => Iterable<HostNode>
   readonly #wake: () => void
-  /** Where somebody waits. */
-  readonly #lines = new Map<HostNode, Line>()
   /** Lines whose host may have a turn; each gives one and goes to the end. */
-  readonly #ready = new Set<Line>()
+  #ready: Line[] = []
   #waiting = 0
 
-  /** `wake` is called when a host may have a turn again. */
-  constructor(politeness: Politeness, clock: Clock, wake: () => void) {
+  /** `hosts` are those that somebody may wait for; `wake` is called when a host may have a turn again. */
+  constructor(politeness: Politeness, clock: Clock, hosts: () => Iterable<HostNode>, wake: () => void) {
     this.#politeness = politeness
     this.#clock = clock
+    this.#hosts = hosts
     this.#wake = wake
   }
 
@@ -36,28 +32,28 @@ export class HostLines {
   /** Behind those of its priority that are there already. */
   add(run: RequestRun): void {
     const { host, request } = run
-    let line = this.#lines.get(host)
-    if (line === undefined) this.#lines.set(host, (line = { host, runs: [], timer: undefined }))
-    const { runs } = line
+    const line = (host.line as Line | undefined) ?? new HostLine<RequestRun>()
+    host.line = line
+    const runs = line.waiting
     let at = runs.length
     while (at > 0 && (runs[at - 1] as RequestRun).request.priority > request.priority) at -= 1
     if (at === runs.length) runs.push(run)
     else runs.splice(at, 0, run)
     this.#waiting += 1
-    if (line.timer === undefined) this.#ready.add(line)
+    if (line.timer === undefined) this.#mayBeReady(line)
   }
 
   /** The next one that has its turn; undefined if nobody has. */
   next(): RequestRun | undefined {
-    for (const line of this.#ready) {
-      const [run] = line.runs
-      this.#ready.delete(line)
+    for (let line = this.#ready.shift(); line !== undefined; line = this.#ready.shift()) {
+      const [run] = line.waiting
+      line.isReady = false
       if (run === undefined) continue
       const turn = this.#politeness.tryTurn(run.request.url)
       if ('end' in turn) {
         run.turn = turn
         this.#leave(line, 0)
-        if (line.runs.length > 0) this.#ready.add(line)
+        if (line.waiting.length > 0) this.#mayBeReady(line)
         return run
       }
       this.#waitFor(line, turn.nextAt)
@@ -67,37 +63,50 @@ export class HostLines {
 
   /** A turn at this host was given back. */
   freed(host: HostNode): void {
-    const line = this.#lines.get(host)
-    if (line === undefined || line.timer !== undefined) return
-    this.#ready.add(line)
+    const line = host.line as Line | undefined
+    if (line === undefined || line.waiting.length === 0 || line.timer !== undefined) return
+    this.#mayBeReady(line)
     this.#wake()
   }
 
   /** It waits no longer. */
   remove(run: RequestRun): void {
-    const line = this.#lines.get(run.host)
-    const at = line?.runs.indexOf(run) ?? -1
+    const line = run.host.line as Line | undefined
+    const at = line?.waiting.indexOf(run) ?? -1
     if (line !== undefined && at !== -1) this.#leave(line, at)
   }
 
   /** Those who wait, taken out. */
   takeAll(): readonly RequestRun[] {
-    const all = [...this.#lines.values()].flatMap(({ runs, timer }) => {
-      this.#clock.clearTimeout(timer)
-      return runs
-    })
-    this.#lines.clear()
-    this.#ready.clear()
+    const all: RequestRun[] = []
+    for (const host of this.#hosts()) {
+      const line = host.line as Line | undefined
+      if (line === undefined) continue
+      this.#clearTimer(line)
+      line.isReady = false
+      all.push(...line.waiting.splice(0))
+    }
+    this.#ready = []
     this.#waiting = 0
     return all
   }
 
+  #mayBeReady(line: Line): void {
+    if (line.isReady) return
+    line.isReady = true
+    this.#ready.push(line)
+  }
+
   #leave(line: Line, at: number): void {
-    line.runs.splice(at, 1)
+    if (at === 0) line.waiting.shift()
+    else line.waiting.splice(at, 1)
     this.#waiting -= 1
-    if (line.runs.length > 0) return
-    this.#clock.clearTimeout(line.timer)
-    this.#lines.delete(line.host)
+    if (line.waiting.length === 0) this.#clearTimer(line)
+  }
+
+  #clearTimer(line: Line): void {
+    if (line.timer !== undefined) this.#clock.clearTimeout(line.timer)
+    line.timer = undefined
   }
 
   /** `Infinity`: until a turn is given back. */
@@ -106,8 +115,8 @@ export class HostLines {
     line.timer = this.#clock.setTimeout(
       () => {
         line.timer = undefined
-        if (line.runs.length === 0) return
-        this.#ready.add(line)
+        if (line.waiting.length === 0) return
+        this.#mayBeReady(line)
         this.#wake()
       },
       Math.max(0, nextAt - this.#clock.now()),

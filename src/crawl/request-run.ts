@@ -39,6 +39,8 @@ export class RequestRun {
   /** It is not to be fetched after all. */
   isDenied = false
   isParked = false
+  /** Its place among those whose lease is held; -1: it is not. */
+  leasedAt = -1
   /** It holds no slot any more; its lease may still be held. */
   hasLeft = false
   /** URL its page came from, for links to be compared with. */

@@ -59,7 +59,12 @@ export class Taking {
   constructor(crawl: TakingCrawl, tools: Tools) {
     this.#crawl = crawl
     this.#tools = tools
-    this.#lines = new HostLines(tools.politeness, crawl.tree.clock, () => this.wake())
+    this.#lines = new HostLines(
+      tools.politeness,
+      crawl.tree.clock,
+      () => crawl.pages.hosts.values(),
+      () => this.wake(),
+    )
   }
 
   /** Whether nothing is on its way from the broker. */
@@ -92,10 +97,11 @@ export class Taking {
     this.#lines.remove(run)
   }
 
+  /** Looks for requests in the next turn of the event loop: not before is the connection of a page free again. */
   wake(): void {
     if (this.#isPumpDue || !this.#crawl.isCrawling) return
     this.#isPumpDue = true
-    this.#crawl.tree.turn.soon(() => {
+    setImmediate(() => {
       this.#isPumpDue = false
       runAsNobody(() => this.#pump())
     })
