@@ -77,7 +77,7 @@ async function loads(): Promise<readonly Row[]> {
   for (const { actors, rate, cpu } of [
     { actors: 1_000, rate: 1_000, cpu: 10 },
     { actors: 10_000, rate: 10_000, cpu: 20 },
-    { actors: 10_000, rate: 100_000, cpu: undefined },
+    { actors: 1_000, rate: 100_000, cpu: undefined },
   ]) {
     const child = await begin({ do: 'start', actors, kinds: ['inspected'] })
     const load = { do: 'load', rate, seconds: SECONDS } as const

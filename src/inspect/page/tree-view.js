@@ -153,9 +153,11 @@ export class TreeView {
       for (const child of jobs.slice(-100).toReversed()) add(child, level + 1)
     }
     for (const id of store.childrenOf(undefined)) add(id, 1)
+    const before = this.#rows.findIndex(({ id, rest }) => id === this.#focused && rest !== undefined)
     this.#rows = rows
-    if (this.#focused === undefined || !rows.some(({ id }) => id === this.#focused))
-      this.#focused = store.selected ?? rows[0]?.id
+    if (this.#focused !== undefined && rows.some(({ id }) => id === this.#focused)) return
+    // In the place of what stood for the rest there is now the first of it.
+    this.#focused = rows[before]?.id ?? store.selected ?? rows[0]?.id
   }
 
   #makeRow() {
