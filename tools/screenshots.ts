@@ -18,7 +18,7 @@ const browser = await chromium.launch({
   executablePath: found.path,
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
 })
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1 })
+const context = await browser.newContext({ viewport: { width: 1440, height: 860 }, deviceScaleFactor: 1 })
 const [light, dark, phone] = [await context.newPage(), await context.newPage(), await context.newPage()]
 await dark.emulateMedia({ colorScheme: 'dark' })
 await phone.setViewportSize({ width: 390, height: 780 })
@@ -57,6 +57,7 @@ await light.goto(link)
 // Its chart is laid out before there is a job that tries again, at the end.
 await open(light, 'compress')
 await light.getByRole('treeitem', { name: /^job:/ }).first().click()
+await light.locator('.box.active').first().waitFor()
 
 await Promise.all([dark.goto(new URL('/', link).href), phone.goto(new URL('/', link).href)])
 
@@ -86,17 +87,22 @@ await light.getByText('idempotency key').waitFor()
 await shoot(light, 'job', 100)
 
 await says(/A bot catches/)
+await open(dark, 'clerk')
 await item(dark, 'clerk').click()
-await shoot(dark, 'dark', 300)
+await dark.locator('.box.active').nth(1).waitFor()
 await says(/A spider tries again/)
+await shoot(dark, 'dark', 300)
 await dark.keyboard.press('6')
 await phone.keyboard.press('2')
+await phone.getByRole('tab', { name: 'Failures' }).evaluate((tab) => tab.scrollIntoView())
 await shoot(phone, 'phone', 100)
 await light.keyboard.press('1')
+await says(/done +\d+ requests/)
+await shoot(dark, 'plots-dark', 300)
 await says(/The tree as it is/)
-await light.getByRole('treeitem', { name: /^job:.*retrying/ }).click()
-await shoot(light, 'tree', 150)
-await shoot(dark, 'plots-dark', 50)
+const trying = light.getByRole('treeitem', { name: /^job:.*retrying/ })
+await trying.click()
+await shoot(light, 'tree', 100)
 await browser.close()
 tour.kill('SIGINT')
 tour.stdout.resume()
