@@ -200,7 +200,7 @@ describe('a viewer', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
     try {
       const queues: object[] = [{ queue: 'app/job', waiting: 2, delayed: 1 }]
-      const { system, hub, socket, viewer } = await alone(async () => queues)
+      const { system, hub, socket, viewer, hear } = await alone(async () => queues)
       const second = async (): Promise<unknown> => {
         await vi.advanceTimersByTimeAsync(1_200)
         hub.flush()
@@ -208,8 +208,8 @@ describe('a viewer', () => {
         return rows.findLast(({ path }) => path === 'app/job')?.['waiting']
       }
       const before = socket.sent.length
-      const [id] = (socket.sent[0]?.['nodes'] as readonly Frame[]).filter(({ path }) => path === 'app/job')
-      socket.emit('message', JSON.stringify({ type: 'open', rows: [id?.['id']], parents: [] }), false)
+      const nodes = socket.sent[0]?.['nodes'] as readonly Frame[] | undefined
+      hear({ type: 'open', rows: [nodes?.find(({ path }) => path === 'app/job')?.['id']], parents: [] })
       expect(await second()).toBe(3)
       queues.length = 0
       expect(await second()).toBeUndefined()
