@@ -60,6 +60,7 @@ const deadView = new DeadView(store, ask, links, act)
 const sequenceView = new SequenceView(store)
 const plotsView = new PlotsView(store)
 
+/** @type {[string, { element: HTMLElement, render(): void, forget?(): void }][]} */
 const views = [
   ['Events', eventsView],
   ['Failures', failuresView],

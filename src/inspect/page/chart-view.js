@@ -109,7 +109,7 @@ export class ChartView {
   #pan() {
     let from
     this.#figure.addEventListener('pointerdown', (event) => {
-      if (event.button !== 0 || event.target.closest('button, a')) return
+      if (event.button !== 0 || /** @type {Element} */ (event.target).closest('button, a')) return
       from = { x: event.clientX - this.#view.x, y: event.clientY - this.#view.y }
       this.#figure.setPointerCapture(event.pointerId)
     })

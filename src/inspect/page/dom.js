@@ -23,7 +23,8 @@ function fill(element, props, children) {
   return element
 }
 
-export const find = (id) => document.getElementById(id)
+/** @type {{ (id: 'search' | 'under'): HTMLInputElement, (id: 'dialog'): HTMLDialogElement, (id: string): HTMLElement }} */
+export const find = (id) => /** @type {any} */ (document.getElementById(id))
 
 /** Sets a text only where it changed, so that nothing is laid out for nothing. */
 export function setText(element, text) {

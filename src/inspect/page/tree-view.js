@@ -45,8 +45,8 @@ export class TreeView {
     this.#root.addEventListener('scroll', () => this.render(), { passive: true })
     this.#root.addEventListener('keydown', (event) => this.#key(event))
     let wait
-    find('search').addEventListener('input', ({ target }) => {
-      this.#filter = target.value
+    find('search').addEventListener('input', () => {
+      this.#filter = find('search').value
       clearTimeout(wait)
       wait = setTimeout(() => this.#askForMore(), 200)
       this.#shape = -1
