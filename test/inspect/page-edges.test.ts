@@ -134,6 +134,7 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     }
     await expect.poll(toTheEnd, { timeout: 20_000 }).toBe(1)
     expect(await page.getByRole('treeitem', { name: /more$/ }).count()).toBe(0)
+    await page.locator('.facts', { hasText: '5401' }).waitFor()
     await page.keyboard.press('End')
     await page.keyboard.press('Enter')
     await page.locator('.selected .path', { hasText: 'app/lamp-5399' }).waitFor()
