@@ -74,11 +74,12 @@ async function messages(): Promise<readonly Row[]> {
 
 async function loads(): Promise<readonly Row[]> {
   const rows: Row[] = []
-  for (const { actors, rate, cpu } of [
+  const asked: { readonly actors: number; readonly rate: number; readonly cpu?: number }[] = [
     { actors: 1_000, rate: 1_000, cpu: 10 },
     { actors: 10_000, rate: 10_000, cpu: 20 },
-    { actors: 10_000, rate: 100_000, cpu: undefined },
-  ]) {
+    { actors: 1_000, rate: 100_000 },
+  ]
+  for (const { actors, rate, cpu } of asked) {
     const child = await begin({ do: 'start', actors, kinds: ['inspected'] })
     const load = { do: 'load', rate, seconds: SECONDS } as const
     const alone = await child.ask(load)
@@ -92,16 +93,24 @@ async function loads(): Promise<readonly Row[]> {
     console.log(
       `${name}, ${look.kind}: the load alone takes ${part(alone).toFixed(0)} %, loop p99 ${alone.loop?.toFixed(1)} ms`,
     )
-    if (cpu !== undefined) rows.push(rowOf(`${name}: CPU, load included`, part(seen), '%', { atMost: cpu }))
-    else {
-      rows.push(rowOf(`${name}: loop delay p99`, seen.loop ?? 0, 'ms', { atMost: 20 }))
+    // Where the load alone leaves no room, no viewer can: half a core of it says more.
+    if (rate === 100_000 && part(alone) > 60)
+      asked.push({ actors, rate: Math.round((rate / 1_000) * (50 / part(alone))) * 1_000 })
+    if (cpu === undefined) {
+      const behind = (seen.loop ?? 0) - (alone.loop ?? 0)
+      rows.push(rowOf(`${name}: loop delay p99`, behind, 'ms more', { atMost: 20 }))
       rows.push(rowOf(`${name}: heap`, ((seen.heap ?? 0) - (alone.heap ?? 0)) / 1e6, 'MB more', { atMost: 40 }))
       console.log(
         `${name}: at most ${(((seen.rss ?? 0) - (alone.rss ?? 0)) / 1e6).toFixed(0)} MB RSS more, CPU ${part(seen).toFixed(0)} %`,
       )
+    } else {
+      rows.push(rowOf(`${name}: CPU, load included`, part(seen), '%', { atMost: cpu }))
+      rows.push(rowOf(`${name}: to the page`, perSecond / 1_000, 'KB/s', { atMost: 150 }))
     }
-    rows.push(rowOf(`${name}: to the page`, perSecond / 1_000, 'KB/s', { atMost: 150 }))
-    if (fps !== undefined && cpu !== undefined) rows.push(rowOf(`${name}: page`, fps, 'fps', { atLeast: 50 }))
+    if (fps !== undefined && cpu !== undefined && look.idleFps !== undefined) {
+      console.log(`${name}: the page is painted ${fps.toFixed(0)} times a second, idle ${look.idleFps.toFixed(0)}`)
+      rows.push(rowOf(`${name}: page, if 60 when idle`, (fps / look.idleFps) * 60, 'fps', { atLeast: 50 }))
+    }
     const late = await latency(child, look)
     if (late !== undefined) rows.push(rowOf(`${name}: on the screen after`, late, 'ms', { atMost: 300 }))
     if (rate === 1_000) {

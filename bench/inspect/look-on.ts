@@ -4,6 +4,8 @@ import { findChromium } from '../../tools/chromium.ts'
 
 export interface Look {
   readonly kind: 'page open' | 'client reads'
+  /** How often a second the page is painted here while nothing happens. */
+  readonly idleFps: number | undefined
   begin(): void
   /** Bytes a second since `begin`, and how often the page was painted. */
   measure(seconds: number): Promise<{ readonly perSecond: number; readonly fps: number | undefined }>
@@ -30,6 +32,7 @@ async function readFrames(link: string): Promise<Look> {
   await new Promise((resolve) => socket.addEventListener('message', resolve, { once: true }))
   return {
     kind: 'client reads',
+    idleFps: undefined,
     begin: () => void (bytes = 0),
     measure: async (seconds) => ({ perSecond: bytes / seconds, fps: undefined }),
     shows: () => undefined,
@@ -54,15 +57,20 @@ async function openPage(link: string, executablePath: string): Promise<Look> {
     const count = () => { globalThis.frames += 1; requestAnimationFrame(count) }
     count()
   })()`)
+  const frames = (): Promise<number> => page.evaluate<number>('globalThis.frames')
+  const before = await frames()
+  await page.waitForTimeout(2_000)
+  const idleFps = ((await frames()) - before) / 2
   return {
     kind: 'page open',
+    idleFps,
     begin: () => {
       bytes = 0
       void page.evaluate('globalThis.frames = 0')
     },
     measure: async (seconds) => ({
       perSecond: bytes / seconds,
-      fps: (await page.evaluate<number>('globalThis.frames')) / seconds,
+      fps: (await frames()) / seconds,
     }),
     shows: (name) =>
       page.getByRole('log', { name: 'Events' }).getByText(name, { exact: true }).waitFor({ timeout: 20_000 }),

@@ -160,7 +160,7 @@ function load(it: Running, rate: number, seconds: number): Promise<number> {
   let sent = 0
   return new Promise((resolve) => {
     const timer = setInterval(() => {
-      const due = Math.min(seconds * rate, sent + rate / 50, ((performance.now() - begun) / 1_000) * rate)
+      const due = Math.min(seconds * rate, sent + rate / 100, ((performance.now() - begun) / 1_000) * rate)
       for (; sent < due; sent += 1) press(it)
       if (sent < seconds * rate) return
       clearInterval(timer)

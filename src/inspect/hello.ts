@@ -14,13 +14,9 @@ export function helloOf(
 ): { readonly text: { readonly frame: string; readonly charts: readonly string[] }; readonly seq: number } {
   const { book, charts, inspected, ring, samples, showing } = hub
   const rows: string[] = []
-  let unlisted = 0
   for (const entry of book.entries.values()) {
     if (isJob(entry)) continue
-    if (entry.kind === 'actor' && rows.length >= MOST_ACTORS) {
-      unlisted += 1
-      continue
-    }
+    if (entry.kind === 'actor' && rows.length >= MOST_ACTORS) continue
     const row = rowOf(entry, charts, showing)
     told(entry)
     rows.push(JSON.stringify(row))
@@ -34,7 +30,6 @@ export function helloOf(
     startedAt: Math.round(Date.now() - process.uptime() * 1_000),
     since: hub.since,
     control: control ?? false,
-    unlisted,
     stately: hub.hasBridge,
   }
   const frame = [

@@ -48,6 +48,8 @@ export class Hub implements Sink {
   readonly #listeners = new Set<Listener>()
   readonly #opened = new Map<Listener, ReadonlySet<string>>()
   readonly #close = new Map<Entry, Close>()
+  /** Those that a queue was last told of. */
+  readonly #waiting = new Set<Entry>()
   #newFailures: Failure[] = []
   #end: (() => void) | undefined
   #interval = SHORTEST
@@ -251,6 +253,7 @@ export class Hub implements Sink {
     this.#end = undefined
     clearTimeout(this.#timer)
     this.#close.clear()
+    this.#waiting.clear()
     this.#opened.clear()
     this.book.open(new Set())
     this.book.clear()
@@ -283,14 +286,23 @@ export class Hub implements Sink {
   async #sample(): Promise<void> {
     let waiting = 0
     let delayed = 0
-    const queues = await this.inspected.system.queues().catch(() => [])
+    const queues = await this.inspected.system.queues().catch(() => undefined)
     if (this.#end === undefined) return
-    for (const queue of queues) {
+    const empty = new Set(queues && this.#waiting) // a broker does not tell of a queue that nothing is left of
+    for (const queue of queues ?? []) {
       waiting += queue.waiting
       delayed += queue.delayed
       const entry = this.book.entries.get(queue.queue)
-      if (entry === undefined || entry.waiting === queue.waiting + queue.delayed) continue
+      if (entry === undefined) continue
+      empty.delete(entry)
+      if (entry.waiting === queue.waiting + queue.delayed) continue
       entry.waiting = queue.waiting + queue.delayed
+      this.#waiting.add(entry)
+      this.book.dirty.add(entry)
+    }
+    for (const entry of empty) {
+      entry.waiting = undefined
+      this.#waiting.delete(entry)
       this.book.dirty.add(entry)
     }
     this.samples.take({ waiting, delayed })

@@ -17,7 +17,8 @@ interface Hello {
 
 /** What one viewer was shown, from some first picture on: what is too old goes into that picture. */
 export class Recording {
-  readonly #hello: Hello
+  /** As text until something is older than what is kept: few recordings get that far. */
+  #hello: string | Hello
   readonly #nodes = new Map<unknown, Keyed>()
   readonly #frames: string[] = []
   #first = 0
@@ -25,8 +26,7 @@ export class Recording {
 
   /** `hello` is a frame of that type, which tells nobody how to act. */
   constructor(hello: string) {
-    this.#hello = JSON.parse(hello) as Hello
-    for (const row of this.#hello.nodes) this.#nodes.set(row['id'], row)
+    this.#hello = hello
   }
 
   /** A frame as it was sent. */
@@ -38,7 +38,10 @@ export class Recording {
 
   /** JSON Lines: a picture, then what happened. */
   text(): string {
-    const hello = JSON.stringify({ ...this.#hello, nodes: [...this.#nodes.values()] })
+    const hello =
+      typeof this.#hello === 'string'
+        ? this.#hello
+        : JSON.stringify({ ...this.#hello, nodes: [...this.#nodes.values()] })
     return `${[hello, ...this.#frames.slice(this.#first)].join('\n')}\n`
   }
 
@@ -53,8 +56,16 @@ export class Recording {
     this.#first = 0
   }
 
+  #read(): Hello {
+    if (typeof this.#hello !== 'string') return this.#hello
+    const hello = JSON.parse(this.#hello) as Hello
+    for (const row of hello.nodes) this.#nodes.set(row['id'], row)
+    this.#hello = hello
+    return hello
+  }
+
   #take(frame: Keyed): void {
-    const hello = this.#hello
+    const hello = this.#read()
     if (frame['type'] === 'chart') hello.charts[String(frame['hash'])] = frame['chart']
     if (frame['type'] !== 'tick') return
     hello.at = frame['at']

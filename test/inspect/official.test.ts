@@ -42,10 +42,12 @@ async function official(): Promise<readonly Frame[]> {
   const ref = createActor(machine, { inspect })
   ref.start()
   await settle()
+  const hasSnapshotAfter = (type: string): boolean =>
+    messages.some((message) => message.type === '@xstate.snapshot' && message['event']?.type === type)
   ref.send({ type: 'mute' })
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await expect.poll(() => hasSnapshotAfter('mute')).toBe(true)
   ref.stop()
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await expect.poll(() => hasSnapshotAfter('xstate.stop')).toBe(true)
   return messages
 }
 

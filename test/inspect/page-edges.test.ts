@@ -134,8 +134,33 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     }
     await expect.poll(toTheEnd, { timeout: 20_000 }).toBe(1)
     expect(await page.getByRole('treeitem', { name: /more$/ }).count()).toBe(0)
+    await page.locator('.facts', { hasText: '5401' }).waitFor()
+    await page.keyboard.press('End')
     await page.keyboard.press('Enter')
     await page.locator('.selected .path', { hasText: 'app/lamp-5399' }).waitFor()
+  })
+
+  test('offers a window of its own where the viewer of Stately has not answered for 8 s', async () => {
+    const page = await open(await begin(supervisor('app', [actor('lamp', lamp)])))
+    await item(page, 'lamp').waitFor()
+    const asked: string[] = []
+    await page.context().route('https://stately.ai/**', (route) => {
+      asked.push(route.request().url())
+      return route.fulfill({ contentType: 'text/html', body: '<title>deaf</title>' })
+    })
+    await page.clock.install()
+    await page.goto(new URL('/stately', page.url()).href)
+    await page.getByText('https://stately.ai').waitFor()
+    expect(asked).toEqual([])
+    await page.getByRole('button', { name: 'Connect' }).click()
+    await expect.poll(() => asked).toEqual(['https://stately.ai/inspect'])
+    await page.clock.fastForward(7_000)
+    expect(await page.getByRole('status').isHidden()).toBe(true)
+    await page.clock.fastForward(2_000)
+    await page.getByText('https://stately.ai has not answered within 8 s.').waitFor()
+    const popup = page.waitForEvent('popup')
+    await page.getByRole('button', { name: 'Open it in a window' }).click()
+    expect((await popup).url()).toBe('https://stately.ai/inspect')
   })
 
   test('is walked through by Tab alone, each stop named and visible', async () => {
@@ -204,6 +229,7 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     expect(await page.evaluate<readonly string[]>(outside)).toEqual([])
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
     expect(await page.locator('b', { hasText: 'gnp' }).count()).toBe(0)
+    expect(await page.evaluate(`/[\\u202E\\0\\x1B]/.test(document.body.textContent)`)).toBe(false)
   })
 })
 

@@ -29,10 +29,11 @@ const job = task(
 )
 
 /** A viewer whose socket, and whose time, the test has in its hand. */
-async function alone() {
+async function alone(queues?: () => Promise<readonly object[]>) {
   const { inspector: looking, inspected: handed } = lookingOn()
-  const system = await start(supervisor('app', [lamp()]), { inspect: looking })
+  const system = await start(supervisor('app', [lamp(), job]), { inspect: looking })
   const policy = readOptions({})
+  if (queues !== undefined) Object.assign(system, { queues })
   const hub = new Hub(handed(), policy, new Showing(policy, {}), (error) => {
     throw error
   })
@@ -185,9 +186,35 @@ describe('a viewer', () => {
       expect(socket.sent).toHaveLength(sent)
       hear({ type: 'view', hidden: false })
       expect([viewer.isHere, hub.isObserving]).toEqual([true, true])
-      expect(socket.sent.at(-1)).toMatchObject({ type: 'hello', nodes: [{ path: 'app' }, { state: ['on'] }] })
+      expect(socket.sent.at(-1)).toMatchObject({ type: 'hello', nodes: [{ path: 'app' }, { state: ['on'] }, {}] })
       viewer.bye('over')
       expect(vi.getTimerCount()).toBe(0)
+      vi.useRealTimers()
+      await system.stop()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('is told how much waits, and no longer once the broker does not know of that queue any more', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+    try {
+      const queues: object[] = [{ queue: 'app/job', waiting: 2, delayed: 1 }]
+      const { system, hub, socket, viewer, hear } = await alone(async () => queues)
+      const second = async (): Promise<unknown> => {
+        await vi.advanceTimersByTimeAsync(1_200)
+        hub.flush()
+        const rows = socket.sent.flatMap((frame) => (frame['nodes'] as readonly Frame[] | undefined) ?? [])
+        return rows.findLast(({ path }) => path === 'app/job')?.['waiting']
+      }
+      const before = socket.sent.length
+      const nodes = socket.sent[0]?.['nodes'] as readonly Frame[] | undefined
+      hear({ type: 'open', rows: [nodes?.find(({ path }) => path === 'app/job')?.['id']], parents: [] })
+      expect(await second()).toBe(3)
+      queues.length = 0
+      expect(await second()).toBeUndefined()
+      expect(socket.sent.length).toBeGreaterThan(before)
+      viewer.bye('over')
       vi.useRealTimers()
       await system.stop()
     } finally {

@@ -10,7 +10,7 @@ import { Link } from './link.js'
 import { PlotsView } from './plots-view.js'
 import { readRecording, Recorder, Replay } from './recording.js'
 import { SequenceView } from './sequence-view.js'
-import { condition, isJob, Store } from './store.js'
+import { condition, Store } from './store.js'
 import { TreeView } from './tree-view.js'
 
 const store = new Store()
@@ -60,6 +60,7 @@ const deadView = new DeadView(store, ask, links, act)
 const sequenceView = new SequenceView(store)
 const plotsView = new PlotsView(store)
 
+/** @type {[string, { element: HTMLElement, render(): void, forget?(): void }][]} */
 const views = [
   ['Events', eventsView],
   ['Failures', failuresView],
@@ -244,11 +245,11 @@ function renderBar() {
   find('stately').hidden = !system.stately || replay !== undefined
   const failing = store.failingNodes
   const last = store.samples.at(-1)
-  let actors = 0
-  for (const node of store.nodes.values()) if (!isJob(node)) actors += 1
+  let nodes = store.childrenOf(undefined).length
+  for (const node of store.nodes.values()) nodes += node.below ?? 0
   const facts = [
     ['up', duration(store.at - system.startedAt)],
-    ['nodes', count(actors + (system.unlisted ?? 0))],
+    ['nodes', count(nodes)],
     ['events/s', count(last?.events ?? 0)],
     ['failing', String(failing)],
     ...(store.dropped.events > 0 ? [['not shown', `${count(store.dropped.events)} events`]] : []),

@@ -92,7 +92,7 @@ function graphOf({ root }, direction) {
   const node = (state) => {
     const lines = linesOf(state)
     const texts = [
-      widthOf(state.key, nameFont) + (state.type === 'history' ? 0 : 8),
+      widthOf(nameOf(state), nameFont) + (state.type === 'history' ? 0 : 8),
       ...lines.map(({ text }) => widthOf(text, lineFont)),
     ]
     const width = Math.max(56, Math.max(...texts) + 2 * PAD)
@@ -175,6 +175,11 @@ function graphOf({ root }, direction) {
 }
 
 export const idOf = (path) => (path === '' ? 'root' : `s:${path}`)
+
+/** A long name would make all of the chart small: it is read whole where the pointer rests. */
+export function nameOf({ key }) {
+  return key.length > 40 ? `${key.slice(0, 39)}…` : key
+}
 
 /** What stands in the box of a state. */
 export function linesOf(state) {

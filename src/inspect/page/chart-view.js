@@ -1,5 +1,5 @@
 import { find, h, setClass, setText, svg } from './dom.js'
-import { countStates, labelOf, layOut, linesOf, MOST_STATES } from './chart-layout.js'
+import { countStates, labelOf, layOut, linesOf, MOST_STATES, nameOf } from './chart-layout.js'
 
 /** The statechart of the selected node. It is laid out once; afterwards only classes change. */
 export class ChartView {
@@ -109,7 +109,7 @@ export class ChartView {
   #pan() {
     let from
     this.#figure.addEventListener('pointerdown', (event) => {
-      if (event.button !== 0 || event.target.closest('button, a')) return
+      if (event.button !== 0 || /** @type {Element} */ (event.target).closest('button, a')) return
       from = { x: event.clientX - this.#view.x, y: event.clientY - this.#view.y }
       this.#figure.setPointerCapture(event.pointerId)
     })
@@ -233,12 +233,12 @@ export class ChartView {
     const group = svg(
       'g',
       { class: base },
-      state.description === undefined ? undefined : svg('title', {}, state.description),
+      titleOf(state),
       svg('rect', { class: 'outline', x, y, width, height, rx: 8 }),
       state.type === 'final'
         ? svg('rect', { class: 'inner', x: x + 4, y: y + 4, width: width - 8, height: height - 8, rx: 5 })
         : undefined,
-      svg('text', { class: 'name', x: middle, y: nameY }, state.key),
+      svg('text', { class: 'name', x: middle, y: nameY }, nameOf(state)),
       ...texts,
     )
     this.#states.set(state.path, { element: group, base })
@@ -271,6 +271,12 @@ export class ChartView {
     if (known === undefined) this.#edges.set(edge, [element])
     else known.push(element)
   }
+}
+
+function titleOf(state) {
+  const parts = [nameOf(state) === state.key ? undefined : state.key, state.description]
+  const text = parts.filter((part) => part !== undefined).join('\n')
+  return text === '' ? undefined : svg('title', {}, text)
 }
 
 /** A line with round corners. */

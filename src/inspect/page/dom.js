@@ -16,16 +16,29 @@ function fill(element, props, children) {
     else if (key === 'data') Object.assign(element.dataset, value)
     else element.setAttribute(key, value === true ? '' : String(value))
   }
-  element.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== false))
+  for (const child of children.flat()) {
+    if (child === undefined || child === null || child === false) continue
+    element.append(typeof child === 'object' ? child : visible(String(child)))
+  }
   return element
 }
 
-export const find = (id) => document.getElementById(id)
+/** @type {{ (id: 'search' | 'under'): HTMLInputElement, (id: 'dialog'): HTMLDialogElement, (id: string): HTMLElement }} */
+export const find = (id) => /** @type {any} */ (document.getElementById(id))
 
 /** Sets a text only where it changed, so that nothing is laid out for nothing. */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text
+  const shown = visible(text)
+  if (element.textContent !== shown) element.textContent = shown
 }
+
+/** What turns a line around, or shows as nothing, would let a name pass for another one. */
+export function visible(text) {
+  return UNSEEN.test(text) ? text.replaceAll(ALL_UNSEEN, '\uFFFD') : text
+}
+
+const UNSEEN = /[\p{Bidi_Control}\p{Cc}\u200B\u2060\uFEFF]/u
+const ALL_UNSEEN = /(?![\n\t])[\p{Bidi_Control}\p{Cc}\u200B\u2060\uFEFF]/gu
 
 export function setClass(element, name) {
   if (element.getAttribute('class') !== name) element.setAttribute('class', name)

@@ -17,7 +17,12 @@ export const keys = [
 export function listenToKeys(actions) {
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') return actions.back()
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea, dialog'))
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      /** @type {Element} */ (event.target).closest('input, select, textarea, dialog')
+    )
       return undefined
     const action =
       actions[event.key] ?? (/^[1-6]$/.test(event.key) ? () => actions.view(Number(event.key) - 1) : undefined)

@@ -200,7 +200,7 @@ function changed(one, other) {
 export function condition(node) {
   if (node.isEnded || node.status === 'done') {
     const word = node.state.at(-1) ?? 'done'
-    return { word, tone: isFailed(node) ? 'bad' : word === 'cancelled' ? 'off' : 'done' }
+    return { word, tone: isFailed(node) ? 'bad' : word === 'cancelled' || word === 'stopped' ? 'off' : 'done' }
   }
   if (node.status === 'error' || node.phase === 'failed') return { word: 'failed', tone: 'bad' }
   if (node.phase === 'restarting' || node.state.includes('restarting')) return { word: 'restarting', tone: 'warn' }

@@ -45,8 +45,8 @@ export class TreeView {
     this.#root.addEventListener('scroll', () => this.render(), { passive: true })
     this.#root.addEventListener('keydown', (event) => this.#key(event))
     let wait
-    find('search').addEventListener('input', ({ target }) => {
-      this.#filter = target.value
+    find('search').addEventListener('input', () => {
+      this.#filter = find('search').value
       clearTimeout(wait)
       wait = setTimeout(() => this.#askForMore(), 200)
       this.#shape = -1
@@ -153,9 +153,11 @@ export class TreeView {
       for (const child of jobs.slice(-100).toReversed()) add(child, level + 1)
     }
     for (const id of store.childrenOf(undefined)) add(id, 1)
+    const before = this.#rows.findIndex(({ id, rest }) => id === this.#focused && rest !== undefined)
     this.#rows = rows
-    if (this.#focused === undefined || !rows.some(({ id }) => id === this.#focused))
-      this.#focused = store.selected ?? rows[0]?.id
+    if (this.#focused !== undefined && rows.some(({ id }) => id === this.#focused)) return
+    // In the place of what stood for the rest there is now the first of it.
+    this.#focused = rows[before]?.id ?? store.selected ?? rows[0]?.id
   }
 
   #makeRow() {
