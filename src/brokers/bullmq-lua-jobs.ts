@@ -246,6 +246,13 @@ local function settle(outcome)
   return '1'
 end
 
+-- Not without an end: the dead letters are all there besides.
+local function escalate(job)
+  if rcall('EXISTS', S .. 'catch') == 0 or rcall('ZCARD', job.q.prioritized) >= 10000 then return end
+  add(job)
+  rcall('PUBLISH', S .. 'all', 'e' .. job.q.name)
+end
+
 local function settleAll()
   local answers = {}
   ends, isShared = num(), true
@@ -254,7 +261,7 @@ local function settleAll()
     local escalation = arg() == '1' and readJob()
     local isFirst = escalation and isHeld(outcome)
     answers[index] = settle(outcome)
-    if isFirst then add(escalation) end
+    if isFirst then escalate(escalation) end
   end
   flush()
   wakeForAdded()
