@@ -153,10 +153,14 @@ export class Link {
     const client = makeClient(redis, this.#target, `rootcatch ${what}`)
     client.on('error', (error) => (this.#lastError = error))
     client.on('close', () => client === this.#asking && this.#dropSent())
-    const timer = setTimeout(() => client.disconnect(), CONNECTS_WITHIN)
     this.#lastError = undefined
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_, reject) => {
+      const error = this.away(`it has not answered for ${formatDuration(CONNECTS_WITHIN)}`)
+      timer = setTimeout(() => reject(this.#lastError ?? error), CONNECTS_WITHIN)
+    })
     try {
-      await client.connect()
+      await Promise.race([client.connect(), tooLate])
       return client
     } catch (error) {
       client.disconnect()

@@ -134,6 +134,7 @@ end
 -- Taking
 
 local function take(q, limit, token)
+  rcall('SREM', q.idle, SELF)
   expire(q)
   promote(q)
   local taken, wait, held = {}, 0, {}
@@ -156,9 +157,8 @@ local function take(q, limit, token)
   if #held > 0 then rcall('ZADD', q.leases, unpack(held)) end
   if #taken < limit then
     rcall('SADD', q.idle, SELF)
-  else
-    rcall('SREM', q.idle, SELF)
-    if count > #taken and rcall('SCARD', q.idle) > 0 then wake(q, 1) end
+  elseif count > #taken and rcall('SCARD', q.idle) > 0 then
+    wake(q, 1)
   end
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096),
     nextOf(q.leases, 1) }
