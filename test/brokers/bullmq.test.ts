@@ -185,6 +185,17 @@ describe.skipIf(redisMissing)(`bullmq()${redisMissing === undefined ? '' : `: ${
     expect(await run).toBe('unknown')
   })
 
+  test('a run whose result is gone says so, and does not wait for ever', async () => {
+    const [a, b] = [task('work', async () => 'a'), task('work', async () => 'b')]
+    const keepResults = { last: 0 }
+    const asks = await join(supervisor('app', [a]), { broker: broker({ keepResults }) })
+    asks.pause(a)
+    const run = asks.run(a, undefined)
+    await run.queued()
+    await join(supervisor('app', [b]), { broker: broker({ keepResults }) })
+    expect(await run.settled()).toMatchObject({ status: 'failed', failure: { error: { code: 'unknown-job' } } })
+  })
+
   describe('the root catch of the fleet', () => {
     test('hears what nobody decided, of any process and after it was away, and pauses a task everywhere', async () => {
       const make = () =>
