@@ -82,6 +82,23 @@ export function thrownJson(value: unknown): ThrownJson {
   }
 }
 
+/**
+ * What was thrown in another process, out of what JSON kept of it: an error with its name, message, stack and code, and
+ * with its causes in the order they were listed. Anything else is the text it was described by.
+ */
+export function reviveThrown(error: ThrownJson, causes: readonly ThrownJson[] = []): unknown {
+  const [next, ...rest] = causes
+  const cause = next === undefined ? undefined : reviveThrown(next, rest)
+  if ('thrown' in error) return error.thrown
+  const revived = new Error(error.message, cause === undefined ? undefined : { cause })
+  const { name, code, details } = error
+  const hidden = { name, stack: error.stack ?? `${name}: ${error.message}` }
+  for (const [key, value] of Object.entries(hidden)) {
+    Object.defineProperty(revived, key, { value, writable: true, configurable: true })
+  }
+  return Object.assign(revived, code !== undefined && { code }, details !== undefined && { details })
+}
+
 const longestStack = 8000
 
 function isReference(value: unknown): boolean {

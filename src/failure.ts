@@ -1,4 +1,4 @@
-import { chainOf, printChain, thrownJson, type ThrownJson } from './causes.ts'
+import { chainOf, printChain, reviveThrown, thrownJson, type ThrownJson } from './causes.ts'
 import type { DecisionName } from './decision.ts'
 import { formatDuration } from './duration.ts'
 import { brandClass, isInstance } from './errors.ts'
@@ -199,6 +199,18 @@ export class Failure extends Error {
       ...optional('plugins', this.plugins.length === 0 ? undefined : this.plugins.map(thrownJson)),
     }) as FailureJson
   }
+}
+
+/** The failure of another process, as it was kept: with its path, its trail, and an error like the one that was thrown. */
+export function reviveFailure(json: FailureJson): Failure {
+  const { path, kind, at, attempt, elapsed, job, generation, trail = noEntries } = json
+  const error = reviveThrown(json.error, json.causes)
+  const plugins = json.plugins?.map((thrown) => reviveThrown(thrown))
+  const failure = new Failure({ error, path, kind, at, attempt, elapsed, job, generation, plugins })
+  for (const { because, ...entry } of trail) {
+    addToTrail(failure, { ...entry, ...(because !== undefined && { because: reviveThrown(because) }) })
+  }
+  return failure
 }
 
 /** Writes down what a level decided. Only supervisors and the root catch do. */

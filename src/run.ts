@@ -150,6 +150,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     over: (run: AnyRun, outcome: RunOutcome): void => run.#end(outcome),
     abandoned: (run: AnyRun, id: string): void => run.#host.abandon(id),
     lookAgain: (run: AnyRun, id: string): void => run.#host.lookAgain(id),
+    isQueued: (run: AnyRun): boolean => run.#queued !== undefined,
     isOver: (run: AnyRun): boolean => run.#outcome !== undefined,
     outcome: (run: AnyRun): RunOutcome | undefined => run.#outcome,
   }

@@ -1,5 +1,5 @@
 import type { JobRecord } from '../brokers/broker.ts'
-import { Failure } from '../failure.ts'
+import { Failure, reviveFailure } from '../failure.ts'
 import type { RunOutcome } from '../run.ts'
 import type { Tree } from './tree.ts'
 
@@ -37,8 +37,10 @@ export function outcomeOf(record: JobRecord): RunOutcome | undefined {
   if (record.finishedAt === undefined) return undefined
   if (record.status === 'done') return { status: 'done', value, attempts }
   if (record.status === 'cancelled') return { status: 'cancelled', reason, attempts }
-  const { error, kind = 'thrown', at = record.finishedAt, job } = kept ?? {}
-  const failure = new Failure({ error, path, kind, at, attempt: attempts, ...(job && { job }) })
+  const at = record.finishedAt
+  const failure = kept
+    ? reviveFailure(kept)
+    : new Failure({ error: undefined, path, kind: 'thrown', at, attempt: attempts })
   return record.status === 'fallback'
     ? { status: 'fallback', value, failure, attempts }
     : { status: 'failed', failure, attempts }

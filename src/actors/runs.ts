@@ -61,6 +61,12 @@ export class Runs {
     }
   }
 
+  /** Whether the broker had the job that a run waits for. */
+  isQueued(id: string): boolean {
+    const [first] = this.#of(id)
+    return first !== undefined && Run.tell.isQueued(first)
+  }
+
   /** The system stops: nobody is left waiting. */
   abandonAll(): void {
     for (const id of this.#byJob.keys()) {

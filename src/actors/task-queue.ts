@@ -221,7 +221,9 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     whenever(
       () => this.tree.broker.job(id),
       (record) => {
-        const outcome = record && outcomeOf(record)
+        // What was never queued is not gone: the broker may have it any moment.
+        const isGone = record === undefined && this.tree.runs.isQueued(id)
+        const outcome = isGone ? this.#gone(id) : record && outcomeOf(record)
         if (outcome !== undefined) this.tree.runs.settle(id, outcome)
       },
       (error) => this.tree.callbackFailed(this.path, 'broker.job', error),

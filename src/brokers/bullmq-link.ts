@@ -34,6 +34,8 @@ export class Link {
   /** For messages: `Redis at 10.0.0.3:6379`. */
   readonly name: string
   readonly isCluster: boolean
+  /** Whether it writes an append-only file. */
+  isLogged = true
   readonly #target: RedisTarget
   readonly #hands: LinkHands
   #asking: RedisClient | undefined
@@ -61,7 +63,7 @@ export class Link {
     this.#isClosed = false
     try {
       this.#asking = await this.#connect(redis, 'asks')
-      await checkServer(this.#asking, this.name)
+      this.isLogged = (await checkServer(this.#asking, this.name)).isLogged
       this.#asking.defineCommand('rootcatch', { numberOfKeys: 1, lua: script })
       this.#hearing = await this.#connect(redis, 'listens')
     } catch (error) {
@@ -151,10 +153,14 @@ export class Link {
     const client = makeClient(redis, this.#target, `rootcatch ${what}`)
     client.on('error', (error) => (this.#lastError = error))
     client.on('close', () => client === this.#asking && this.#dropSent())
-    const timer = setTimeout(() => client.disconnect(), CONNECTS_WITHIN)
     this.#lastError = undefined
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_, reject) => {
+      const error = this.away(`it has not answered for ${formatDuration(CONNECTS_WITHIN)}`)
+      timer = setTimeout(() => reject(this.#lastError ?? error), CONNECTS_WITHIN)
+    })
     try {
-      await client.connect()
+      await Promise.race([client.connect(), tooLate])
       return client
     } catch (error) {
       client.disconnect()

@@ -134,6 +134,7 @@ end
 -- Taking
 
 local function take(q, limit, token)
+  rcall('SREM', q.idle, SELF)
   expire(q)
   promote(q)
   local taken, wait, held = {}, 0, {}
@@ -156,9 +157,8 @@ local function take(q, limit, token)
   if #held > 0 then rcall('ZADD', q.leases, unpack(held)) end
   if #taken < limit then
     rcall('SADD', q.idle, SELF)
-  else
-    rcall('SREM', q.idle, SELF)
-    if count > #taken and rcall('SCARD', q.idle) > 0 then wake(q, 1) end
+  elseif count > #taken and rcall('SCARD', q.idle) > 0 then
+    wake(q, 1)
   end
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096),
     nextOf(q.leases, 1) }
@@ -246,6 +246,13 @@ local function settle(outcome)
   return '1'
 end
 
+-- Not without an end: the dead letters are all there besides.
+local function escalate(job)
+  if rcall('EXISTS', S .. 'catch') == 0 or rcall('ZCARD', job.q.prioritized) >= 10000 then return end
+  add(job)
+  rcall('PUBLISH', S .. 'all', 'e' .. job.q.name)
+end
+
 local function settleAll()
   local answers = {}
   ends, isShared = num(), true
@@ -254,7 +261,7 @@ local function settleAll()
     local escalation = arg() == '1' and readJob()
     local isFirst = escalation and isHeld(outcome)
     answers[index] = settle(outcome)
-    if isFirst then add(escalation) end
+    if isFirst then escalate(escalation) end
   end
   flush()
   wakeForAdded()

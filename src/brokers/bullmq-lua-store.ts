@@ -229,6 +229,21 @@ local function look()
   return answers
 end
 
+-- Somebody waits for jobs; whether there are some already.
+local function join()
+  local q = Q(arg())
+  rcall('SADD', q.idle, SELF)
+  return rcall('ZCARD', q.prioritized) + rcall('ZCARD', q.delayed) + rcall('LLEN', q.wait) > 0 and '1' or ''
+end
+
+-- This process was told and takes nothing: somebody else may.
+local function pass()
+  local q = Q(arg())
+  rcall('SREM', q.idle, SELF)
+  if rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) > 0 or nextOf(q.delayed, 4096) ~= '' then wake(q, 1) end
+  return '1'
+end
+
 local function leave()
   for _ = 1, num() do rcall('SREM', Q(arg()).idle, SELF) end
   return '1'
@@ -264,6 +279,38 @@ local function bereave()
   return '1'
 end
 
+-- Everywhere at once, for whoever takes asks the queue; those who wait are told when it goes on.
+local function pause()
+  local q, isPaused = Q(arg()), arg() == '1'
+  know(q)
+  E.pause({ isPaused and q.wait or q.paused, isPaused and q.paused or q.wait, q.meta, q.prioritized, q.events, q.delayed,
+    q.marker }, { isPaused and 'paused' or 'resumed', '1' })
+  if not isPaused then wake(q, 16) end
+  return awake()
+end
+
+-- What the engine allows of a queue over all processes; '' takes a limit away.
+local function limit()
+  local q = Q(arg())
+  know(q)
+  for _, name in ipairs({ 'concurrency', 'max', 'duration' }) do
+    local value = arg()
+    if value == '' then rcall('HDEL', q.meta, name) else rcall('HSET', q.meta, name, value) end
+  end
+  wake(q, 16)
+  return awake()
+end
+
+-- Somebody will hear of what nobody decided: from now on it is kept.
+local function expect()
+  rcall('SET', S .. 'catch', '1')
+  local names = {}
+  for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
+    if string.sub(name, -12) == '-escalations' then names[#names + 1] = name end
+  end
+  return names
+end
+
 local function notes()
   return rcall('HGETALL', Q(arg()).notes)
 end
@@ -271,6 +318,10 @@ end
 local operations = { enqueue = enqueueAll, lease = lease, settle = settleAll, step = step, extend = extend,
   cancel = cancel, record = record, dead = deadLetters, letter = letter, replay = replay, discard = discard,
   bury = bury, clear = clear, schedule = keepSchedule, unschedule = unschedule, tick = tick, stats = stats,
-  notes = notes, look = look, leave = leave, reconcile = reconcile, bereave = bereave }
+  notes = notes, pause = pause, limit = limit, expect = expect, look = look, join = join, pass = pass, leave = leave, reconcile = reconcile, bereave = bereave }
+-- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
+local needsRoom = { enqueue = true, tick = true, schedule = true, bury = true, limit = true, expect = true }
+local onlyReads = { record = true, dead = true, letter = true, stats = true, notes = true }
+if not needsRoom[OP] and not onlyReads[OP] then rcall('DEL', S .. 'nothing') end
 return operations[OP]()
 `

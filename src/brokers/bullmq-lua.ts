@@ -51,8 +51,11 @@ end
 
 -- So many jobs may be taken: as many of those who found nothing are told. One that does not hear is gone.
 local function wake(q, jobs)
-  woken[q.name] = true
-  if rcall('SREM', q.idle, SELF) == 1 then jobs = jobs - 1 end
+  if rcall('SREM', q.idle, SELF) == 1 then
+    jobs = jobs - 1
+    woken[q.name] = '!'
+  end
+  woken[q.name] = woken[q.name] or ''
   while jobs > 0 do
     local process = rcall('SPOP', q.idle)
     if not process then return end
@@ -60,9 +63,10 @@ local function wake(q, jobs)
   end
 end
 
+-- Queues of which this process may take jobs; with a mark, if it was counted as one of those that were told.
 local function awake()
   local names = {}
-  for name in pairs(woken) do names[#names + 1] = name end
+  for name, isCounted in pairs(woken) do names[#names + 1] = isCounted .. name end
   return names
 end
 
@@ -235,7 +239,10 @@ end
 
 local function flush()
   for _, q in pairs(queues) do
-    if q.over then rcall('ZREM', q.leases, unpack(q.over)) end
+    if q.over then
+      rcall('ZREM', q.leases, unpack(q.over))
+      if rcall('HEXISTS', q.meta, 'concurrency') == 1 then wake(q, #q.over) end
+    end
   end
 end
 

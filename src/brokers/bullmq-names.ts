@@ -15,15 +15,19 @@ export function pathOfQueue(name: string): string {
  * Whoever looks at a dashboard should find the job all the same, so an id is hashed only where it is unusual.
  */
 export function engineId(id: string): string {
+  if (id.startsWith(FOREIGN)) return id.slice(FOREIGN.length)
   if (/^[\w.@#/+=%: -]{1,200}$/.test(id)) return `j-${id.replace(/[%:]/g, encodeURIComponent)}`
   const [, base = '', nth = ''] = /^(.*?)((?:#\d+)?)$/s.exec(id) ?? []
   return `h-${createHash('sha256').update(base).digest('base64url')}${nth}`
 }
 
-/** The id of a job by what the engine calls it; a hashed one is kept beside it. */
+/** The id of a job by what the engine calls it; an unusual one is kept beside it. */
 export function idOfEngine(eid: string, kept: string | undefined): string {
-  return kept ?? eid.slice(2)
+  return kept ?? (eid.startsWith('j-') ? eid.slice(2) : FOREIGN + eid)
 }
+
+/** Jobs that were put into our queues by other means keep the id they have there. */
+const FOREIGN = 'bull:'
 
 /** The engine's keys begin with it. In braces, so that a cluster keeps what belongs together in one place. */
 export function hashTag(prefix: string): string {

@@ -1,3 +1,4 @@
+import { guarded } from '../evidence.ts'
 import type { FailureJson, FailureKind } from '../failure.ts'
 import type { Json } from '../payload.ts'
 import type { DeadLetter, HistoryEntry, JobProgress, JobRecord, JobStatus, LeasedJob } from './broker.ts'
@@ -127,5 +128,12 @@ function failureOf(row: Row, status: JobStatus): FailureJson | undefined {
 }
 
 const isOver = (state: string): boolean => state === 'completed' || state === 'failed'
-const inputOf = (row: Row): Json | undefined => (row.get('~ni') === '1' ? undefined : readJson(row.get('data') ?? null))
+
+/** What is no JSON is shown as the text it is. */
+function inputOf(row: Row): Json | undefined {
+  if (row.get('~ni') === '1') return undefined
+  const text = row.get('data') ?? null
+  return guarded(() => readJson(text), text)
+}
+
 const numberOf = (row: Row, field: string, otherwise: number): number => Number(row.get(field) ?? otherwise)

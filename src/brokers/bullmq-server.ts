@@ -6,10 +6,10 @@ const OLDEST = [6, 2] as const
 
 const warned = new Set<string>()
 
-/** Refuses a server that would lose jobs or cannot take them, and warns of one that forgets them when it ends. */
-export async function checkServer(client: RedisClient, name: string): Promise<void> {
+/** Refuses a server that would lose jobs or cannot take them. `isLogged`: whether they outlive it. */
+export async function checkServer(client: RedisClient, name: string): Promise<{ readonly isLogged: boolean }> {
   const [node = client] = client.nodes?.('master') ?? []
-  const info = readInfo(await node.info())
+  const info = readInfo(await infoOf(node))
   checkVersion(info, name)
   const policy = info.get('maxmemory_policy') ?? 'noeviction'
   if (policy !== 'noeviction') {
@@ -20,7 +20,17 @@ export async function checkServer(client: RedisClient, name: string): Promise<vo
     const advice = 'Give the address of the master, or use Sentinel or Cluster.'
     throw new BrokerError('read-only', `${name} is a replica that takes no writes. ${advice}`)
   }
-  if (info.get('aof_enabled') === '0') warnOfLog(name)
+  return { isLogged: info.get('aof_enabled') !== '0' }
+}
+
+/** A user who may not ask is not asked what else it could be told. */
+async function infoOf(node: RedisClient): Promise<string> {
+  try {
+    return await node.info()
+  } catch (error) {
+    if (String(error).includes('NOPERM')) return ''
+    throw error
+  }
 }
 
 function checkVersion(info: ReadonlyMap<string, string>, name: string): void {
@@ -33,7 +43,7 @@ function checkVersion(info: ReadonlyMap<string, string>, name: string): void {
   )
 }
 
-function warnOfLog(name: string): void {
+export function warnOfLog(name: string): void {
   if (warned.has(name)) return
   warned.add(name)
   const what = `${name} writes no append-only file, so jobs may be gone when it ends`

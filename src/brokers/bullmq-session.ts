@@ -3,10 +3,11 @@ import { guarded } from '../evidence.ts'
 import { LeaseLostError } from '../errors.ts'
 import type { BrokerClock, BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
 import { Batch } from './bullmq-batch.ts'
-import { escalationOf } from './bullmq-escalation.ts'
+import { escalationOf, hearEscalations, isEscalation, type Fleet, type FleetCatch } from './bullmq-escalation.ts'
 import { Link, type Patience, type RedisTarget } from './bullmq-link.ts'
-import { engineQueue, idOfEngine, pathOfQueue } from './bullmq-names.ts'
+import { engineId, engineQueue, idOfEngine, pathOfQueue } from './bullmq-names.ts'
 import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
+import { warnOfLog } from './bullmq-server.ts'
 import { Watch, type Looked } from './bullmq-watch.ts'
 import { wordsOfJob, wordsOfOutcome, type Held } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from './owner.ts'
@@ -22,6 +23,14 @@ export interface SessionOptions {
   readonly events: number
   readonly metrics: number
   readonly poll: number
+  readonly limits: Readonly<Record<string, TaskLimits>>
+  readonly catch: FleetCatch | undefined
+}
+
+/** What a task may do over all processes; kept in Redis, where the engine looks at it. */
+export interface TaskLimits {
+  readonly concurrency: number | undefined
+  readonly rate: { readonly limit: number; readonly within: number } | undefined
 }
 
 interface OfLease {
@@ -34,6 +43,8 @@ const PLACES = 20_000
 /** Where in the words of an outcome the number of its fields stands. */
 const FIELDS = 12
 const CLOSES_WITHIN = 2_000
+const HEARS_EVERY = 1_000
+const PASSED_ON_AFTER = 20
 
 /** A store between its opening and its close. */
 export class Session {
@@ -53,6 +64,11 @@ export class Session {
   readonly #enqueues: Batch
   /** What every call of the script says besides. */
   readonly #settings: readonly string[]
+  /** Queues of which this process was told, until it takes something. */
+  readonly #owed = new Map<string, NodeJS.Timeout>()
+  readonly #hearing = new Map<string, Promise<void>>()
+  #hearTimer: unknown
+  #isClosing = false
   #owner = ''
   #count = 0
 
@@ -92,12 +108,43 @@ export class Session {
       this.link.close()
       throw this.link.explain(error)
     }
+    for (const [task, limits] of Object.entries(this.#options.limits)) await this.#limit(task, limits)
     this.watch.start()
+    if (this.#options.catch !== undefined) await this.#beginHearing()
+  }
+
+  /** What concerns every process of the store. */
+  readonly fleet: Fleet = {
+    pause: (task) => this.#pause(task, true),
+    unpause: (task) => this.#pause(task, false),
+    paused: async () => {
+      const queues = (await this.call('stats', [])) as readonly (readonly [string, ...unknown[]])[]
+      return queues.filter((queue) => queue[6] === 1).map(([queue]) => pathOfQueue(queue))
+    },
+    replay: async (id) => (await this.call('replay', [engineId(id), this.hintOf(id), '', 'null', '', ''])) !== null,
+  }
+
+  async #pause(task: string, isPaused: boolean): Promise<void> {
+    this.wake(await this.call('pause', [engineQueue(task), isPaused ? '1' : '']))
+  }
+
+  async #limit(task: string, { concurrency, rate }: TaskLimits): Promise<void> {
+    const limits = [concurrency, rate?.limit, rate?.within].map((limit) => String(limit ?? ''))
+    await this.call('limit', [engineQueue(task), ...limits])
+  }
+
+  /** Somebody works here, so it matters whether jobs outlive Redis. */
+  warnOfLog(): void {
+    if (!this.link.isLogged) warnOfLog(this.link.name)
   }
 
   /** Finishes what was called and gives back what is held. Of a Redis that is away nobody waits for the answer. */
   async close(): Promise<void> {
     this.watch.stop()
+    for (const timer of this.#owed.values()) clearTimeout(timer)
+    this.#owed.clear()
+    if (this.#hearTimer !== undefined) this.#clock.clearTimeout(this.#hearTimer)
+    this.#isClosing = true
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSES_WITHIN)))
     await Promise.race([this.#leave().catch(() => {}), tooLate])
@@ -132,6 +179,8 @@ export class Session {
 
   async lease(path: string, limit: number): Promise<readonly LeasedJob[]> {
     const queue = engineQueue(path)
+    clearTimeout(this.#owed.get(queue))
+    this.#owed.delete(queue)
     const taken: LeasedJob[] = []
     while (taken.length < limit) {
       if (this.#doubtful.has(queue)) await this.#reconcile(queue)
@@ -177,8 +226,38 @@ export class Session {
     if (this.#heldBy(lease) !== undefined) this.#held.delete(lease.id)
   }
 
+  /** Names of queues as the scripts give them: with a mark, if this process was counted as one that takes a job. */
   wake(queues: unknown): void {
-    this.watch.wake((queues ?? []) as readonly string[])
+    for (const name of (queues ?? []) as readonly string[]) {
+      const queue = name.startsWith('!') ? name.slice(1) : name
+      this.#wakeQueue(queue, queue !== name)
+    }
+  }
+
+  /** Somebody waits for jobs of a queue from now on. */
+  join(path: string): void {
+    this.watch.start()
+    this.warnOfLog()
+    const queue = engineQueue(path)
+    void this.call('join', [queue], 'waits').then(
+      (isDue) => isDue === '1' && this.#wakeQueue(queue, false),
+      () => {}, // the next look finds it
+    )
+  }
+
+  #wakeQueue(queue: string, isCounted: boolean): void {
+    if (isCounted) this.#passOn(queue)
+    this.#watchers.wake(pathOfQueue(queue))
+  }
+
+  /** Whoever was told takes a job at once; if it is paused, or stops, somebody else has to. */
+  #passOn(queue: string): void {
+    if (this.#owed.has(queue)) return
+    const timer = setTimeout(() => {
+      this.#owed.delete(queue)
+      void this.call('pass', [queue], 'waits').catch(() => {})
+    }, PASSED_ON_AFTER)
+    this.#owed.set(queue, timer)
   }
 
   async #settle(outcome: Outcome): Promise<Settled> {
@@ -207,7 +286,7 @@ export class Session {
       throw error
     }
     const [taken, woken] = answer
-    this.wake(woken.filter((name) => name !== queue))
+    this.wake(woken)
     return this.#receive(path, taken)
   }
 
@@ -269,7 +348,9 @@ export class Session {
       words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
       words.splice(FIELDS + 1, 0, ...fields)
     }
-    const answer = await this.#settles.run([...words, ''])
+    const escalation = escalationOf(outcome, job.queue, () => this.newId())
+    const more = escalation === undefined ? [''] : ['1', ...this.wordsOf(escalation)]
+    const answer = await this.#settles.run([...words, ...more])
     this.letGo(outcome)
     if (answer !== '1') return
     for (const listener of this.#watchers.listeners) listener.buried(job)
@@ -311,10 +392,39 @@ export class Session {
     await this.link.client.hdel(`${this.#key}processes`, this.#owner)
   }
 
-  /** `w…` a queue has jobs, `s…` a job is over, `c…` a job is unwanted. */
+  async #beginHearing(): Promise<void> {
+    try {
+      for (const queue of (await this.call('expect', [])) as readonly string[]) this.#hearQueue(pathOfQueue(queue))
+    } catch {
+      // Redis is away; the next look hears it.
+    }
+    if (!this.#isClosing) this.#hearTimer = this.#clock.setTimeout(() => void this.#beginHearing(), HEARS_EVERY)
+  }
+
+  #hearQueue(queue: string): void {
+    const { catch: ask, lease } = this.#options
+    if (ask === undefined || this.#isClosing || this.#hearing.has(queue)) return
+    const store = {
+      lease: (from: string, limit: number) => (this.#isClosing ? Promise.resolve([]) : this.lease(from, limit)),
+      extend: (leases: readonly LeasedJob[]) => this.extend(leases),
+      settle: (outcomes: readonly Outcome[]) => this.settle(outcomes),
+    }
+    const heard = hearEscalations(store, queue, lease, (failure) => ask(failure, this.fleet))
+    this.#hearing.set(
+      queue,
+      heard.catch(() => {}).finally(() => this.#hearing.delete(queue)),
+    )
+  }
+
+  /** `w…` a queue has jobs, `s…` a job is over, `c…` a job is unwanted, `e…` nobody decided about a failure. */
   #heard(message: string): void {
     const text = message.slice(1)
-    if (message.startsWith('w')) return this.#watchers.wake(pathOfQueue(text))
+    if (message.startsWith('w')) {
+      const queue = pathOfQueue(text)
+      if (isEscalation(queue)) return this.#hearQueue(queue)
+      return this.#wakeQueue(text, true)
+    }
+    if (message.startsWith('e')) return this.#hearQueue(pathOfQueue(text))
     if (message.startsWith('s')) {
       for (const listener of this.#watchers.listeners) listener.settled(text)
     } else if (message.startsWith('c')) {
@@ -329,7 +439,7 @@ export class Session {
 
   #isBack(): void {
     for (const listener of this.#watchers.listeners) listener.settled(undefined)
-    for (const queue of this.#watchers.byQueue.keys()) this.#watchers.wake(queue)
+    for (const path of this.#watchers.byQueue.keys()) this.join(path)
     void this.watch.look()
   }
 

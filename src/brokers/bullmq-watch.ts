@@ -63,10 +63,6 @@ export class Watch {
     if (until > now) this.#leaseAlarm.atLatest(until)
   }
 
-  wake(queues: readonly string[]): void {
-    for (const queue of queues) this.#watchers.wake(pathOfQueue(queue))
-  }
-
   async look(): Promise<void> {
     if (this.#isLooking || this.#isOver) return
     const queues = [...this.#watchers.byQueue.keys()]

@@ -2,7 +2,7 @@ import '../node-version.ts'
 import type { Duration } from '../duration.ts'
 import { BrokerError, InvalidOptionError } from '../errors.ts'
 import type { Failure } from '../failure.ts'
-import { checkKeys, readDuration, readWholeNumber } from '../options.ts'
+import { checkKeys, readDuration, readFunction, readWholeNumber } from '../options.ts'
 import type { Json } from '../payload.ts'
 import { describeThrown } from '../thrown.ts'
 import type {
@@ -25,14 +25,17 @@ import type {
   Tick,
   TickAnswer,
 } from './broker.ts'
+import type { Fleet, FleetCatch } from './bullmq-escalation.ts'
 import type { RedisTarget } from './bullmq-link.ts'
 import { engineId, engineQueue, hashTag, idOfEngine, pathOfQueue } from './bullmq-names.ts'
-import { letterOf, oddityOf, recordOf, rowOf } from './bullmq-row.ts'
+import { letterOf, recordOf, rowOf } from './bullmq-row.ts'
 import { Session, type SessionOptions } from './bullmq-session.ts'
 import { entryOfFailure, fieldsOfDeath } from './bullmq-words.ts'
 import { readCursor } from './cursor.ts'
 import { readJson, writeJson, writeReason } from './stored.ts'
 import { Watchers } from './watchers.ts'
+
+export type { Fleet, FleetCatch, RedisTarget }
 
 export interface BullmqOptions {
   /** A URL, options of ioredis (Sentinel, TLS, ACL user, path of a socket), or `{ nodes, options }` of a Cluster. */
@@ -56,9 +59,41 @@ export interface BullmqOptions {
   readonly metrics?: number
   /** How often an idle process looks for jobs of which nobody told it. @default '1s' */
   readonly poll?: Duration
+  /**
+   * What tasks may do over all processes, by their paths, beside what each process may: so many jobs at once, so many in
+   * a time. Kept in Redis for everybody; `{}` takes the limits of a task away. @default none
+   */
+  readonly limits?: Readonly<
+    Record<
+      string,
+      { readonly concurrency?: number; readonly rate?: { readonly limit: number; readonly within: Duration } }
+    >
+  >
+  /**
+   * The root catch of the fleet: hears of failures that no `catch` of a process decided, and can pause a task everywhere.
+   * @default none
+   */
+  readonly catch?: FleetCatch
 }
 
-const OPTIONS = ['connection', 'prefix', 'lease', 'lostLimit', 'keepResults', 'events', 'metrics', 'poll']
+/** A broker of a fleet. */
+export interface FleetBroker extends Broker {
+  /** What concerns every process; of an open broker. */
+  readonly fleet: Fleet
+}
+
+const OPTIONS = [
+  'connection',
+  'prefix',
+  'lease',
+  'lostLimit',
+  'keepResults',
+  'events',
+  'metrics',
+  'poll',
+  'limits',
+  'catch',
+]
 
 /**
  * Keeps jobs in Redis, in BullMQ's own queues: as many processes as there are work on them together, and dashboards for
@@ -67,7 +102,7 @@ const OPTIONS = ['connection', 'prefix', 'lease', 'lostLimit', 'keepResults', 'e
  * @example
  * const system = await start(resize, { broker: bullmq({ connection: 'redis://10.0.0.3:6379' }) })
  */
-export function bullmq(options: BullmqOptions): Broker {
+export function bullmq(options: BullmqOptions): FleetBroker {
   return new BullmqBroker(readOptions('bullmq()', options))
 }
 
@@ -94,12 +129,31 @@ function readOptions(subject: string, options: BullmqOptions): SessionOptions {
     events: readWholeNumber(subject, 'events', options.events, { min: 0 }) ?? 1_000,
     metrics: readWholeNumber(subject, 'metrics', options.metrics, { min: 0 }) ?? 1_440,
     poll: readDuration(subject, 'poll', options.poll, { positive: true }) ?? 1_000,
+    limits: readLimits(subject, options.limits ?? {}),
+    catch: readFunction(subject, 'catch', options.catch),
   }
+}
+
+function readLimits(subject: string, given: BullmqOptions['limits'] & object): SessionOptions['limits'] {
+  return Object.fromEntries(
+    Object.entries(given).map(([task, limits]) => {
+      const what = `limits of ${task} of ${subject}`
+      checkKeys(what, limits, ['concurrency', 'rate'])
+      const concurrency = readWholeNumber(what, 'concurrency', limits.concurrency, { min: 1 })
+      return [task, { concurrency, rate: limits.rate && readRate(what, limits.rate) }] as const
+    }),
+  )
+}
+
+function readRate(what: string, rate: { readonly limit: number; readonly within: Duration }) {
+  checkKeys(`rate of ${what}`, rate, ['limit', 'within'])
+  const limit = readWholeNumber(what, 'rate.limit', rate.limit, { min: 1 }) ?? 1
+  return { limit, within: readDuration(what, 'rate.within', rate.within, { positive: true }) ?? 1_000 }
 }
 
 type Found = readonly [queue: string, state: string, row: readonly string[], eid: string]
 
-class BullmqBroker implements Broker {
+class BullmqBroker implements FleetBroker {
   readonly name = 'bullmq'
   readonly durable = true
   readonly leaseTime: number
@@ -125,6 +179,10 @@ class BullmqBroker implements Broker {
     this.#session = undefined
   }
 
+  get fleet(): Fleet {
+    return this.#opened.fleet
+  }
+
   newId(): string {
     return this.#opened.newId()
   }
@@ -136,7 +194,7 @@ class BullmqBroker implements Broker {
 
   watch(queue: string, wake: () => void): () => void {
     const end = this.#watchers.add(queue, wake)
-    this.#session?.watch.start()
+    this.#session?.join(queue)
     return end
   }
 
@@ -199,7 +257,7 @@ class BullmqBroker implements Broker {
     if (found === null) return undefined
     const [queue, state, flat] = found
     const row = rowOf(flat)
-    return oddityOf(row) === undefined ? recordOf(row, id, pathOfQueue(queue), state) : undefined
+    return recordOf(row, id, pathOfQueue(queue), state)
   }
 
   async schedule({ queue, spec, next }: NewSchedule): Promise<number> {

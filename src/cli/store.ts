@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import type { Broker } from '../brokers/broker.ts'
+import { bullmq } from '../brokers/bullmq.ts'
 import { sqlite } from '../brokers/sqlite.ts'
 import { systemClock } from '../clock.ts'
 import { redact } from '../secrets.ts'
@@ -7,11 +8,11 @@ import { UsageError } from './usage-error.ts'
 
 /** The broker that is meant by a file or a URL. Nothing is opened yet. */
 export function brokerAt(where: string): Broker {
-  if (/^rediss?:/i.test(where)) {
-    throw new UsageError(`${redact(where)} needs rootcatch/bullmq, which is not there yet. Give the path of a file.`)
-  }
+  if (isRedis(where)) return bullmqAt(where)
   if (/^[a-z][a-z\d+.-]+:\/\//i.test(where)) {
-    throw new UsageError(`${redact(where)} is not a store of rootcatch. Give the path of a file, like ./app.db.`)
+    throw new UsageError(
+      `${redact(where)} is not a store of rootcatch. Give the path of a file, like ./app.db, or a redis:// URL.`,
+    )
   }
   return sqlite(where)
 }
@@ -25,14 +26,31 @@ export async function withStore<Value>(
     throw new UsageError('no store was given. Add --broker <file>, or set ROOTCATCH_BROKER.')
   }
   const broker = brokerAt(where)
-  checkFile(where)
+  if (!isRedis(where)) checkFile(where)
   await broker.open(systemClock)
   try {
-    return await work(broker, where)
+    return await work(broker, isRedis(where) ? redact(where) : where)
   } finally {
     await broker.close()
   }
 }
+
+/** What all keys begin with is the query of the URL: redis://10.0.0.3:6379?prefix=app */
+function bullmqAt(where: string): Broker {
+  let url: URL
+  try {
+    url = new URL(where)
+  } catch {
+    throw new UsageError(
+      `${redact(where)} is no URL. Write redis://host:port, with ?prefix=app if you gave bullmq() one.`,
+    )
+  }
+  const prefix = url.searchParams.get('prefix')
+  url.searchParams.delete('prefix')
+  return bullmq({ connection: url.href, ...(prefix !== null && { prefix }) })
+}
+
+const isRedis = (where: string): boolean => /^rediss?:/i.test(where)
 
 /** To look at a store must not make one. */
 function checkFile(path: string): void {

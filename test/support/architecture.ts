@@ -129,7 +129,7 @@ const rules: readonly Rule[] = [
       '(?:type )?(?:src/cli/.+|commander)',
       `(?:type )?${record}`,
       'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
-      'src/brokers/sqlite\\.ts',
+      'src/brokers/(?:sqlite|bullmq)\\.ts',
       'src/inspect/inspector\\.ts',
       'type src/inspection\\.ts',
       `type ${contract}`,

@@ -1,4 +1,4 @@
-import { PermanentError, resume, start, supervisor, task, type System } from 'rootcatch'
+import { PermanentError, resume, start, supervisor, task, type Broker, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 
 const upload = task('upload', () => {
@@ -7,11 +7,12 @@ const upload = task('upload', () => {
 const resize = task('resize', { timeout: '1ms' }, (_: unknown, ctx) => ctx.sleep('1h'))
 const tree = supervisor('app', [supervisor('media', [upload, resize])])
 
-/** Fills a store: two uploads that were thrown, a resize that timed out, and one of each that waits. */
+/** Fills a store, by its broker or the path of its file: two uploads that were thrown, a resize that timed out, and one of each that waits. */
 export async function fillStore(
-  file: string,
+  store: string | Broker,
 ): Promise<{ readonly thrown: readonly string[]; readonly timedOut: string }> {
-  const system = await start(tree, { broker: sqlite(file), catch: () => resume })
+  const broker = typeof store === 'string' ? sqlite(store) : store
+  const system = await start(tree, { broker, catch: () => resume })
   const thrown = [await fail(system, upload), await fail(system, upload)]
   const timedOut = await fail(system, resize)
   system.pause(upload)
