@@ -6,6 +6,7 @@ const waits = exponential({ from: '400ms', to: '3s', jitter: 0 })
 const till = setup({
   types: { context: {} as { coins: number }, events: {} as { type: 'pay'; coins: number } },
 }).createMachine({
+  id: 'till',
   context: { coins: 0 },
   initial: 'open',
   states: {
@@ -35,6 +36,7 @@ export const guest: AnyStateMachine = setup({
     },
   },
 }).createMachine({
+  id: 'guest',
   context: ({ input }) => input,
   initial: 'sitting',
   states: { sitting: { on: { leave: 'gone', faint: { actions: 'faint' } } }, gone: { type: 'final' } },
