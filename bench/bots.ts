@@ -12,6 +12,7 @@ import { start, type Broker, memory } from 'rootcatch'
 import { Bot } from 'rootcatch/bot'
 import { sqlite } from 'rootcatch/sqlite'
 import { fakeTelegram } from 'rootcatch/testing'
+import { atLeast, atMost, median } from './rows.ts'
 
 const isSmoke = process.argv.includes('--smoke')
 const ROUNDS = isSmoke ? 1 : 7
@@ -19,8 +20,6 @@ const UPDATES = isSmoke ? 500 : 20_000
 const BLOCKED = isSmoke ? 200 : 5_000
 const KEPT = isSmoke ? 2_000 : 200_000
 const FOLDER = mkdtempSync(join(tmpdir(), 'rootcatch-bench-'))
-const LEAST_RATE = 0.25
-const MOST_HEAP = 9 * 1024
 
 const botInfo = { id: 1, is_bot: true, first_name: 'Bench', username: 'bench_bot' } as never
 
@@ -196,8 +195,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
     `round ${round + 1}: grammY ${one.toFixed(0)}/s, ours ${other.toFixed(0)}/s, ratio ${(other / one).toFixed(2)}`,
   )
 }
-const ratio = ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] as number
-console.log(`handleUpdate: ${ratio.toFixed(2)} of plain grammY (at least ${LEAST_RATE})`)
+if (!isSmoke) atLeast('an update against plain grammY', median(ratios), { goal: 0.45, aim: 0.65 })
 
 if (globalThis.gc === undefined) console.log('heap: run with --expose-gc')
 else {
@@ -205,9 +203,8 @@ else {
   const blocking = passing(new Bot<Context>('1:bench', { botInfo }) as unknown as GrammyBot<Context>)
   await blocking.handleUpdate(updateOf(0))
   const blocked = await heapPerBlocked(() => blocking)
-  console.log(
-    `heap per blocked update: grammY ${blockedPlain.toFixed(0)} B, ours ${blocked.toFixed(0)} B (below ${MOST_HEAP})`,
-  )
+  console.log(`heap per blocked update: grammY ${blockedPlain.toFixed(0)} B, ours ${blocked.toFixed(0)} B`)
+  if (!isSmoke) atMost('heap of an update that waits', blocked, { goal: 9 * 1024, unit: 'B' })
   await (blocking as never as Bot<Context>).stop()
   const before = heap()
   for (let id = 0; id < KEPT; id += 1) await ours.handleUpdate(updateOf(id))
