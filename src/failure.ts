@@ -93,6 +93,15 @@ export interface FailureJson {
   readonly plugins?: readonly ThrownJson[]
 }
 
+/** The limit may be frozen. */
+function limitStacks(limit: number): void {
+  try {
+    Error.stackTraceLimit = limit
+  } catch {
+    // Then there is a stack.
+  }
+}
+
 let write: (failure: Failure, entry: TrailEntry) => void
 let note: (failure: Failure, text: string) => void
 
@@ -134,11 +143,11 @@ export class Failure extends Error {
   }
 
   constructor(data: FailureData) {
-    // A stack costs ten times the rest, and would only show the machinery. Reflect.set: the limit may be frozen.
+    // A stack costs ten times the rest, and would only show the machinery.
     const limit = Error.stackTraceLimit
-    Reflect.set(Error, 'stackTraceLimit', 0)
+    limitStacks(0)
     super(undefined, { cause: data.cause === undefined ? data.error : data.cause })
-    Reflect.set(Error, 'stackTraceLimit', limit)
+    limitStacks(limit)
     this.error = data.error
     this.path = data.path
     this.kind = data.kind

@@ -162,8 +162,9 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       attempt,
       elapsed: now - this.#startedAt,
       job: { id, task: this.#queue.path, attempts: task.retry.attempts },
+      cause: more.cause,
       generation: this.lease.generation,
-      ...more,
+      plugins: more.plugins,
     }
     return this.#queue.failure(data, this)
   }

@@ -94,8 +94,9 @@ function wantsAgain({ task, tree, path }: Judged, context: JobContext, thrown: u
 
 type AttemptError = Extract<JobEvent, { type: 'attempt.error' }>
 
-const plain = { type: 'attempt.error', asks: false, permanent: false, retryAfter: null, again: false } as const
-
-function error(failure: Failure, more: Partial<AttemptError>): AttemptError {
-  return { ...plain, failure, ...more }
+function error(
+  failure: Failure,
+  { asks = false, permanent = false, retryAfter = null, again = false, hopeless = false }: Partial<AttemptError>,
+): AttemptError {
+  return { type: 'attempt.error', failure, asks, permanent, retryAfter, again, hopeless }
 }

@@ -17,6 +17,7 @@ export function announce(tree: Tree, path: string, id: string, outcome: RunOutco
     }
     case 'fallback': {
       counters.jobs.fellBack += 1
+      if (!events.hears('job.fellBack')) return
       const { value, failure } = outcome
       return events.emit('job.fellBack', { path, id, attempt, value, failure })
     }

@@ -44,7 +44,7 @@ export class Settlement {
         if (wasParked) return this.#takeOut(job, output)
         return this.#settle(
           job,
-          { kind: 'cancelled', ...held(job.lease), reason: output.reason, attempts: output.attempts },
+          { kind: 'cancelled', id: job.id, token: job.lease.token, reason: output.reason, attempts: output.attempts },
           output,
         )
       case 'failed':
@@ -60,20 +60,24 @@ export class Settlement {
 
   /** Gives a job back as if it had not been taken. */
   release(lease: LeasedJob): void {
-    this.#tell({ kind: 'release', ...held(lease) }, () => {})
+    this.#tell({ kind: 'release', id: lease.id, token: lease.token }, () => {})
   }
 
   /** Ends a job that was given up before this process was given it. */
   refuse(lease: LeasedJob, reason: unknown): void {
     const { id, attempts } = lease
-    this.#tell({ kind: 'cancelled', ...held(lease), reason, attempts }, (answer) => {
+    this.#tell({ kind: 'cancelled', id: lease.id, token: lease.token, reason, attempts }, (answer) => {
       if (answer === 'settled') this.#queue.settle(id, { status: 'cancelled', reason, attempts })
     })
   }
 
   #fellBack(job: JobActor, value: unknown, failure: Failure, attempts: number): void {
     const outcome = { status: 'fallback', value, failure, attempts } as const
-    this.#settle(job, { kind: 'fallback', ...held(job.lease), value: value as Json, failure, attempts }, outcome)
+    this.#settle(
+      job,
+      { kind: 'fallback', id: job.id, token: job.lease.token, value: value as Json, failure, attempts },
+      outcome,
+    )
   }
 
   /** A job that waits for its next attempt is the broker's: it is cancelled there. */
@@ -108,7 +112,7 @@ export class Settlement {
       case 'stay':
         this.#settle(
           job,
-          { kind: 'failed', ...held(job.lease), failure, attempts },
+          { kind: 'failed', id: job.id, token: job.lease.token, failure, attempts },
           { status: 'failed', failure, attempts },
         )
         if (decision.stopsSystem) tree.stopBecause(failure)
@@ -129,11 +133,14 @@ export class Settlement {
     const generation = lease.generation + 1
     // Without a prototype: a path may be called `constructor`.
     const restarts = Object.assign(Object.create(null) as Record<string, number>, lease.restarts, { [by]: count })
-    this.#tell({ kind: 'restart', ...held(lease), delay, failure, generation, restarts }, (answer) => {
-      if (answer === 'lost') return this.#lost(job)
-      tree.counters.jobs.restarted += 1
-      tree.events.emit('job.restarted', { path, id, attempt: 0, generation })
-    })
+    this.#tell(
+      { kind: 'restart', id: lease.id, token: lease.token, delay, failure, generation, restarts },
+      (answer) => {
+        if (answer === 'lost') return this.#lost(job)
+        tree.counters.jobs.restarted += 1
+        tree.events.emit('job.restarted', { path, id, attempt: 0, generation })
+      },
+    )
   }
 
   /** A value that a `catch` gave must be one a broker can keep. */
@@ -177,5 +184,3 @@ export class Settlement {
 }
 
 const nameOf = { value: 'resume', restart: 'restart' } as const
-
-const held = ({ id, token }: LeasedJob): { readonly id: string; readonly token: number } => ({ id, token })
