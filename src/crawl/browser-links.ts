@@ -117,15 +117,18 @@ class Scan implements TokenizerCallbacks {
     this.#check(!text.startsWith('>') && !text.startsWith('->') && !text.includes('--!>'))
   }
 
-  ondeclaration(): void {
-    this.#check(!this.#isInSvg)
+  ondeclaration(start: number, end: number): void {
+    this.#check(this.#text !== '' || (!this.#isInSvg && !this.#html.slice(start, end).includes('>')))
   }
 
   oncdata(): void {
     this.#check(this.#text !== '')
   }
 
-  onprocessinginstruction(): void {}
+  onprocessinginstruction(start: number, end: number): void {
+    this.#check(this.#text !== '' || !this.#html.slice(start, end).includes('>'))
+  }
+
   ontext(): void {}
   ontextentity(): void {}
   onend(): void {}

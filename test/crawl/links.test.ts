@@ -78,6 +78,9 @@ const odd = fc.constantFrom(
   '<![CDATA[<a href=/d>]]>',
   ']]>',
   '<!x>',
+  '<!>',
+  '<!->',
+  '<?>',
   '<!doctype html>',
   '<?x <a href=/e>?>',
   '</ td>',
@@ -181,6 +184,7 @@ describe('links() without $', () => {
     ],
     ['a script in a script', '<script><!--<script></script><a href=/1>--></script><a href=/2>x</a>'],
     ['a link left open in a table', '<a href=/1><table><tr><td><a href=/2></table><a href=/3>x</a>'],
+    ['a declaration of nothing', '<!><a href=/1>x</a><!-><a href=/2>x</a><?><a href=/3>x</a>'],
     ['a cell ended by what is around it', '<div><table><tr><td></div></td><a href=/1>x</a></table><a href=/2>x</a>'],
   ])('gives what it gives with $ for %s', (_, text) => {
     for (const kind of kinds) {
