@@ -299,7 +299,7 @@ class MemoryBroker implements Broker {
       case 'done':
         entry.attempts = outcome.attempts
         entry.value = copyJson(outcome.value)
-        return this.#finish(entry, 'done')
+        return this.#finish(entry, 'done', outcome.isForgettable)
       case 'fallback':
         entry.attempts = outcome.attempts
         entry.value = copyJson(outcome.value)
@@ -357,7 +357,7 @@ class MemoryBroker implements Broker {
     home.wake?.()
   }
 
-  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled'): void {
+  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled', isForgettable = false): void {
     const now = this.#clock.now()
     const { home } = entry
     entry.status = status
@@ -367,6 +367,8 @@ class MemoryBroker implements Broker {
     if (status === 'failed') {
       this.#entries.delete(entry.id)
       this.#keepDead(entry)
+    } else if (isForgettable) {
+      this.#entries.delete(entry.id)
     } else {
       this.#keepResult(entry, now)
     }

@@ -1,4 +1,5 @@
 import type { CheerioAPI } from 'cheerio'
+import type { FindLinks } from './found-links.ts'
 
 /**
  * How a page is read. `html5` reads it as browsers do, whatever is wrong with it: selectors from a browser's tools fit,
@@ -8,14 +9,20 @@ import type { CheerioAPI } from 'cheerio'
 export type ParserKind = 'html5' | 'fast'
 
 /** Makes the `$` of a page's text. */
-export type Parse = (html: string) => CheerioAPI
+export interface Parse {
+  (html: string): CheerioAPI
+  /** Finds the links that `$` would have, without making it. */
+  readonly findLinks?: FindLinks | undefined
+}
 
 /** Loads a parser; a crawl that never parses pays for none. */
 export async function loadParser(kind: ParserKind): Promise<Parse> {
   const { load: loadFast } = await import('cheerio/slim')
-  if (kind === 'fast') return (html) => loadFast(html)
-  const { load } = await import('cheerio')
-  return (html) => (isTrap(html) ? loadFast(html) : load(html))
+  const { findFastLinks } = await import('./fast-links.ts')
+  if (kind === 'fast') return Object.assign((html: string) => loadFast(html), { findLinks: findFastLinks })
+  const [{ load }, { findBrowserLinks }] = await Promise.all([import('cheerio'), import('./browser-links.ts')])
+  const findLinks: FindLinks = (html) => (isTrap(html) ? findFastLinks(html) : findBrowserLinks(html))
+  return Object.assign((html: string) => (isTrap(html) ? loadFast(html) : load(html)), { findLinks })
 }
 
 /** Shorter pages cannot hold enough tags to matter. */
