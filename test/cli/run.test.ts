@@ -54,6 +54,7 @@ describe.concurrent('rootcatch run', { timeout: 30_000 }, () => {
   test('with --inspect serves the inspector, and prints a link that lets in once', async () => {
     const run = startCommand(['run', shop, '--inspect'])
     await run.until('shop is up')
+    await run.until('/?token=') // said on stderr, which may be read later
     const [link = ''] = /http:\/\/127\.0\.0\.1:\d+\/\?token=\S+/.exec(run.said()) ?? []
     expect((await fetch(link, { redirect: 'manual' })).status).toBe(303)
     expect((await fetch(link, { redirect: 'manual' })).status).toBe(401)
