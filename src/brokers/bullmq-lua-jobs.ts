@@ -118,7 +118,7 @@ end
 -- At most 16 are woken by one step: each of those wakes another one if it finds more than it can take.
 local function wakeForAdded()
   for _, q in pairs(queues) do
-    if q.isReady then wake(q, math.min(q.isReady, 16)) end
+    if q.isReady and q.isReady > 0 then wake(q, math.min(q.isReady, 16)) end
   end
 end
 
@@ -162,6 +162,17 @@ local function take(q, limit, token)
   end
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096),
     nextOf(q.leases, 1) }
+end
+
+-- What a call takes along: as one job ends, or is added, another is taken in the same step.
+local function takeAlong()
+  local found = {}
+  for index = 1, num() do
+    local q, limit, token = Q(arg()), num(), arg()
+    found[index] = take(q, limit, token)
+    if q.isReady then q.isReady = q.isReady - #found[index][3] end
+  end
+  return found
 end
 
 local function lease()
@@ -264,8 +275,9 @@ local function settleAll()
     if isFirst then escalate(escalation) end
   end
   flush()
+  local taken = takeAlong()
   wakeForAdded()
-  return { answers, awake() }
+  return { answers, taken, awake() }
 end
 
 local function enqueueAll()
@@ -275,8 +287,9 @@ local function enqueueAll()
     local clash = clashOf(jobs)
     answers[index] = clash and { '', clash } or addAll(jobs)
   end
+  local taken = takeAlong()
   wakeForAdded()
-  return { answers, awake() }
+  return { answers, taken, awake() }
 end
 
 local function step()
