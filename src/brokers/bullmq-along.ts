@@ -3,7 +3,7 @@ import type { LeasedJob } from './broker.ts'
 interface Slots {
   /** Free ones nobody has asked a job for. */
   room: number
-  /** Asked for by calls that are under way. */
+  /** Asked for by calls that are under way, or will be by what waits to be sent. */
   pending: number
   /** Taken already, for the worker to come and get. */
   jobs: LeasedJob[]
@@ -45,10 +45,17 @@ export class Along {
     return { jobs, ask }
   }
 
+  /** A call waits to be sent that frees a slot. */
+  plan(queue: string): void {
+    this.#of(queue).pending += 1
+  }
+
   /** How many jobs a call may take along, now that so many slots are free again. */
-  want(queue: string, freed: number): number {
+  want(queue: string, freed: number, isWatched: boolean): number {
     const slots = this.#of(queue)
+    slots.pending -= freed
     slots.room += freed
+    if (!isWatched) slots.room = 0
     if (slots.room <= 0 || slots.jobs.length > 0 || slots.offUntil > performance.now()) return 0
     const wanted = Math.min(slots.room, AT_ONCE)
     slots.room -= wanted

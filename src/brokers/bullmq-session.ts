@@ -178,7 +178,10 @@ export class Session {
 
   /** What a delivery came to. One that is given back is not taken again at once. */
   tell(words: readonly string[]): Promise<unknown> {
-    return this.#settles.run(words, words[KIND] === 'release' ? [] : [words[0] as string])
+    const queue = words[0] as string
+    if (words[KIND] === 'release') return this.#settles.run(words, [])
+    this.#along.plan(queue)
+    return this.#settles.run(words, [queue])
   }
 
   buried(job: BuriedJob): void {
@@ -332,8 +335,8 @@ export class Session {
   #wantsOf(queues: readonly string[], areFree: boolean): readonly Want[] {
     const wants: Want[] = []
     for (const queue of new Set(queues)) {
-      if (!this.#watchers.byQueue.has(pathOfQueue(queue)) || this.#doubtful.has(queue)) continue
-      const limit = this.#along.want(queue, areFree ? queues.filter((one) => one === queue).length : 0)
+      const isWatched = this.#watchers.byQueue.has(pathOfQueue(queue)) && !this.#doubtful.has(queue)
+      const limit = this.#along.want(queue, areFree ? queues.filter((one) => one === queue).length : 0, isWatched)
       if (limit === 0) continue
       this.#count += 1
       wants.push({ queue, limit, token: this.#count })
