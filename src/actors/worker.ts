@@ -109,7 +109,6 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue.holding = this.#slots
     this.#queue.onPause = () => this.#pauseOrGoOn()
     this.#queue.onWatched = () => this.#afterJob()
-    this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake())
     this.#reports.ready()
     this.#queue.ticker?.begin()
     this.#pauseOrGoOn()
@@ -247,9 +246,13 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#chart.showDrySoon()
   }
 
+  /** Whoever is paused waits for no jobs: a broker of many processes is to tell one that takes them. */
   #pauseOrGoOn(): void {
     if (this.#phase !== 'taking') return
-    this.#chart.showPause(this.#queue.isPaused)
+    const { isPaused } = this.#queue
+    this.#unwatch?.()
+    this.#unwatch = isPaused ? undefined : this.#tree.broker.watch(this.#path, () => this.#wake())
+    this.#chart.showPause(isPaused)
     this.#wake()
   }
 

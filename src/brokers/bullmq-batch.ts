@@ -1,26 +1,29 @@
 interface Call {
   readonly words: readonly string[]
+  readonly queues: readonly string[]
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
 }
+
+/** Is given how many calls there are and their words, and the queues they are about; gives an answer for each call. */
+type Send = (words: readonly string[], queues: readonly string[]) => Promise<readonly unknown[]>
 
 const AT_ONCE = 128
 
 /** Lets the calls of one turn of the event loop share a step in Redis: what a step costs besides is paid once. */
 export class Batch {
-  readonly #send: (words: readonly string[]) => Promise<readonly unknown[]>
+  readonly #send: Send
   #calls: Call[] = []
   #next: NodeJS.Immediate | undefined
   readonly #underWay = new Set<Promise<void>>()
 
-  /** `send` is given how many calls there are and their words, and gives an answer for each. */
-  constructor(send: (words: readonly string[]) => Promise<readonly unknown[]>) {
+  constructor(send: Send) {
     this.#send = send
   }
 
-  run(words: readonly string[]): Promise<unknown> {
+  run(words: readonly string[], queues: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#calls.push({ words, resolve, reject })
+      this.#calls.push({ words, queues, resolve, reject })
       this.#next ??= setImmediate(() => this.#flush())
     })
   }
@@ -45,7 +48,9 @@ export class Batch {
 
   async #sendPart(part: readonly Call[]): Promise<void> {
     try {
-      const answers = await this.#send([String(part.length), ...part.flatMap(({ words }) => words)])
+      const words = part.flatMap((call) => call.words)
+      const queues = part.flatMap((call) => call.queues)
+      const answers = await this.#send([String(part.length), ...words], queues)
       for (const [index, { resolve }] of part.entries()) resolve(answers[index])
     } catch (error) {
       for (const { reject } of part) reject(error)

@@ -46,23 +46,32 @@ export interface RedisPackage {
 }
 
 /** Loads what users install beside rootcatch; a missing one is told with the command to run. */
-export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly script: string }> {
+export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly scripts: Scripts }> {
   // Optional peers: neither compiler nor bundler may look for them. The scripts alone cost a tenth of all of BullMQ.
-  const [client, scripts] = ['ioredis', 'bullmq/dist/cjs/scripts/index.js']
+  const [client, engineScripts] = ['ioredis', 'bullmq/dist/cjs/scripts/index.js']
   const redis = await importPeer<RedisPackage>(client)
-  const { default: engine } = await importPeer<{ readonly default: Readonly<Record<string, EngineScript>> }>(scripts)
-  return { redis, script: composeScript(engine) }
+  const { default: engine } = await importPeer<{ readonly default: Readonly<Record<string, EngineScript>> }>(
+    engineScripts,
+  )
+  return { redis, scripts: composeScripts(engine) }
 }
 
 /** The engine's scripts as functions, and ours that call them: what one call does is one step in Redis. */
-export function composeScript(engine: Readonly<Record<string, EngineScript | undefined>>): string {
+export function composeScripts(engine: Readonly<Record<string, EngineScript | undefined>>): Scripts {
   const parts = Object.entries(USED).map(([name, keys]) => {
     const script = engine[name]
     if (script?.keys !== keys) throw otherEngine(name)
     const { helpers, body } = splitScript(script.content)
     return `loaders.${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend\n`
   })
-  return ['local loaders = {}\n', ...parts, LOAD, SHARED, JOBS, STORE].join('')
+  const often = ['local loaders = {}\n', ...parts, LOAD, SHARED, JOBS].join('')
+  return { often, all: often + STORE }
+}
+
+/** What is called for each job, and the same with everything else: Redis makes all functions of a script at each call. */
+export interface Scripts {
+  readonly often: string
+  readonly all: string
 }
 
 /** Each when it is first called for. */

@@ -118,7 +118,7 @@ end
 -- At most 16 are woken by one step: each of those wakes another one if it finds more than it can take.
 local function wakeForAdded()
   for _, q in pairs(queues) do
-    if q.isReady then wake(q, math.min(q.isReady, 16)) end
+    if q.isReady and q.isReady > 0 then wake(q, math.min(q.isReady, 16)) end
   end
 end
 
@@ -133,35 +133,58 @@ end
 
 -- Taking
 
+local function timeOf(first) return first[2] and string.format('%.0f', math.floor(tonumber(first[2]))) or '' end
+
 local function take(q, limit, token)
-  rcall('SREM', q.idle, SELF)
-  expire(q)
-  promote(q)
-  local taken, wait, held = {}, 0, {}
-  local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
-    q.marker }
-  -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
-  local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) +
-    rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1)
-  local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
-  while #taken < limit and #taken < count do
-    local job = E.moveToActive(keys, { q.p, NOW, opts })
-    if type(job[1]) ~= 'table' then
-      wait = job[3]
-      break
-    end
-    taken[#taken + 1] = { job[2], job[1] }
-    held[#held + 1] = NOW + LEASE
-    held[#held + 1] = job[2]
+  local until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
+  if until_[2] and tonumber(until_[2]) <= NOW then
+    expire(q)
+    until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
   end
-  if #held > 0 then rcall('ZADD', q.leases, unpack(held)) end
+  local due = rcall('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
+  local isDue = due[2] and math.floor(tonumber(due[2]) / 4096) <= NOW
+  if isDue then promote(q) end
+  -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
+  local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait)
+  if isDue then count = count + rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1) end
+  local taken, wait = {}, 0
+  if count > 0 then
+    local held = {}
+    local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
+      q.marker }
+    local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
+    while #taken < limit and #taken < count do
+      local job = E.moveToActive(keys, { q.p, NOW, opts })
+      if type(job[1]) ~= 'table' then
+        wait = job[3]
+        break
+      end
+      taken[#taken + 1] = { job[2], job[1] }
+      held[#held + 1] = NOW + LEASE
+      held[#held + 1] = job[2]
+    end
+    if #held > 0 then rcall('ZADD', q.leases, unpack(held)) end
+  end
   if #taken < limit then
     rcall('SADD', q.idle, SELF)
-  elseif count > #taken and rcall('SCARD', q.idle) > 0 then
-    wake(q, 1)
+  else
+    rcall('SREM', q.idle, SELF)
+    if count > #taken and rcall('SCARD', q.idle) > 0 then wake(q, 1) end
   end
-  return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), nextOf(q.delayed, 4096),
-    nextOf(q.leases, 1) }
+  local next = isDue and nextOf(q.delayed, 4096) or due[2] and string.format('%.0f', tonumber(due[2]) / 4096) or ''
+  return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), next,
+    until_[2] and timeOf(until_) or string.format('%.0f', NOW + LEASE) }
+end
+
+-- What a call takes along: as one job ends, or is added, another is taken in the same step.
+local function takeAlong()
+  local found = {}
+  for index = 1, num() do
+    local q, limit, token = Q(arg()), num(), arg()
+    found[index] = take(q, limit, token)
+    if q.isReady then q.isReady = q.isReady - #found[index][3] end
+  end
+  return found
 end
 
 local function lease()
@@ -264,8 +287,9 @@ local function settleAll()
     if isFirst then escalate(escalation) end
   end
   flush()
+  local taken = takeAlong()
   wakeForAdded()
-  return { answers, awake() }
+  return { answers, taken, awake() }
 end
 
 local function enqueueAll()
@@ -275,8 +299,9 @@ local function enqueueAll()
     local clash = clashOf(jobs)
     answers[index] = clash and { '', clash } or addAll(jobs)
   end
+  local taken = takeAlong()
   wakeForAdded()
-  return { answers, awake() }
+  return { answers, taken, awake() }
 end
 
 local function step()
@@ -312,4 +337,9 @@ local function extend()
   end
   return answers
 end
+
+local operations = { enqueue = enqueueAll, lease = lease, settle = settleAll, step = step, extend = extend }
+-- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
+if OP ~= 'enqueue' then rcall('DEL', S .. 'nothing') end
+if operations[OP] then return operations[OP]() end
 `

@@ -315,13 +315,9 @@ local function notes()
   return rcall('HGETALL', Q(arg()).notes)
 end
 
-local operations = { enqueue = enqueueAll, lease = lease, settle = settleAll, step = step, extend = extend,
-  cancel = cancel, record = record, dead = deadLetters, letter = letter, replay = replay, discard = discard,
-  bury = bury, clear = clear, schedule = keepSchedule, unschedule = unschedule, tick = tick, stats = stats,
-  notes = notes, pause = pause, limit = limit, expect = expect, look = look, join = join, pass = pass, leave = leave, reconcile = reconcile, bereave = bereave }
--- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
-local needsRoom = { enqueue = true, tick = true, schedule = true, bury = true, limit = true, expect = true }
-local onlyReads = { record = true, dead = true, letter = true, stats = true, notes = true }
-if not needsRoom[OP] and not onlyReads[OP] then rcall('DEL', S .. 'nothing') end
-return operations[OP]()
+local others = { cancel = cancel, record = record, dead = deadLetters, letter = letter, replay = replay,
+  discard = discard, bury = bury, clear = clear, schedule = keepSchedule, unschedule = unschedule, tick = tick,
+  stats = stats, notes = notes, pause = pause, limit = limit, expect = expect, look = look, join = join, pass = pass,
+  leave = leave, reconcile = reconcile, bereave = bereave }
+return others[OP]()
 `

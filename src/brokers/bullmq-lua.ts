@@ -13,8 +13,17 @@ local at = 11
 local function arg() at = at + 1; return ARGV[at] end
 local function num() return tonumber(arg()) end
 
-local LISTS = { 'wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'events', 'meta', 'limiter', 'pc',
-  'marker', 'stalled', 'paused', 'id' }
+local KEYS_OF = { children = 'waiting-children', leases = '~leases', lanes = '~lanes', inLanes = '~delayed',
+  idle = '~idle', schedule = '~schedule', notes = '~notes', seen = '~seen', epoch = '~epoch' }
+for _, list in ipairs({ 'wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'events', 'meta', 'limiter',
+  'pc', 'marker', 'stalled', 'paused', 'id' }) do KEYS_OF[list] = list end
+local queue = { __index = function(q, name)
+  local part = KEYS_OF[name]
+  if not part then return nil end
+  local key = q.p .. part
+  rawset(q, name, key)
+  return key
+end }
 local HALF = 2147483648
 local queues, woken = {}, {}
 -- How many jobs this call may end, and whether it takes them from the leases at its end.
@@ -22,13 +31,10 @@ local ends, isShared = 1, false
 
 local function Q(name)
   local q = queues[name]
-  if q then return q end
-  local p = P .. ':' .. name .. ':'
-  q = { name = name, p = p, children = p .. 'waiting-children', leases = p .. '~leases', lanes = p .. '~lanes',
-    inLanes = p .. '~delayed', idle = p .. '~idle', schedule = p .. '~schedule', notes = p .. '~notes',
-    seen = p .. '~seen', epoch = p .. '~epoch' }
-  for _, list in ipairs(LISTS) do q[list] = p .. list end
-  queues[name] = q
+  if not q then
+    q = setmetatable({ name = name, p = P .. ':' .. name .. ':' }, queue)
+    queues[name] = q
+  end
   return q
 end
 

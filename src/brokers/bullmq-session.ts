@@ -1,15 +1,15 @@
-import { Failure } from '../failure.ts'
 import { guarded } from '../evidence.ts'
-import { LeaseLostError } from '../errors.ts'
 import type { BrokerClock, BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
+import { Along } from './bullmq-along.ts'
 import { Batch } from './bullmq-batch.ts'
-import { escalationOf, hearEscalations, isEscalation, type Fleet, type FleetCatch } from './bullmq-escalation.ts'
+import { isEscalation, type Fleet, type FleetCatch } from './bullmq-escalation.ts'
+import { Hearing } from './bullmq-hearing.ts'
+import { HeldJobs, type OfLease, type Taken } from './bullmq-held.ts'
 import { Link, type Patience, type RedisTarget } from './bullmq-link.ts'
-import { engineId, engineQueue, idOfEngine, pathOfQueue } from './bullmq-names.ts'
-import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
+import { engineId, engineQueue, pathOfQueue } from './bullmq-names.ts'
 import { warnOfLog } from './bullmq-server.ts'
 import { Watch, type Looked } from './bullmq-watch.ts'
-import { wordsOfJob, wordsOfOutcome, type Held } from './bullmq-words.ts'
+import { wordsOfJob } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from './owner.ts'
 import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
@@ -33,17 +33,18 @@ export interface TaskLimits {
   readonly rate: { readonly limit: number; readonly within: number } | undefined
 }
 
-interface OfLease {
-  readonly id: string
+/** Jobs that a call takes along. */
+interface Want {
+  readonly queue: string
+  readonly limit: number
   readonly token: number
 }
 
 /** How many ids are remembered with their queues, so that nobody has to look for them in all. */
 const PLACES = 20_000
-/** Where in the words of an outcome the number of its fields stands. */
-const FIELDS = 12
+/** Where in the words of an outcome its kind stands. */
+const KIND = 7
 const CLOSES_WITHIN = 2_000
-const HEARS_EVERY = 1_000
 const PASSED_ON_AFTER = 20
 
 /** A store between its opening and its close. */
@@ -54,20 +55,18 @@ export class Session {
   readonly #watchers: Watchers
   readonly #clock: BrokerClock
   readonly #key: string
-  readonly #held = new Map<string, Held>()
+  readonly held: HeldJobs
+  readonly #along: Along
+  readonly #hearing: Hearing | undefined
   readonly #places = new Map<string, string>()
   /** Queues of which it is not known what was leased: the answer was lost on its way. */
   readonly #doubtful = new Set<string>()
-  /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
-  readonly #told = new WeakSet<Outcome>()
   readonly #settles: Batch
   readonly #enqueues: Batch
   /** What every call of the script says besides. */
   readonly #settings: readonly string[]
   /** Queues of which this process was told, until it takes something. */
   readonly #owed = new Map<string, NodeJS.Timeout>()
-  readonly #hearing = new Map<string, Promise<void>>()
-  #hearTimer: unknown
   #isClosing = false
   #owner = ''
   #count = 0
@@ -83,8 +82,14 @@ export class Session {
     })
     this.#settings = settingsOf(options, this.link.isCluster)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
-    this.#settles = new Batch((words) => this.#shared('settle', words, 'waits'))
-    this.#enqueues = new Batch((words) => this.#shared('enqueue', words, 'fails'))
+    this.#settles = new Batch((words, queues) => this.#shared('settle', words, queues, 'waits'))
+    this.#enqueues = new Batch((words, queues) => this.#shared('enqueue', words, queues, 'fails'))
+    this.held = new HeldJobs(this)
+    this.#along = new Along(
+      () => this.now,
+      (jobs) => void this.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {}),
+    )
+    this.#hearing = options.catch && new Hearing(this, options.catch, options.lease, clock)
   }
 
   /** Of this process among those of the store. */
@@ -110,7 +115,7 @@ export class Session {
     }
     for (const [task, limits] of Object.entries(this.#options.limits)) await this.#limit(task, limits)
     this.watch.start()
-    if (this.#options.catch !== undefined) await this.#beginHearing()
+    await this.#hearing?.begin()
   }
 
   /** What concerns every process of the store. */
@@ -143,8 +148,9 @@ export class Session {
     this.watch.stop()
     for (const timer of this.#owed.values()) clearTimeout(timer)
     this.#owed.clear()
-    if (this.#hearTimer !== undefined) this.#clock.clearTimeout(this.#hearTimer)
     this.#isClosing = true
+    this.#along.close()
+    this.#hearing?.end()
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSES_WITHIN)))
     await Promise.race([this.#leave().catch(() => {}), tooLate])
@@ -165,7 +171,21 @@ export class Session {
 
   async enqueue(jobs: readonly NewJob[]): Promise<readonly string[]> {
     const words = [String(jobs.length), ...jobs.flatMap((job) => this.wordsOf(job))]
-    return (await this.#enqueues.run(words)) as readonly string[]
+    const queues =
+      jobs.length === 1 ? [engineQueue((jobs[0] as NewJob).queue)] : jobs.map((job) => engineQueue(job.queue))
+    return (await this.#enqueues.run(words, queues)) as readonly string[]
+  }
+
+  /** What a delivery came to. One that is given back is not taken again at once. */
+  tell(words: readonly string[]): Promise<unknown> {
+    const queue = words[0] as string
+    if (words[KIND] === 'release') return this.#settles.run(words, [])
+    this.#along.plan(queue)
+    return this.#settles.run(words, [queue])
+  }
+
+  buried(job: BuriedJob): void {
+    for (const listener of this.#watchers.listeners) listener.buried(job)
   }
 
   wordsOf(job: NewJob): string[] {
@@ -181,10 +201,18 @@ export class Session {
     const queue = engineQueue(path)
     clearTimeout(this.#owed.get(queue))
     this.#owed.delete(queue)
+    if (!this.#watchers.byQueue.has(path)) return this.#ask(queue, limit)
+    const { jobs, ask } = this.#along.fetch(queue, limit)
+    if (ask > 0) return this.#ask(queue, ask)
+    if (jobs.length < limit && !this.#along.isDry(queue)) setImmediate(() => this.#watchers.wake(path))
+    return jobs
+  }
+
+  async #ask(queue: string, limit: number): Promise<readonly LeasedJob[]> {
     const taken: LeasedJob[] = []
     while (taken.length < limit) {
       if (this.#doubtful.has(queue)) await this.#reconcile(queue)
-      const found = await this.#take(path, queue, limit - taken.length)
+      const found = await this.#take(queue, limit - taken.length)
       taken.push(...found.jobs)
       if (found.dead.length === 0) break
       for (const bury of found.dead) await bury()
@@ -192,8 +220,32 @@ export class Session {
     return taken
   }
 
+  async #take(queue: string, limit: number): Promise<ReturnType<HeldJobs['receive']>> {
+    this.#count += 1
+    try {
+      const answer = await this.call('lease', [queue, String(limit), String(this.#count)], 'waits')
+      const [taken, woken] = answer as readonly [Taken, readonly string[]]
+      this.wake(woken)
+      return this.#receive(taken, limit)
+    } catch (error) {
+      this.#doubtful.add(queue)
+      throw error
+    }
+  }
+
+  #receive(taken: Taken, asked: number): ReturnType<HeldJobs['receive']> {
+    const [queue, , rows, wait, due, until] = taken
+    const limited = wait === '0' ? Infinity : this.now + Number(wait)
+    const [nextDue, nextUntil] = [Math.min(limited, timeOf(due)), timeOf(until)]
+    this.watch.learn(pathOfQueue(queue), nextDue, nextUntil)
+    this.#along.took(queue, asked, rows.length, Math.min(nextDue, nextUntil))
+    const found = this.held.receive(taken)
+    for (const { id } of found.jobs) this.#remember(id, queue)
+    return found
+  }
+
   async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
-    const held = leases.map((lease) => this.#heldBy(lease))
+    const held = leases.map((lease) => this.held.find(lease))
     const known = held.filter((one) => one !== undefined)
     if (known.length === 0) return leases.map(() => 'lost')
     const words = [String(known.length), ...known.flatMap(({ queue, eid, lock }) => [queue, eid, lock])]
@@ -203,27 +255,14 @@ export class Session {
       if (one === undefined) return 'lost'
       const [answer, unwanted] = [answers[2 * next], answers[2 * next + 1]]
       next += 1
-      if (answer !== '1') this.letGo(leases[index] as OfLease)
+      if (answer !== '1') this.held.letGo(leases[index] as OfLease)
       else if (typeof unwanted === 'string') this.#tellCancelled(one.id, unwanted)
       return answer === '1' ? 'settled' : 'lost'
     })
   }
 
   async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
-    return Promise.all(outcomes.map((outcome) => this.#settle(outcome)))
-  }
-
-  /** Undefined if the lease is not held. */
-  wordsOfOutcome(outcome: Outcome): string[] | undefined {
-    const held = this.#heldBy(outcome)
-    if (held === undefined) return undefined
-    const words = wordsOfOutcome(outcome, held, this.#told.has(outcome), this.now)
-    this.#told.add(outcome)
-    return words
-  }
-
-  letGo(lease: OfLease): void {
-    if (this.#heldBy(lease) !== undefined) this.#held.delete(lease.id)
+    return Promise.all(outcomes.map((outcome) => this.held.settle(outcome)))
   }
 
   /** Names of queues as the scripts give them: with a mark, if this process was counted as one that takes a job. */
@@ -245,7 +284,15 @@ export class Session {
     )
   }
 
+  /** Somebody waits for them no more. */
+  part(path: string): void {
+    if (this.#watchers.byQueue.has(path) || this.#isClosing) return
+    this.#along.woken(engineQueue(path))
+    void this.call('pass', [engineQueue(path)], 'waits').catch(() => {})
+  }
+
   #wakeQueue(queue: string, isCounted: boolean): void {
+    this.#along.woken(queue)
     if (isCounted) this.#passOn(queue)
     this.#watchers.wake(pathOfQueue(queue))
   }
@@ -255,122 +302,70 @@ export class Session {
     if (this.#owed.has(queue)) return
     const timer = setTimeout(() => {
       this.#owed.delete(queue)
+      this.#along.woken(queue)
       void this.call('pass', [queue], 'waits').catch(() => {})
     }, PASSED_ON_AFTER)
     this.#owed.set(queue, timer)
   }
 
-  async #settle(outcome: Outcome): Promise<Settled> {
-    const words = this.wordsOfOutcome(outcome)
-    if (words === undefined) return 'lost'
-    const escalation = escalationOf(outcome, pathOfQueue(words[0] as string), () => this.newId())
-    const more = escalation === undefined ? [''] : ['1', ...this.wordsOf(escalation)]
-    const answer = await this.#settles.run([...words, ...more])
-    this.letGo(outcome)
-    return answer === '1' ? 'settled' : 'lost'
-  }
-
-  async #shared(operation: string, words: readonly string[], patience: Patience): Promise<readonly unknown[]> {
-    const [answers, woken] = (await this.call(operation, words, patience)) as readonly [readonly unknown[], unknown]
+  /** Calls of one turn together, and the jobs they take along. */
+  async #shared(
+    operation: 'settle' | 'enqueue',
+    words: readonly string[],
+    queues: readonly string[],
+    patience: Patience,
+  ): Promise<readonly unknown[]> {
+    const wants = this.#wantsOf(queues, operation === 'settle')
+    const along = wants.flatMap(({ queue, limit, token }) => [queue, limit, token].map(String))
+    let answer: readonly [answers: readonly unknown[], taken: readonly Taken[], woken: unknown]
+    try {
+      answer = (await this.call(operation, [...words, String(wants.length), ...along], patience)) as typeof answer
+    } catch (error) {
+      for (const { queue } of wants) this.#doubtful.add(queue)
+      throw error
+    } finally {
+      for (const { queue, limit } of wants) this.#along.ended(queue, limit)
+    }
+    const [answers, taken, woken] = answer
     this.wake(woken)
+    for (const [index, part] of taken.entries()) this.#tookAlong(part, wants[index]?.limit ?? 0)
     return answers
   }
 
-  async #take(path: string, queue: string, limit: number): Promise<Found> {
-    this.#count += 1
-    let answer: readonly [Taken, readonly string[]]
-    try {
-      answer = (await this.call('lease', [queue, String(limit), String(this.#count)], 'waits')) as typeof answer
-    } catch (error) {
-      this.#doubtful.add(queue)
-      throw error
+  #wantsOf(queues: readonly string[], areFree: boolean): readonly Want[] {
+    const wants: Want[] = []
+    for (const queue of new Set(queues)) {
+      const isWatched = this.#watchers.byQueue.has(pathOfQueue(queue)) && !this.#doubtful.has(queue)
+      const limit = this.#along.want(queue, areFree ? queues.filter((one) => one === queue).length : 0, isWatched)
+      if (limit === 0) continue
+      this.#count += 1
+      wants.push({ queue, limit, token: this.#count })
     }
-    const [taken, woken] = answer
-    this.wake(woken)
-    return this.#receive(path, taken)
+    return wants
   }
 
-  #receive(path: string, [queue, number, rows, wait, due, until]: Taken): Found {
-    const limited = wait === '0' ? Infinity : this.now + Number(wait)
-    const time = (text: string): number => (text === '' ? Infinity : Number(text))
-    this.watch.learn(path, Math.min(limited, time(due)), time(until))
-    const [token, lock] = [Number(number), `${this.#owner}:${number}`]
-    const jobs: LeasedJob[] = []
-    const dead: (() => Promise<void>)[] = []
-    for (const [eid, flat] of rows) {
-      const row = rowOf(flat)
-      const oddity = oddityOf(row)
-      const id = idOfEngine(eid, row.get('~id'))
-      const { generation, attempts } = progressOf(row)
-      const [by, lane, isKeyed] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk')]
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed }
-      this.#held.set(id, held)
-      if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
-      else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
-      else {
-        this.#remember(id, queue)
-        jobs.push(leaseOf(row, id, path, token))
-      }
-    }
-    return { jobs, dead }
-  }
-
-  /** Ends a job that was lost too often, by who knows its task: its supervisors are to decide about it. */
-  async #buryLost(queue: string, held: Held, row: Row): Promise<void> {
-    const { id } = held
-    const { generation, restarts, attempts: before } = progressOf(row)
-    const attempts = before + 1 // the last is the one that was lost
-    const path = `${queue}/job:${id}`
-    const error = LeaseLostError.ofLimit(path, Number(row.get('stc') ?? 0))
-    const job = { id, task: queue, attempts }
-    const failure = new Failure({ error, path, kind: 'lost', at: this.now, attempt: attempts, job, generation })
-    await this.#bury({ id, queue, attempts, generation, restarts, failure }, held)
-  }
-
-  /** A job that cannot be read is a dead letter with the reason, and does not come again. */
-  async #buryOdd(queue: string, held: Held, row: Row, oddity: string): Promise<void> {
-    const { id } = held
-    const path = `${queue}/job:${id}`
-    const error = new Error(`${path} cannot be worked: ${oddity}. Add jobs with system.run(), or update rootcatch.`)
-    const generation = 1
-    const job = { id, task: queue, attempts: 1 }
-    const failure = new Failure({ error, path, kind: 'input', at: this.now, attempt: 1, job, generation })
-    const fields = row.get('~v') === '1' ? [] : ['~id', id, '~v', '1']
-    await this.#bury({ id, queue, attempts: 1, generation, restarts: {}, failure }, held, fields)
-  }
-
-  async #bury(job: BuriedJob, { token }: Held, fields: readonly string[] = []): Promise<void> {
-    const { id, attempts, failure } = job
-    const outcome = { id, token, kind: 'failed', attempts, failure } as const
-    const words = this.wordsOfOutcome(outcome)
-    if (words === undefined) return
-    if (fields.length > 0) {
-      words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
-      words.splice(FIELDS + 1, 0, ...fields)
-    }
-    const escalation = escalationOf(outcome, job.queue, () => this.newId())
-    const more = escalation === undefined ? [''] : ['1', ...this.wordsOf(escalation)]
-    const answer = await this.#settles.run([...words, ...more])
-    this.letGo(outcome)
-    if (answer !== '1') return
-    for (const listener of this.#watchers.listeners) listener.buried(job)
+  #tookAlong(taken: Taken, asked: number): void {
+    const [queue] = taken
+    const { jobs, dead } = this.#receive(taken, asked)
+    for (const bury of dead) void bury().catch(() => {}) // its lease runs out, and somebody finds it again
+    if (jobs.length === 0) return
+    this.#along.keep(queue, jobs)
+    // After those who added the jobs know that they did.
+    setImmediate(() => this.#watchers.wake(pathOfQueue(queue)))
   }
 
   async #reconcile(queue: string): Promise<void> {
-    const locks = [...this.#held.values()].filter((held) => held.queue === queue).map(({ lock }) => lock)
+    const locks = this.held.all.filter((held) => held.queue === queue).map(({ lock }) => lock)
     await this.call('reconcile', [queue, String(locks.length), ...locks], 'waits')
     this.#doubtful.delete(queue)
   }
 
   async #look(queues: readonly string[]): Promise<readonly Looked[]> {
     const answers = (await this.call('look', [String(queues.length), ...queues], 'waits')) as readonly string[][]
-    const time = (text: string | undefined): number => (text === undefined || text === '' ? Infinity : Number(text))
-    return answers.map(([queue = '', due, next, until]) => ({
-      queue,
-      isDue: due === '1',
-      due: time(next),
-      until: time(until),
-    }))
+    return answers.map(([queue = '', due, next, until]) => {
+      if (due === '1') this.#along.woken(queue)
+      return { queue, isDue: due === '1', due: timeOf(next), until: timeOf(until) }
+    })
   }
 
   async #bereave(processes: Readonly<Record<string, string>>): Promise<void> {
@@ -383,7 +378,7 @@ export class Session {
 
   async #leave(): Promise<void> {
     await Promise.all([this.#settles.drained(), this.#enqueues.drained()])
-    const leases = [...this.#held.values()].map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
+    const leases = this.held.all.map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
     const released = this.settle(leases)
     await this.#settles.drained()
     await released
@@ -392,39 +387,15 @@ export class Session {
     await this.link.client.hdel(`${this.#key}processes`, this.#owner)
   }
 
-  async #beginHearing(): Promise<void> {
-    try {
-      for (const queue of (await this.call('expect', [])) as readonly string[]) this.#hearQueue(pathOfQueue(queue))
-    } catch {
-      // Redis is away; the next look hears it.
-    }
-    if (!this.#isClosing) this.#hearTimer = this.#clock.setTimeout(() => void this.#beginHearing(), HEARS_EVERY)
-  }
-
-  #hearQueue(queue: string): void {
-    const { catch: ask, lease } = this.#options
-    if (ask === undefined || this.#isClosing || this.#hearing.has(queue)) return
-    const store = {
-      lease: (from: string, limit: number) => (this.#isClosing ? Promise.resolve([]) : this.lease(from, limit)),
-      extend: (leases: readonly LeasedJob[]) => this.extend(leases),
-      settle: (outcomes: readonly Outcome[]) => this.settle(outcomes),
-    }
-    const heard = hearEscalations(store, queue, lease, (failure) => ask(failure, this.fleet))
-    this.#hearing.set(
-      queue,
-      heard.catch(() => {}).finally(() => this.#hearing.delete(queue)),
-    )
-  }
-
   /** `w…` a queue has jobs, `s…` a job is over, `c…` a job is unwanted, `e…` nobody decided about a failure. */
   #heard(message: string): void {
     const text = message.slice(1)
     if (message.startsWith('w')) {
       const queue = pathOfQueue(text)
-      if (isEscalation(queue)) return this.#hearQueue(queue)
+      if (isEscalation(queue)) return this.#hearing?.hear(queue)
       return this.#wakeQueue(text, true)
     }
-    if (message.startsWith('e')) return this.#hearQueue(pathOfQueue(text))
+    if (message.startsWith('e')) return this.#hearing?.hear(pathOfQueue(text))
     if (message.startsWith('s')) {
       for (const listener of this.#watchers.listeners) listener.settled(text)
     } else if (message.startsWith('c')) {
@@ -443,11 +414,6 @@ export class Session {
     void this.watch.look()
   }
 
-  #heldBy({ id, token }: OfLease): Held | undefined {
-    const held = this.#held.get(id)
-    return held?.token === token ? held : undefined
-  }
-
   #remember(id: string, queue: string): void {
     if (this.#places.size >= PLACES) this.#places.delete(this.#places.keys().next().value as string)
     this.#places.set(id, queue)
@@ -460,16 +426,4 @@ function settingsOf(options: SessionOptions, isCluster: boolean): readonly strin
   return [isCluster ? '1' : '', String(events), metrics === 0 ? '' : String(metrics), ...kept]
 }
 
-type Taken = readonly [
-  queue: string,
-  token: string,
-  rows: readonly (readonly [eid: string, row: readonly string[]])[],
-  wait: string,
-  due: string,
-  until: string,
-]
-
-interface Found {
-  readonly jobs: readonly LeasedJob[]
-  readonly dead: readonly (() => Promise<void>)[]
-}
+const timeOf = (text: string | undefined): number => (text === undefined || text === '' ? Infinity : Number(text))

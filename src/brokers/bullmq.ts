@@ -195,7 +195,10 @@ class BullmqBroker implements FleetBroker {
   watch(queue: string, wake: () => void): () => void {
     const end = this.#watchers.add(queue, wake)
     this.#session?.join(queue)
-    return end
+    return () => {
+      end()
+      this.#session?.part(queue)
+    }
   }
 
   listen(elsewhere: Elsewhere): () => void {
@@ -217,7 +220,7 @@ class BullmqBroker implements FleetBroker {
 
   async step({ queue, outcome, jobs, notes }: Step): Promise<StepAnswer> {
     const session = this.#opened
-    const words = outcome && session.wordsOfOutcome(outcome)
+    const words = outcome && session.held.wordsOf(outcome)
     if (outcome !== undefined && words === undefined) return { answer: 'lost', enqueued: [] }
     const noted = Object.entries(notes).flatMap(([name, note]) => [name, note === null ? '' : (writeJson(note) ?? '')])
     const delivery = words === undefined ? [''] : ['1', ...words]
@@ -226,7 +229,7 @@ class BullmqBroker implements FleetBroker {
     const answers = await session.call('step', all, 'waits')
     const [answer, enqueued, woken] = answers as readonly [string, readonly string[], unknown]
     if (answer === 'clash') throw clashError(enqueued[0] as string)
-    if (outcome !== undefined) session.letGo(outcome)
+    if (outcome !== undefined) session.held.letGo(outcome)
     session.wake(woken)
     return answer === '1' ? { answer: 'settled', enqueued: readEnqueued(enqueued) } : { answer: 'lost', enqueued: [] }
   }
@@ -247,6 +250,8 @@ class BullmqBroker implements FleetBroker {
     const text = writeReason(reason) ?? ''
     const words = [engineId(id), session.hintOf(id), text, JSON.stringify([id, text])]
     const [answer, woken] = (await session.call('cancel', words)) as readonly [CancelAnswer, unknown]
+    // Redis has told the holder before it answers another question.
+    if (answer === 'leased') await session.call('notes', [''])
     session.wake(woken)
     return answer
   }

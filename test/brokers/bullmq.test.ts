@@ -6,7 +6,7 @@ import {
   start,
   supervisor,
   task,
-  Failure,
+  type Failure,
   type StartOptions,
   type System,
 } from 'rootcatch'
