@@ -114,29 +114,30 @@ async function getPage(run: RequestRun, signal: AbortSignal, crawling: Crawling)
     run.tally.add('cache-hit')
     return new CrawledPage(cached, request, parse, undefined)
   }
-  const allowed = robots === undefined ? true : await askRobots(run.request.url, crawling)
+  const answer = robots === undefined ? true : await askRobots(run.request.url, crawling)
   signal.throwIfAborted()
-  if (allowed === false) {
-    run.isDenied = true
-    return undefined
-  }
-  // Without its robots.txt none of its pages may be had: the try ends as that one did.
-  if (allowed !== true) return judgeOutcome(run, { kind: 'error', error: allowed, proxy: undefined }, crawling)
+  if (answer !== true) return judgeOutcome(run, answer === false ? denied(run.request.url) : answer, crawling)
   const request = await prepared(run.request, spider)
   signal.throwIfAborted()
   const tryCount = run.request.networkTryCount + 1
   if (spider.settings.isCaching && request.cache === 'use') run.tally.add('cache-miss')
+  let hop: Outcome | undefined
+  const allows = async (url: string): Promise<boolean> => {
+    const answered = await askRobots(url, crawling)
+    if (typeof answered !== 'boolean') hop = answered
+    return answered === true
+  }
   const outcome = await crawling.fetcher.fetch(request, {
     signal,
     tryCount,
     ...(run.lastProxy !== undefined && { lastProxy: run.lastProxy }),
-    ...(robots !== undefined && { allows: async (url: string) => (await askRobots(url, crawling)) === true }),
+    ...(robots !== undefined && { allows }),
   })
-  return judgeOutcome(run, outcome, crawling)
+  return judgeOutcome(run, hop ?? outcome, crawling)
 }
 
 /** What came of the fetch: a page, an error that breaks the try off, or nothing where a hop was denied. */
-function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): CrawledPage | undefined {
+function judgeOutcome(run: RequestRun, outcome: Outcome & Again, crawling: Crawling): CrawledPage | undefined {
   const { tally } = run
   const { parse } = crawling
   switch (outcome.kind) {
@@ -150,7 +151,8 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
       return new CrawledPage(response, request, parse, undefined)
     }
     case 'throttled': {
-      const { response, retryAfter } = outcome
+      const { response } = outcome
+      const retryAfter = outcome.retryAfter === undefined ? undefined : crawling.politeness.capped(outcome.retryAfter)
       crawling.endTurn(run, { kind: 'throttled', retryAfter })
       tally.add('throttled')
       const { url, status } = response
@@ -166,7 +168,7 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
       tally.add('network-error', `network-error-${error.code}`)
       if (response !== undefined) download(run, response)
       if (request.raw) return new CrawledPage(response ?? nothingOf(request), request, parse, error)
-      return breakOff(run, error, 'network')
+      return breakOff(run, error, 'network', outcome.retryIn)
     }
     case 'refused':
       run.isDenied = true
@@ -174,8 +176,14 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
   }
 }
 
-/** Whether its robots.txt allows a URL; the error, where that file cannot be had. */
-async function askRobots(url: string, { robots, robotsErrors, politeness }: Crawling): Promise<boolean | NetworkError> {
+/** A try that is broken off may not be worth another one sooner. */
+interface Again {
+  readonly retryIn?: number
+}
+
+/** Whether its robots.txt allows a URL. Where that cannot be had, none of the site's pages may be: a try ends as that one did. */
+async function askRobots(url: string, crawling: Crawling): Promise<boolean | (Outcome & Again)> {
+  const { robots, robotsErrors, politeness } = crawling
   const verdict = await robots?.check(url)
   if (verdict === undefined) return true
   if (verdict.kind === 'allowed') {
@@ -183,9 +191,14 @@ async function askRobots(url: string, { robots, robotsErrors, politeness }: Craw
     return true
   }
   if (verdict.kind === 'denied') return false
-  const error = robotsErrors.get(new URL(url).origin)
-  return error ?? new StatusError({ url: new URL('/robots.txt', url).href, status: 503 })
+  const { kind, retryIn } = verdict
+  const known = robotsErrors.get(new URL(url).origin)
+  const error = known ?? new StatusError({ url: new URL('/robots.txt', url).href, status: 503 })
+  if (kind === 'unknown') return { kind: 'error', error, proxy: undefined, retryIn }
+  return { kind: 'throttled', response: { ...nothingOf(error), status: error.status ?? 0 }, retryAfter: retryIn }
 }
+
+const denied = (url: string): Outcome => ({ kind: 'refused', url })
 
 async function prepared(request: CrawlRequest, { settings }: SpiderDefinition): Promise<CrawlRequest> {
   if (settings.prepare === undefined) return request
@@ -293,7 +306,7 @@ function isFaultOfHost(error: NetworkError): boolean {
 }
 
 /** What a page has that never came. */
-function nothingOf({ url }: CrawlRequest): Response {
+function nothingOf({ url }: { readonly url: string }): Response {
   const nothing = { headers: {}, body: Buffer.alloc(0), redirects: [], proxy: undefined }
   return { url, status: 0, fromCache: false, wireBytes: 0, ...nothing }
 }

@@ -224,6 +224,27 @@ describe('hosts', () => {
     expect(outcome).toMatchObject({ status: 'done', value: { failed: 0 } })
   })
 
+  test('that are redirected to are tried again where their robots.txt cannot be had at first: nothing is dropped', async () => {
+    let asked = 0
+    const to = await open({
+      routes: {
+        '/robots.txt': (_request, response) => {
+          asked += 1
+          if (asked === 1) response.writeHead(500).end()
+          else if (asked === 2) response.writeHead(429, { 'retry-after': '30' }).end()
+          else response.end('User-agent: *\nAllow: /')
+        },
+      },
+    })
+    const site = await open()
+    const url = `${site.url}/redirect-to?url=${encodeURIComponent(`${to.url}/book/1`)}`
+    const books = localSpider('books', { start: [request('page', url)], robots: true, networkTryLimit: 2 })
+    books.on('page', ({ $, emit }) => emit($('h1').text()))
+    const { counters } = await crawlOnce(books)
+    expect(counters).toMatchObject({ item: 1, request: 1, 'network-error-http-500': 1, throttled: 1, 'network-ok': 1 })
+    expect(counters).not.toHaveProperty('robots')
+  })
+
   test('whose robots.txt cannot be had are asked for no page', async () => {
     const site = await open({
       routes: { '/robots.txt': (_request, response) => void response.writeHead(503).end() },
