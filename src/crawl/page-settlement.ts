@@ -10,6 +10,7 @@ import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
 import { isFatal } from '../thrown.ts'
 import type { Frontier, Offer } from './frontier.ts'
+import type { HeldRequests } from './held-requests.ts'
 import { ABANDONED } from './items.ts'
 import type { CrawlRequest } from './request.ts'
 import type { RequestRun } from './request-run.ts'
@@ -25,19 +26,15 @@ export interface Settling {
   readonly path: string
   readonly numbers: Numbers
   readonly frontier: Frontier
+  readonly held: HeldRequests
   /** What is to be kept beside the queue now. */
   notes(): Readonly<Record<string, Json>>
   /** The notes were not kept. */
   notesLost(): void
   /** Hands items on; a promise, where a page must not be settled before they are through. */
   give(items: readonly Json[]): Promise<void> | undefined
-  /** It holds no slot any more. */
-  left(run: RequestRun): void
-  /** Its lease is given back with what it came to. */
-  settling(run: RequestRun): void
   /** So many more requests are not over, or fewer. */
   changed(open: number): void
-  lost(run: RequestRun): void
   /** A page threw a `FatalError`. */
   fatal(failure: Failure): void
   /** The items of a page could not be written. */
@@ -172,7 +169,7 @@ export class PageSettlement {
     const request = run.request.counted({ networkTryCount: 0, taskTryCount: 1 })
     const input = this.#inputOf(request)
     numbers.take(run.tally)
-    this.#crawl.left(run)
+    this.#crawl.held.left(run)
     this.#step(run, { kind: 'restart', delay, failure, generation, restarts, input }, nothing, () => {
       tree.counters.jobs.restarted += 1
       const { id } = lease
@@ -198,7 +195,7 @@ export class PageSettlement {
     const { numbers, frontier } = this.#crawl
     const items = run.collections.flatMap((collection) => collection.items)
     const requests = run.collections.flatMap((collection) => collection.requests)
-    this.#crawl.left(run)
+    this.#crawl.held.left(run)
     const write = (): void => {
       const offer = requests.length === 0 ? nothing : frontier.offer(requests, run.pageUrl ?? run.request.url)
       numbers.take(run.tally)
@@ -222,7 +219,7 @@ export class PageSettlement {
       (error: unknown) => {
         this.#pending -= 1
         if (error !== ABANDONED) this.#crawl.failedItems(error)
-        this.#crawl.settling(run)
+        this.#crawl.held.settling(run)
         this.release(run.lease)
       },
     )
@@ -246,12 +243,12 @@ export class PageSettlement {
     offer: Offer,
     then: (answer: StepAnswer) => void,
   ): void {
-    if (run !== undefined) this.#crawl.settling(run)
+    if (run !== undefined) this.#crawl.held.settling(run)
     const settled = outcome && run && ({ ...outcome, id: run.lease.id, token: run.lease.token } as Outcome)
     this.#tell(
       () => ({ outcome: settled, offer }),
       (answer) => {
-        if (answer.answer === 'lost' && run !== undefined) this.#crawl.lost(run)
+        if (answer.answer === 'lost' && run !== undefined) this.#crawl.held.lost(run)
         else then(answer)
       },
     )

@@ -1,0 +1,83 @@
+import { Failure } from '../failure.ts'
+import type { Tree } from '../actors/tree.ts'
+import { UnknownHandlerError } from './errors.ts'
+import type { CrawlRequest } from './request.ts'
+import { Seeds } from './seeds.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
+import type { Numbers } from './stats.ts'
+
+/** What reading `start` needs of its crawl. */
+export interface SeededCrawl {
+  readonly tree: Tree
+  readonly path: string
+  readonly subject: string
+  readonly spider: SpiderDefinition
+  readonly numbers: Numbers
+  readonly isCrawling: boolean
+  /** Queues what `start` gave. */
+  add(requests: readonly CrawlRequest[]): void
+  /** `start` gave nothing more at present. */
+  seeded(): void
+  /** A request of `start` has no handler. */
+  refused(error: UnknownHandlerError): void
+  fatal(failure: Failure): void
+  maybeOver(): void
+}
+
+/** Reads `start`, no faster than the queue empties, and checks that there is a handler for each request. */
+export class Seeding {
+  readonly #crawl: SeededCrawl
+  #seeds: Seeds | undefined
+
+  constructor(crawl: SeededCrawl) {
+    this.#crawl = crawl
+  }
+
+  /** Whether there is nothing more to read, and nothing on its way. */
+  get isOver(): boolean {
+    return this.#seeds?.isOver === true && !this.#seeds.isReading
+  }
+
+  /** A list is there as a whole: what is wrong in it is said before anything is fetched. */
+  checkList(): void {
+    const { start } = this.#crawl.spider.settings
+    if (Array.isArray(start)) for (const request of start as readonly CrawlRequest[]) this.check(request)
+  }
+
+  check({ name }: CrawlRequest): void {
+    const { name: spider, handlers } = this.#crawl.spider
+    if (!handlers.has(name)) throw new UnknownHandlerError(spider, name, [...handlers.keys()])
+  }
+
+  begin(): void {
+    const { subject, spider, numbers } = this.#crawl
+    this.#seeds = new Seeds(subject, spider.settings.start, numbers.seeds)
+  }
+
+  end(): void {
+    this.#seeds?.end()
+  }
+
+  /** Nothing is due: it is read on, or all is over. */
+  ranDry(): void {
+    const seeds = this.#seeds as Seeds
+    if (seeds.isOver || seeds.isReading) return this.#crawl.maybeOver()
+    void this.#read(seeds)
+  }
+
+  async #read(seeds: Seeds): Promise<void> {
+    const crawl = this.#crawl
+    try {
+      const requests = await seeds.read(crawl.spider.settings.concurrency)
+      if (!crawl.isCrawling) return
+      for (const request of requests) this.check(request)
+      crawl.numbers.seeds += requests.length
+      if (requests.length > 0) return crawl.add(requests)
+      crawl.seeded()
+      crawl.maybeOver()
+    } catch (error) {
+      if (error instanceof UnknownHandlerError) return crawl.refused(error)
+      crawl.fatal(new Failure({ error, path: crawl.path, kind: 'thrown', at: crawl.tree.clock.now() }))
+    }
+  }
+}

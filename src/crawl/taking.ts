@@ -1,0 +1,194 @@
+import { whenever } from '../actors/answer.ts'
+import { runAsNobody } from '../actors/floating.ts'
+import type { Tree } from '../actors/tree.ts'
+import { JOBS_PER_COMMIT, JOBS_PER_STEP } from '../actors/turn.ts'
+import type { LeasedJob } from '../brokers/broker.ts'
+import { addToTrail, Failure } from '../failure.ts'
+import type { Json } from '../payload.ts'
+import type { Frontier } from './frontier.ts'
+import type { HeldRequests } from './held-requests.ts'
+import { HostLines } from './host-lines.ts'
+import type { HostNode } from './host-node.ts'
+import type { PageMaker } from './page-maker.ts'
+import type { PageSettlement } from './page-settlement.ts'
+import { requestFromJSON, type CrawlRequest } from './request.ts'
+import { RequestRun } from './request-run.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
+import type { Numbers } from './stats.ts'
+import type { Tools } from './tools.ts'
+
+/** Requests that wait for their hosts although they were taken: so far others are looked for behind them. */
+const MOST_WAITING = 1000
+/** How long a broker that did not answer is left alone. */
+const BROKER_AWAY = 1_000
+
+/** What taking requests needs of its crawl. */
+export interface TakingCrawl {
+  readonly tree: Tree
+  /** Of the spider; names its queue. */
+  readonly path: string
+  readonly spider: SpiderDefinition
+  readonly numbers: Numbers
+  readonly frontier: Frontier
+  readonly held: HeldRequests
+  readonly pages: PageMaker
+  readonly settlement: PageSettlement
+  /** Whether it takes requests at all, and whether it does at present. */
+  readonly isCrawling: boolean
+  readonly isPaused: boolean
+  /** Slots that nobody has. */
+  readonly slots: number
+  /** Nothing is due. */
+  ranDry(): void
+  /** Nothing of it may be on its way any more. */
+  maybeOver(): void
+}
+
+/** Takes requests from the broker as slots are free, and starts those whose hosts have a turn. */
+export class Taking {
+  readonly #crawl: TakingCrawl
+  readonly #tools: Tools
+  readonly #lines: HostLines
+  /** Those whose page is there already. */
+  readonly #cached: RequestRun[] = []
+  #leasing: 'no' | 'asked' | 'again' = 'no'
+  #isPumpDue = false
+  #unwatch: (() => void) | undefined
+  #cancelRetry: (() => void) | undefined
+
+  constructor(crawl: TakingCrawl, tools: Tools) {
+    this.#crawl = crawl
+    this.#tools = tools
+    this.#lines = new HostLines(tools.politeness, crawl.tree.clock, () => this.wake())
+  }
+
+  /** Whether nothing is on its way from the broker. */
+  get isIdle(): boolean {
+    return this.#leasing === 'no'
+  }
+
+  begin(): void {
+    this.#unwatch = this.#crawl.tree.broker.watch(this.#crawl.path, () => this.wake())
+  }
+
+  /** Takes none any more. */
+  end(): void {
+    this.#unwatch?.()
+    this.#cancelRetry?.()
+  }
+
+  /** Those that were taken and not started, taken out. */
+  takeAll(): readonly RequestRun[] {
+    return [...this.#lines.takeAll(), ...this.#cached.splice(0)]
+  }
+
+  /** A turn at this host was given back. */
+  freed(host: HostNode): void {
+    this.#lines.freed(host)
+  }
+
+  /** It waits for its turn no longer. */
+  remove(run: RequestRun): void {
+    this.#lines.remove(run)
+  }
+
+  wake(): void {
+    if (this.#isPumpDue || !this.#crawl.isCrawling) return
+    this.#isPumpDue = true
+    this.#crawl.tree.turn.soon(() => {
+      this.#isPumpDue = false
+      runAsNobody(() => this.#pump())
+    })
+  }
+
+  #pump(): void {
+    const crawl = this.#crawl
+    if (!crawl.isCrawling || crawl.isPaused) return
+    this.#startReady()
+    if (this.#leasing !== 'no') return void (this.#leasing = 'again')
+    const { broker } = crawl.tree
+    const most = broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
+    const room = Math.min(crawl.slots, most, MOST_WAITING - this.#lines.waiting)
+    if (room <= 0) return
+    this.#leasing = 'asked'
+    whenever(
+      () => broker.lease(crawl.path, room),
+      (leases) => this.#received(leases, room),
+      (error) => this.#brokerIsAway(error),
+    )
+  }
+
+  #received(leases: readonly LeasedJob[], room: number): void {
+    const crawl = this.#crawl
+    const isMoreDue = leases.length === room || this.#leasing === 'again'
+    this.#leasing = 'no'
+    for (const lease of leases) this.#receive(lease)
+    this.#startReady()
+    if (!crawl.isCrawling) return crawl.maybeOver()
+    if (isMoreDue) this.wake()
+    else crawl.ranDry()
+  }
+
+  #brokerIsAway(error: unknown): void {
+    const crawl = this.#crawl
+    this.#leasing = 'no'
+    crawl.tree.callbackFailed(crawl.path, 'broker.lease', error)
+    if (crawl.isCrawling) this.#cancelRetry = crawl.tree.sleep(BROKER_AWAY, () => this.wake())
+    else crawl.maybeOver()
+  }
+
+  #receive(lease: LeasedJob): void {
+    const crawl = this.#crawl
+    if (!crawl.isCrawling) return crawl.settlement.release(lease)
+    const known = crawl.held.unpark(lease.id)
+    if (known !== undefined) {
+      const { job } = known
+      if (job?.attempt === lease.attempts && job.lease.generation === lease.generation) {
+        known.lease = lease
+        return this.#queue(known)
+      }
+      crawl.held.forget(known) // another process went on with it meanwhile
+    }
+    const request = this.#read(lease)
+    if (request !== undefined) this.#queue(new RequestRun(crawl.pages.enter(request), lease, request))
+  }
+
+  #queue(run: RequestRun): void {
+    this.#crawl.held.hold(run)
+    const { isCaching } = this.#crawl.spider.settings
+    run.cached = isCaching ? this.#tools.fetcher.cached(run.request) : undefined
+    if (run.cached === undefined) this.#lines.add(run)
+    else this.#cached.push(run)
+  }
+
+  #read(lease: LeasedJob): CrawlRequest | undefined {
+    const { tree, path, frontier } = this.#crawl
+    const { id, input } = lease
+    try {
+      const request = frontier.requestOf(input) ?? requestFromJSON(input as { readonly [key: string]: Json })
+      return request.counted({ id })
+    } catch (error) {
+      const [at, job] = [tree.clock.now(), { id, task: path, attempts: 1 }]
+      const failure = new Failure({ error, path: `${path}/request:${id}`, kind: 'input', at, job })
+      return void this.#refuse(lease, failure)
+    }
+  }
+
+  /** What is stored of it is no request. */
+  #refuse(lease: LeasedJob, failure: Failure): void {
+    const { tree, path, numbers, settlement } = this.#crawl
+    addToTrail(failure, { path, decision: 'stop', by: 'default' })
+    tree.report(failure, 'stop')
+    numbers.end('failed')
+    numbers.add('failed')
+    settlement.refuse(lease, failure)
+  }
+
+  #startReady(): void {
+    while (this.#crawl.slots > 0) {
+      const run = this.#cached.shift() ?? this.#lines.next()
+      if (run === undefined) return
+      this.#crawl.held.start(run)
+    }
+  }
+}
