@@ -12,6 +12,7 @@ export interface Entry extends Waiting<Entry> {
   readonly idempotencyKey: string
   readonly priority: number
   readonly lane: string | undefined
+  readonly group: string | undefined
   readonly dedupe: NewJob['dedupe']
   readonly addedAt: number
   status: JobStatus
@@ -44,6 +45,7 @@ export function newEntry(job: NewJob, now: number, seq: number): Entry {
     idempotencyKey: job.idempotencyKey,
     priority: job.priority,
     lane: job.lane,
+    group: job.group,
     dedupe: job.dedupe,
     addedAt: now,
     status: 'waiting',

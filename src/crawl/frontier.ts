@@ -140,6 +140,7 @@ export class Frontier {
       priority: Math.min(MAX_PRIORITY, Math.max(-MAX_PRIORITY, request.priority)),
       delay: request.delay,
       lane: undefined,
+      group: hostOf(request.url),
       dedupe: request.dedupe ? { key: request.identity, for: FOR_EVER } : undefined,
     }
   }

@@ -10,27 +10,46 @@ interface Line {
   timer: unknown
 }
 
+/** So many wait for a host that answers: the next one is there at once, and few are held for it. */
+const ENOUGH = 8
+/** Of pages that are kept some may be among them, which wait for no host. */
+const ENOUGH_TO_CACHE = 1000
+
 /** The lines of requests before their hosts. A host that has no turn to give makes nobody else wait. */
 export class HostLines {
   readonly #politeness: Politeness
   readonly #clock: Clock
   readonly #wake: () => void
+  readonly #hasRoom: () => void
+  readonly #isCaching: boolean
   /** Where somebody waits. */
   readonly #lines = new Map<HostNode, Line>()
   /** Lines whose host may have a turn; each gives one and goes to the end. */
   readonly #ready = new Set<Line>()
+  /** Hosts that more requests would only wait for. */
+  readonly #full = new Set<string>()
   #waiting = 0
 
-  /** `wake` is called when a host may have a turn again. */
-  constructor(politeness: Politeness, clock: Clock, wake: () => void) {
+  /** `wake` is called when a host may have a turn again, `hasRoom` when one is no longer full. */
+  constructor(
+    { politeness, clock, isCaching }: { readonly politeness: Politeness; readonly clock: Clock; isCaching: boolean },
+    { wake, hasRoom }: { readonly wake: () => void; readonly hasRoom: () => void },
+  ) {
     this.#politeness = politeness
     this.#clock = clock
+    this.#isCaching = isCaching
     this.#wake = wake
+    this.#hasRoom = hasRoom
   }
 
   /** Requests that wait for their turn. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Hosts that need no more requests at present: some wait already, and it does not bear more of them. */
+  get full(): ReadonlySet<string> {
+    return this.#full
   }
 
   /** Behind those of its priority that are there already. */
@@ -45,6 +64,7 @@ export class HostLines {
     else runs.splice(at, 0, run)
     this.#waiting += 1
     if (line.timer === undefined) this.#ready.add(line)
+    this.#look(line)
   }
 
   /** The next one that has its turn; undefined if nobody has. */
@@ -88,6 +108,7 @@ export class HostLines {
     })
     this.#lines.clear()
     this.#ready.clear()
+    this.#full.clear()
     this.#waiting = 0
     return all
   }
@@ -95,6 +116,7 @@ export class HostLines {
   #leave(line: Line, at: number): void {
     line.runs.splice(at, 1)
     this.#waiting -= 1
+    this.#look(line)
     if (line.runs.length > 0) return
     this.#clock.clearTimeout(line.timer)
     this.#lines.delete(line.host)
@@ -106,11 +128,19 @@ export class HostLines {
     line.timer = this.#clock.setTimeout(
       () => {
         line.timer = undefined
+        this.#look(line)
         if (line.runs.length === 0) return
         this.#ready.add(line)
         this.#wake()
       },
       Math.max(0, nextAt - this.#clock.now()),
     )
+    this.#look(line)
+  }
+
+  #look({ host, runs, timer }: Line): void {
+    const enough = this.#isCaching ? ENOUGH_TO_CACHE : timer === undefined ? ENOUGH : 1
+    if (runs.length >= enough) this.#full.add(host.name)
+    else if (runs.length <= enough / 2 && this.#full.delete(host.name)) this.#hasRoom()
   }
 }

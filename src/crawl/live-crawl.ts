@@ -123,8 +123,8 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     return this.spider.settings.concurrency - this.held.running - this.#watching
   }
 
-  ranDry(): void {
-    this.#seeding.ranDry()
+  ranDry(areFull: boolean): void {
+    this.#seeding.ranDry(areFull)
   }
 
   runAt(slot: number): RequestRun {

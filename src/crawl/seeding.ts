@@ -6,6 +6,9 @@ import { Seeds } from './seeds.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
 import type { Numbers } from './stats.ts'
 
+/** Requests that are not over while more of them are read from a generator, for hosts that could be asked. */
+const MOST_AHEAD = 10_000
+
 /** What reading `start` needs of its crawl. */
 export interface SeededCrawl {
   readonly tree: Tree
@@ -58,10 +61,15 @@ export class Seeding {
     this.#seeds?.end()
   }
 
-  /** Nothing is due: it is read on, or all is over. */
-  ranDry(): void {
+  /**
+   * Nothing is due: it is read on, or all is over. What is due and waits for hosts that are full may be all there is of
+   * them: others are looked for, in a list to its end, in a generator so far.
+   */
+  ranDry(areFull: boolean): void {
     const seeds = this.#seeds as Seeds
+    const { numbers, spider } = this.#crawl
     if (seeds.isOver || seeds.isReading) return this.#crawl.maybeOver()
+    if (areFull && numbers.open >= MOST_AHEAD && !Array.isArray(spider.settings.start)) return
     void this.#read(seeds)
   }
 

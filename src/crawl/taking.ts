@@ -17,8 +17,8 @@ import type { SpiderDefinition } from './spider-definition.ts'
 import type { Numbers } from './stats.ts'
 import type { Tools } from './tools.ts'
 
-/** Requests that wait for their hosts although they were taken: so far others are looked for behind them. */
-const MOST_WAITING = 1000
+/** Requests that wait for their hosts although they were taken. Of each host few do, so that takes many hosts. */
+const MOST_WAITING = 10_000
 /** How long a broker that did not answer is left alone. */
 const BROKER_AWAY = 1_000
 
@@ -38,8 +38,8 @@ export interface TakingCrawl {
   readonly isPaused: boolean
   /** Slots that nobody has. */
   readonly slots: number
-  /** Nothing is due. */
-  ranDry(): void
+  /** Nothing is due, but for what waits for hosts that are full. */
+  ranDry(areFull: boolean): void
   /** Nothing of it may be on its way any more. */
   maybeOver(): void
 }
@@ -51,24 +51,33 @@ export class Taking {
   readonly #lines: HostLines
   /** Those whose page is there already. */
   readonly #cached: RequestRun[] = []
-  #leasing: 'no' | 'asked' | 'again' = 'no'
+  #isLeasing = false
   #isPumpDue = false
+  /** Nothing is due but what full hosts would get. */
+  #isDry = false
   #unwatch: (() => void) | undefined
   #cancelRetry: (() => void) | undefined
 
   constructor(crawl: TakingCrawl, tools: Tools) {
     this.#crawl = crawl
     this.#tools = tools
-    this.#lines = new HostLines(tools.politeness, crawl.tree.clock, () => this.wake())
+    const { isCaching } = crawl.spider.settings
+    this.#lines = new HostLines(
+      { politeness: tools.politeness, clock: crawl.tree.clock, isCaching },
+      { wake: () => this.wake(), hasRoom: () => (this.#isDry = false) },
+    )
   }
 
   /** Whether nothing is on its way from the broker. */
   get isIdle(): boolean {
-    return this.#leasing === 'no'
+    return !this.#isLeasing
   }
 
   begin(): void {
-    this.#unwatch = this.#crawl.tree.broker.watch(this.#crawl.path, () => this.wake())
+    this.#unwatch = this.#crawl.tree.broker.watch(this.#crawl.path, () => {
+      this.#isDry = false
+      this.wake()
+    })
   }
 
   /** Takes none any more. */
@@ -105,14 +114,16 @@ export class Taking {
     const crawl = this.#crawl
     if (!crawl.isCrawling || crawl.isPaused) return
     this.#startReady()
-    if (this.#leasing !== 'no') return void (this.#leasing = 'again')
+    if (this.#isLeasing) return
     const { broker } = crawl.tree
     const most = broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
     const room = Math.min(crawl.slots, most, MOST_WAITING - this.#lines.waiting)
     if (room <= 0) return
-    this.#leasing = 'asked'
+    if (this.#isDry) return crawl.ranDry(this.#lines.full.size > 0)
+    this.#isLeasing = true
+    this.#isDry = true // unless somebody says otherwise meanwhile
     whenever(
-      () => broker.lease(crawl.path, room),
+      () => broker.lease(crawl.path, room, this.#lines.full),
       (leases) => this.#received(leases, room),
       (error) => this.#brokerIsAway(error),
     )
@@ -120,18 +131,19 @@ export class Taking {
 
   #received(leases: readonly LeasedJob[], room: number): void {
     const crawl = this.#crawl
-    const isMoreDue = leases.length === room || this.#leasing === 'again'
-    this.#leasing = 'no'
+    if (leases.length === room) this.#isDry = false
+    this.#isLeasing = false
     for (const lease of leases) this.#receive(lease)
     this.#startReady()
     if (!crawl.isCrawling) return crawl.maybeOver()
-    if (isMoreDue) this.wake()
-    else crawl.ranDry()
+    if (this.#isDry) crawl.ranDry(this.#lines.full.size > 0)
+    else this.wake()
   }
 
   #brokerIsAway(error: unknown): void {
     const crawl = this.#crawl
-    this.#leasing = 'no'
+    this.#isLeasing = false
+    this.#isDry = false
     crawl.tree.callbackFailed(crawl.path, 'broker.lease', error)
     if (crawl.isCrawling) this.#cancelRetry = crawl.tree.sleep(BROKER_AWAY, () => this.wake())
     else crawl.maybeOver()

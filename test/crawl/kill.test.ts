@@ -86,6 +86,26 @@ test(
   },
 )
 
+test(
+  'a crawl that dies every 100 pages buries none of the 1 000 that wait meanwhile',
+  { timeout: 60_000 },
+  async () => {
+    await using site = await website({ books: 1_000, perPage: 1_000 })
+    const [store, jsonl] = [newFile(), newFile()]
+    for (let life = 1; life <= 6; life += 1) {
+      const child = startChild(CHILD, [site.url, store, jsonl])
+      let seen = 0
+      await child.until((line) => line.startsWith('page ') && (seen += 1) === 100)
+      await child.kill()
+    }
+    const last = startChild(CHILD, [site.url, store, jsonl])
+    await last.until((line) => line.startsWith('done '))
+    const { ended } = JSON.parse((last.lines.at(-1) as string).slice(5)) as CrawlStats
+    expect(ended).toEqual({ ok: 1_001, error: 0, fallback: 0, failed: 0 })
+    expect(titlesIn(jsonl).size).toBe(1_000)
+  },
+)
+
 /** In one life, nothing twice, and nothing that an earlier one had finished. */
 function expectNoneTwice(hits: readonly string[], done: ReadonlySet<string>): void {
   expect(hits.filter((page, at) => done.has(page) || hits.indexOf(page) !== at)).toEqual([])

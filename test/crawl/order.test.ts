@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { memory } from 'rootcatch'
 import { request, type CrawlRequest } from 'rootcatch/crawl'
+import { sqlite } from 'rootcatch/sqlite'
 import { website, type Website, type WebsiteOptions } from 'rootcatch/testing'
+import { newFiles } from '../support/sqlite-store.ts'
 import { crawlOnce, hurriedClock, localSpider, startQuietly } from '../support/crawling.ts'
 
+const newFile = newFiles()
 const sites: Website[] = []
 afterEach(async () => {
   for (const site of sites.splice(0)) await site.close()
@@ -139,6 +143,46 @@ describe('hosts', () => {
     expect(order).toEqual(['slow', 'fast', 'slow', 'fast', 'slow', 'fast'])
     expect(paths.size, 'each host is a supervisor').toBe(2)
     expect(system.tree().children?.[0]?.children, 'removed when it is empty').toEqual([])
+  })
+
+  describe.each([
+    ['memory', () => memory()],
+    ['sqlite', () => sqlite(newFile())],
+  ])('of which 5 000 requests wait (%s)', (_, broker) => {
+    test.each([
+      ['a list', (requests: readonly CrawlRequest[]) => requests],
+      [
+        'a generator',
+        (requests: readonly CrawlRequest[]) =>
+          function* () {
+            yield* requests
+          },
+      ],
+    ])('hold up nobody behind them in %s, and of what waits little is held', async (_kind, start) => {
+      const site = await open()
+      const slow = site.url.replace('127.0.0.1', 'localhost')
+      const many = (count: number, name: string, at: string): CrawlRequest[] =>
+        Array.from({ length: count }, (__, index) => request(name, `${at}/${name}/${index}`))
+      const books = localSpider('books', {
+        start: start([...many(5000, 'slow', slow), ...many(50, 'fast', site.url)]),
+        allowPrivate: ['127.0.0.1', 'localhost'],
+        domains: { localhost: { delay: '1h' } },
+      })
+      let [fast, most] = [0, 0]
+      books.on('slow', () => {})
+      books.on('fast', async () => {
+        fast += 1
+        const [queue] = await system.queues()
+        most = Math.max(most, queue?.leased ?? 0)
+        if (fast === 50) crawl.cancel('enough')
+      })
+      await using system = await startQuietly(books, { broker: broker(), clock: undefined as never })
+      const crawl = system.run(books)
+      await crawl.settled()
+      expect(fast).toBe(50)
+      expect(site.requests.filter(({ path }) => path.startsWith('/slow'))).toHaveLength(1)
+      expect(most).toBeLessThanOrEqual(50)
+    })
   })
 
   test('are asked for no more pages at once than perHost says', async () => {
