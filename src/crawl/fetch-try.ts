@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Cache } from './cache.ts'
 import type { Connections } from './connections.ts'
 import type { Cookies } from './cookies.ts'
-import { acceptEncoding, decodeBody } from './decoding.ts'
+import { acceptEncoding, decodeBody, DecodingCut } from './decoding.ts'
 import {
   BlockedAddressError,
   NetworkError,
@@ -11,7 +11,7 @@ import {
   TooManyRedirectsError,
   type TryPoint,
 } from './errors.ts'
-import { exchange, ExchangeError, type Answer, type Progress } from './exchange.ts'
+import { exchange, ExchangeEnded, ExchangeError, type Answer, type Progress } from './exchange.ts'
 import type { FetchSettings } from './fetcher-options.ts'
 import type { Guard } from './guard.ts'
 import { classify } from './network-errors.ts'
@@ -178,7 +178,14 @@ export class FetchTry {
     const { status, headers, wire } = answer
     const isEmpty = this.#hop.method === 'HEAD' || status === 204 || status === 205 || status === 304
     const encoding = listHeaderOf(headers, 'content-encoding')
-    const body = isEmpty ? Buffer.alloc(0) : await decodeBody(wire, encoding, this.#parts.settings.bodyLimit.decoded)
+    const body = isEmpty
+      ? Buffer.alloc(0)
+      : await decodeBody(wire, encoding, {
+          clock: this.#parts.clock,
+          deadline: this.#deadline,
+          most: this.#parts.settings.bodyLimit.decoded,
+          signal: this.#options.signal,
+        })
     return {
       url: this.#hop.url,
       status,
@@ -200,7 +207,7 @@ export class FetchTry {
 
   #errorOf(thrown: unknown): NetworkError {
     if (thrown instanceof NetworkError) return thrown
-    const broken = thrown instanceof ExchangeError ? thrown : undefined
+    const broken = this.#brokenBy(thrown)
     return classify(broken?.cause ?? thrown, {
       at: { ...this.#at(), status: broken?.progress.status ?? this.#status },
       progress: broken?.progress ?? notYet,
@@ -208,6 +215,16 @@ export class FetchTry {
       timeout: this.#timeout,
       connectTimeout: this.#connectTimeout,
       bodyLimit: this.#parts.settings.bodyLimit,
+    })
+  }
+
+  #brokenBy(thrown: unknown): ExchangeError | undefined {
+    if (thrown instanceof ExchangeError) return thrown
+    if (!(thrown instanceof DecodingCut)) return undefined
+    return new ExchangeError(new ExchangeEnded('timeout'), {
+      connected: true,
+      status: this.#status,
+      bytes: this.#wireBytes,
     })
   }
 

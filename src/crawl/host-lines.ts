@@ -11,7 +11,7 @@ interface Line {
 }
 
 /** So many wait for a host that answers: the next one is there at once, and few are held for it. */
-const ENOUGH = 8
+const ENOUGH = 16
 /** Of pages that are kept some may be among them, which wait for no host. */
 const ENOUGH_TO_CACHE = 1000
 
