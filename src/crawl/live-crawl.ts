@@ -115,6 +115,10 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     return this.#phase === 'crawling'
   }
 
+  get isSeeded(): boolean {
+    return this.#seeding.isOver
+  }
+
   get isPaused(): boolean {
     return this.chart.isPaused
   }
@@ -185,7 +189,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     }
     if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
     this.#phase = 'crawling'
-    if (spider.settings.progress) this.#progress = new Progress(() => this.stats(), tree.clock)
+    if (spider.settings.progress) this.#progress = new Progress(this, tree.clock)
     this.taking.begin()
     if (this.#open > 0) this.chart.seeded()
     this.taking.wake()
