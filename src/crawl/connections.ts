@@ -3,6 +3,7 @@ import type { SecureContextOptions } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 import { BlockedAddress, type Guard } from './guard.ts'
 import { openTunnel, ProxyAway, proxyAuthorization } from './tunnel.ts'
+import { hostOf, originOf, targetOf } from './url-parts.ts'
 
 /** Certificates and the like, as `tls.connect` takes them. */
 export interface TlsOptions extends SecureContextOptions {
@@ -16,7 +17,7 @@ export interface Route {
   readonly origin: string
   readonly path: string
   /** What a proxy that is spoken to in clear wants to hear. */
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>> | undefined
 }
 
 /** Head of an answer, all its lines together. A flood of them ends the connection. */
@@ -27,24 +28,27 @@ const MAX_HEADER_SIZE = 64 * 1024
  * rules, and looked at once more when it stands.
  */
 export class Connections {
-  readonly #agents = new Map<string, Agent>()
+  readonly #agents = new Map<number | string, Agent>()
   readonly #guard: Guard
   readonly #tls: TlsOptions
+  readonly #most: number | undefined
 
-  constructor(guard: Guard, tls: TlsOptions = {}) {
+  /** `most` is how many fetches there are at once: more connections to one site are never needed. */
+  constructor(guard: Guard, tls: TlsOptions = {}, most?: number) {
     this.#guard = guard
     this.#tls = tls
+    this.#most = most
   }
 
   /** The way to a URL, through a proxy or not. */
-  route(url: URL, proxy: string | undefined, connectTimeout: number): Route {
+  route(url: string, proxy: string | undefined, connectTimeout: number): Route {
     const dispatcher = this.#agent(proxy, connectTimeout)
-    const path = `${url.pathname}${url.search}`
-    if (proxy === undefined || url.protocol === 'https:') return { dispatcher, origin: url.origin, path, headers: {} }
+    const [origin, path] = [originOf(url), targetOf(url)]
+    if (proxy === undefined || origin.startsWith('https:')) return { dispatcher, origin, path, headers: undefined }
     const to = new URL(proxy)
     const authorization = proxyAuthorization(to)
-    const headers = { host: url.host, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) }
-    return { dispatcher, origin: to.origin, path: `${url.origin}${path}`, headers }
+    const signsIn = authorization === undefined ? {} : { 'proxy-authorization': authorization }
+    return { dispatcher, origin: to.origin, path: `${origin}${path}`, headers: { host: hostOf(url), ...signsIn } }
   }
 
   /** Ends every connection, also those in use. */
@@ -57,12 +61,14 @@ export class Connections {
   #agent(proxy: string | undefined, connectTimeout: number): Agent {
     // A request's own timer is exact; undici's only ends sockets that nobody waits for, so few sizes of it are enough.
     const timeout = 2 ** Math.ceil(Math.log2(Math.min(Math.max(connectTimeout, 1000), 2 ** 30)))
-    const key = `${timeout} ${proxy ?? ''}`
+    const key = proxy === undefined ? timeout : `${timeout} ${proxy}`
     const known = this.#agents.get(key)
     if (known !== undefined) return known
     const agent = new Agent({
       connect: proxy === undefined ? this.#direct(timeout) : this.#through(new URL(proxy), timeout),
       maxHeaderSize: MAX_HEADER_SIZE,
+      // A connection is free only a turn of the event loop after its answer: without a limit a new one is opened then.
+      connections: this.#most ?? null,
       headersTimeout: 0, // a try has one deadline, and it is not undici's
       bodyTimeout: 0,
     })

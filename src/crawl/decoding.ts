@@ -8,7 +8,6 @@ import {
   createZstdDecompress,
   gunzipSync,
 } from 'node:zlib'
-import type { Clock } from '../clock.ts'
 
 /** What a body is too large for; it becomes a `BodyTooLargeError` where its URL is known. */
 export class DecodedTooLarge extends Error {}
@@ -19,13 +18,9 @@ export class BadEncoding extends Error {}
 /** The time of the try was over, or nobody wants the page any more. */
 export class DecodingCut extends Error {}
 
-export interface DecodingLimits {
-  readonly clock: Clock
-  /** When the try is over, by the clock. */
-  readonly deadline: number
-  /** Bytes that any stage may give. */
+interface Limits {
   readonly most: number
-  readonly signal: AbortSignal | undefined
+  readonly begins: (cut: () => void) => void
 }
 
 /** What we ask servers for. */
@@ -38,12 +33,21 @@ const MOST_ENCODINGS = 5
 const SMALL = 16 * 1024
 const SMALL_DECODED = 256 * 1024
 
-/** Takes the encodings off a body, the last one first, within its limits. */
-export async function decodeBody(
+/**
+ * Takes the encodings off a body, the last one first. No stage ever gives more than `most` bytes; `begins` is told how to
+ * cut one short that takes a thread.
+ */
+export function decodeBody(
   body: Buffer,
   contentEncoding: string | undefined,
-  limits: DecodingLimits,
-): Promise<Buffer> {
+  most: number,
+  begins: (cut: () => void) => void,
+): Buffer | Promise<Buffer> {
+  if (contentEncoding === undefined && body.length <= most) return body
+  return decodeAll(body, contentEncoding, { most, begins })
+}
+
+async function decodeAll(body: Buffer, contentEncoding: string | undefined, limits: Limits): Promise<Buffer> {
   const encodings = readEncodings(contentEncoding)
   if (encodings.length > MOST_ENCODINGS) {
     throw new BadEncoding(`${encodings.length} encodings on one body, ${MOST_ENCODINGS} are allowed`)
@@ -81,7 +85,7 @@ const decoders: ReadonlyMap<string, (body: Buffer) => Transform> = new Map<strin
   ['zstd', () => createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 23 } })],
 ])
 
-async function decodeOnce(body: Buffer, encoding: string, limits: DecodingLimits): Promise<Buffer> {
+async function decodeOnce(body: Buffer, encoding: string, limits: Limits): Promise<Buffer> {
   const decoder = decoders.get(encoding)
   if (decoder === undefined) throw new BadEncoding(`unknown content encoding ${JSON.stringify(encoding.slice(0, 50))}`)
   const small = encoding === 'gzip' && body.length <= SMALL ? tryAtOnce(body) : undefined
@@ -104,31 +108,18 @@ function tryAtOnce(body: Buffer): Buffer | undefined {
 }
 
 /** All that a decoder gives; it is stopped where it stands when that is too much, or takes too long. */
-function drain(decoder: Transform, body: Buffer, { clock, deadline, most, signal }: DecodingLimits): Promise<Buffer> {
+function drain(decoder: Transform, body: Buffer, { most, begins }: Limits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const cut = (): void => void decoder.destroy(new DecodingCut())
-    const timer = clock.setTimeout(cut, Math.max(0, deadline - clock.now()))
-    const settle = (): void => {
-      clock.clearTimeout(timer)
-      signal?.removeEventListener('abort', cut)
-    }
     decoder.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size > most) decoder.destroy(new DecodedTooLarge())
       else chunks.push(chunk)
     })
-    decoder.once('end', () => {
-      settle()
-      resolve(Buffer.concat(chunks))
-    })
-    decoder.once('error', (error) => {
-      settle()
-      reject(error)
-    })
-    if (signal?.aborted === true) return cut()
-    signal?.addEventListener('abort', cut)
-    return void decoder.end(body)
+    decoder.once('end', () => resolve(Buffer.concat(chunks)))
+    decoder.once('error', reject)
+    begins(() => void decoder.destroy(new DecodingCut()))
+    if (!decoder.destroyed) decoder.end(body)
   })
 }

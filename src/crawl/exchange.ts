@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
-import type { Clock } from '../clock.ts'
 import type { Route } from './connections.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
 import { isRedirect, type Hop } from './redirects.ts'
 
 /** Lines of an answer's head: names in lower case, what came more than once as a list. */
@@ -44,31 +44,26 @@ export class ExchangeError extends Error {
 }
 
 export interface ExchangeLimits {
-  readonly clock: Clock
+  readonly deadlines: Deadlines
+  /** Until the connection stands, in ms. */
   readonly connectTimeout: number
-  /** When the try is over, by the clock. */
-  readonly deadline: number
   /** Bytes of the body on the wire. */
   readonly mostBytes: number
-  readonly signal: AbortSignal | undefined
 }
 
 /** More of a redirect's body is not read; its connection is given up instead. */
 const MOST_OF_REDIRECT = 64 * 1024
 
-/** Sends one hop and reads what comes back, within its limits. Rejects with an `ExchangeError` only. */
-export function exchange(hop: Hop, route: Route, limits: ExchangeLimits): Promise<Answer> {
-  return new Promise((resolve, reject) => new Exchange(hop, limits, resolve, reject).send(route))
-}
-
-/** One request on the wire, as undici tells about it. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #hop: Hop
+/** Sends one hop and reads what comes back, within its limits; as undici tells about it, without a stream. */
+export class Exchange implements Dispatcher.DispatchHandler {
+  /** Rejects with an `ExchangeError` only. */
+  readonly answer: Promise<Answer>
   readonly #limits: ExchangeLimits
-  readonly #resolve: (answer: Answer) => void
-  readonly #reject: (error: ExchangeError) => void
-  readonly #timers: unknown[] = []
-  readonly #chunks: Buffer[] = []
+  #resolve!: (answer: Answer) => void
+  #reject!: (error: ExchangeError) => void
+  #connecting: Deadline | undefined
+  #first: Buffer | undefined
+  #rest: Buffer[] | undefined
   #controller: Dispatcher.DispatchController | undefined
   #ended: Error | undefined
   #settled = false
@@ -77,47 +72,38 @@ class Exchange implements Dispatcher.DispatchHandler {
   #headers: ResponseHeaders = {}
   #bytes = 0
 
-  constructor(
-    hop: Hop,
-    limits: ExchangeLimits,
-    resolve: (answer: Answer) => void,
-    reject: (error: ExchangeError) => void,
-  ) {
-    this.#hop = hop
+  constructor(hop: Omit<Hop, 'url'>, route: Route, limits: ExchangeLimits) {
     this.#limits = limits
-    this.#resolve = resolve
-    this.#reject = reject
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#send(hop, route)
   }
 
-  send(route: Route): void {
-    const { clock, connectTimeout, deadline, signal } = this.#limits
-    if (signal?.aborted === true) return this.#end('cancelled')
-    signal?.addEventListener('abort', this.#cancel)
-    this.#timers.push(
-      clock.setTimeout(() => this.#end('timeout'), Math.max(0, deadline - clock.now())),
-      clock.setTimeout(() => this.#connected || this.#end('connect-timeout'), connectTimeout),
-    )
-    const { method, headers, body } = this.#hop
+  /** Ends it from our side: at once for who waits, and on the wire as soon as undici lets us. */
+  end(why: ExchangeEnded['why']): void {
+    if (this.#settled) return
+    this.#ended = new ExchangeEnded(why)
+    this.#fail(this.#ended)
+    this.#controller?.abort(this.#ended)
+  }
+
+  #send({ method, headers, body }: Omit<Hop, 'url'>, { dispatcher, origin, path }: Route): void {
     try {
-      route.dispatcher.dispatch(
-        {
-          origin: route.origin,
-          path: route.path,
-          method,
-          headers: { ...headers, ...route.headers },
-          body: body ?? null,
-        },
-        this,
-      )
+      dispatcher.dispatch({ origin, path, method, headers, body: body ?? null }, this)
     } catch (error) {
-      this.#fail(error)
+      return this.#fail(error)
     }
+    if (this.#connected || this.#settled) return // as over a connection that stands already
+    const { deadlines, connectTimeout } = this.#limits
+    this.#connecting = deadlines.begin(connectTimeout, () => this.end('connect-timeout'))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#connected = true
     this.#controller = controller
-    this.#limits.clock.clearTimeout(this.#timers[1])
+    this.#connecting?.end()
     if (this.#ended !== undefined) controller.abort(this.#ended)
   }
 
@@ -134,38 +120,31 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#settled) return
     this.#bytes += chunk.length
-    if (this.#status !== undefined && isRedirect(this.#status) && this.#bytes > MOST_OF_REDIRECT) {
+    if (this.#bytes > MOST_OF_REDIRECT && this.#status !== undefined && isRedirect(this.#status)) {
       this.#answer(Buffer.alloc(0))
       this.#controller?.abort(new ExchangeEnded('wire'))
     } else if (this.#bytes > this.#limits.mostBytes) {
-      this.#end('wire')
+      this.end('wire')
+    } else if (this.#first === undefined) {
+      this.#first = chunk
     } else {
-      this.#chunks.push(chunk)
+      this.#rest ??= [this.#first]
+      this.#rest.push(chunk)
     }
   }
 
   onResponseEnd(): void {
-    this.#answer(this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks))
+    if (this.#settled) return
+    this.#answer(this.#rest === undefined ? (this.#first ?? Buffer.alloc(0)) : Buffer.concat(this.#rest, this.#bytes))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(error)
   }
 
-  readonly #cancel = (): void => this.#end('cancelled')
-
-  /** Ends it from our side: at once for who waits, and on the wire as soon as undici lets us. */
-  #end(why: ExchangeEnded['why']): void {
-    if (this.#settled) return
-    this.#ended = new ExchangeEnded(why)
-    this.#fail(this.#ended)
-    this.#controller?.abort(this.#ended)
-  }
-
   #answer(wire: Buffer): void {
-    if (this.#settle() && this.#status !== undefined) {
-      this.#resolve({ status: this.#status, headers: this.#headers, wire })
-    }
+    const [status, headers] = [this.#status, this.#headers]
+    if (this.#settle() && status !== undefined) this.#resolve({ status, headers, wire })
   }
 
   #fail(error: unknown): void {
@@ -176,9 +155,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
-    this.#chunks.length = this.#status === undefined ? 0 : this.#chunks.length
-    for (const timer of this.#timers) this.#limits.clock.clearTimeout(timer)
-    this.#limits.signal?.removeEventListener('abort', this.#cancel)
+    this.#first = this.#rest = undefined
+    this.#connecting?.end()
     return true
   }
 }

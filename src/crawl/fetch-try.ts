@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { Cache } from './cache.ts'
-import type { Connections } from './connections.ts'
+import type { Connections, Route } from './connections.ts'
 import type { Cookies } from './cookies.ts'
-import { acceptEncoding, decodeBody, DecodingCut } from './decoding.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
+import { decodeBody, DecodingCut } from './decoding.ts'
 import {
   BlockedAddressError,
   NetworkError,
@@ -11,8 +12,9 @@ import {
   TooManyRedirectsError,
   type TryPoint,
 } from './errors.ts'
-import { exchange, ExchangeEnded, ExchangeError, type Answer, type Progress } from './exchange.ts'
+import { Exchange, ExchangeEnded, ExchangeError, type Answer, type Progress } from './exchange.ts'
 import type { FetchSettings } from './fetcher-options.ts'
+import type { GiveUp } from './give-up.ts'
 import type { Guard } from './guard.ts'
 import { classify } from './network-errors.ts'
 import { isRedirect, nextHop, type Hop } from './redirects.ts'
@@ -21,16 +23,19 @@ import { headerOf, listHeaderOf, type Response } from './response.ts'
 import { parseRetryAfter } from './retry-after.ts'
 import { meaningOf, type StatusMeaning } from './status.ts'
 import { ProxyAway } from './tunnel.ts'
+import { hostnameOf } from './url-parts.ts'
 
 /** How one try is made. */
 export interface TryOptions {
   readonly signal?: AbortSignal | undefined
+  /** Instead of a signal. */
+  readonly giveUp?: GiveUp | undefined
   /** The number of the try, for errors. @default request.networkTryCount + 1 */
-  readonly tryCount?: number
+  readonly tryCount?: number | undefined
   /** The proxy of the try before, so that another one is drawn. */
   readonly lastProxy?: string | undefined
   /** Asked before a redirect is followed; false ends the try as `refused`. */
-  readonly allows?: (url: string) => boolean | Promise<boolean>
+  readonly allows?: ((url: string) => boolean | Promise<boolean>) | undefined
 }
 
 /** What a try came to. Only an `error` costs one of the request's tries. */
@@ -52,118 +57,201 @@ export type Outcome =
 export interface TryParts {
   readonly settings: FetchSettings
   readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly guard: Guard
   readonly connections: Connections
   readonly cookies: Cookies | undefined
   readonly cache: Cache | undefined
+  /** Headers of every request, but for what a request has itself. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 const notYet: Progress = { connected: false, status: undefined, bytes: 0 }
+const noRedirects: readonly string[] = Object.freeze([])
+const nothing = Buffer.alloc(0)
 
 /** One try of one request: its hops, one after the other, until there is a page or a reason why there is none. */
 export class FetchTry {
   readonly #request: CrawlRequest
   readonly #options: TryOptions
+  readonly #giveUp: GiveUp | undefined
   readonly #proxy: string | undefined
   readonly #parts: TryParts
   readonly #timeout: number
   readonly #connectTimeout: number
-  readonly #deadline: number
-  readonly #redirects: string[] = []
+  readonly #deadline: Deadline
+  #redirects: string[] | undefined
   #hop: Hop
+  #exchange: Exchange | undefined
+  /** Ends the decoding that is under way. */
+  #cutDecoding: (() => void) | undefined
+  #isExpired = false
   #status: number | undefined
   #wireBytes = 0
 
-  constructor(request: CrawlRequest, options: TryOptions, proxy: string | undefined, parts: TryParts) {
-    const { settings, clock } = parts
+  constructor(
+    request: CrawlRequest,
+    options: TryOptions,
+    giveUp: GiveUp | undefined,
+    proxy: string | undefined,
+    parts: TryParts,
+  ) {
+    const { settings, deadlines } = parts
     this.#request = request
     this.#options = options
+    this.#giveUp = giveUp
     this.#proxy = proxy
     this.#parts = parts
     this.#timeout = request.timeout ?? settings.timeout
     this.#connectTimeout = request.connectTimeout ?? settings.connectTimeout
-    this.#deadline = clock.now() + this.#timeout
-    this.#hop = { url: request.url, method: request.method, headers: request.headers, body: request.body }
+    this.#hop = request
+    this.#deadline = deadlines.begin(this.#timeout, () => this.#expire())
   }
 
-  /** Rejects only with the reason of its signal. */
-  async run(): Promise<Outcome> {
+  /** Rejects only with the reason it was given up for. */
+  run(): Promise<Outcome> {
+    this.#giveUp?.tell(() => this.#stop('cancelled'))
+    return this.#ask()
+  }
+
+  #expire(): void {
+    this.#isExpired = true
+    this.#stop('timeout')
+  }
+
+  #stop(why: 'cancelled' | 'timeout'): void {
+    this.#exchange?.end(why)
+    this.#cutDecoding?.()
+  }
+
+  #ask(): Promise<Outcome> {
     try {
-      return await this.#followHops()
+      const exchange = this.#begin(this.#hop)
+      this.#exchange = exchange
+      return exchange.answer.then(
+        (answer) => this.#answered(answer),
+        (thrown: unknown) => this.#broke(thrown),
+      )
     } catch (thrown) {
-      this.#options.signal?.throwIfAborted()
-      return { kind: 'error', error: this.#errorOf(thrown), proxy: this.#proxy }
+      return new Promise((resolve) => resolve(this.#broke(thrown)))
     }
   }
 
-  async #followHops(): Promise<Outcome> {
-    for (;;) {
-      const answer = await this.#ask(this.#hop)
-      const meaning = this.#meaningOf(answer)
-      if (!isRedirect(answer.status) || meaning === 'good') return await this.#conclude(answer, meaning)
-      this.#redirects.push(this.#hop.url)
-      if (this.#redirects.length > this.#parts.settings.maxRedirects) {
-        throw new TooManyRedirectsError(this.#at(), this.#parts.settings.maxRedirects)
-      }
-      const next = nextHop(this.#hop, answer.status, headerOf(answer.headers, 'location'))
-      if ('bad' in next) throw new RedirectError(this.#at(), next.bad)
-      if ((await this.#options.allows?.(next.hop.url)) === false) return { kind: 'refused', url: next.hop.url }
-      this.#hop = next.hop
-    }
-  }
-
-  async #ask(hop: Hop): Promise<Answer> {
-    const { clock, guard, connections, settings, cookies } = this.#parts
-    const url = new URL(hop.url)
+  #begin(hop: Hop): Exchange {
+    const { guard, connections, settings, deadlines } = this.#parts
     this.#status = undefined
-    if (!guard.allowsHost(url.hostname)) throw new BlockedAddressError(this.#at(), url.hostname)
-    const answer = await exchange(
-      { ...hop, headers: this.#headersOf(hop) },
-      connections.route(url, this.#proxy, this.#connectTimeout),
-      {
-        clock,
-        connectTimeout: this.#connectTimeout,
-        deadline: this.#deadline,
-        mostBytes: settings.bodyLimit.wire,
-        signal: this.#options.signal,
-      },
-    )
-    this.#status = answer.status
-    this.#wireBytes += answer.wire.length
-    if (answer.status === 407 && this.#proxy !== undefined) throw new ProxyAway('it wants to know who asks')
-    cookies?.keep(answer.headers['set-cookie'], hop.url, this.#proxy)
-    return answer
+    this.#giveUp?.throwIfGivenUp()
+    if (this.#isExpired) throw new ExchangeEnded('timeout')
+    const hostname = hostnameOf(hop.url)
+    if (!guard.allowsHost(hostname)) throw new BlockedAddressError(this.#at(), hostname)
+    const route = connections.route(hop.url, this.#proxy, this.#connectTimeout)
+    const { method, body } = hop
+    const limits = { deadlines, connectTimeout: this.#connectTimeout, mostBytes: settings.bodyLimit.wire }
+    return new Exchange({ method, body, headers: this.#headersOf(hop, route) }, route, limits)
   }
 
-  #headersOf(hop: Hop): Readonly<Record<string, string>> {
-    const { settings, cookies, cache } = this.#parts
-    const jar = cookies?.headerFor(hop.url, this.#proxy)
-    const own = hop.headers['cookie']
-    const cookie = jar === undefined || own === undefined ? (jar ?? own) : `${own}; ${jar}`
-    return {
-      accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
-      'accept-encoding': acceptEncoding,
-      ...settings.headers,
-      ...cache?.validators(this.#request, hop.url),
-      ...hop.headers,
-      ...(cookie === undefined ? {} : { cookie }),
+  #answered(answer: Answer): Outcome | Promise<Outcome> {
+    try {
+      this.#take(answer)
+      const meaning = this.#meaningOf(answer)
+      if (isRedirect(answer.status) && meaning !== 'good') {
+        return this.#follow(answer).catch((thrown: unknown) => this.#broke(thrown))
+      }
+      const outcome = this.#conclude(answer, meaning)
+      if (outcome instanceof Promise) return outcome.catch((thrown: unknown) => this.#broke(thrown))
+      this.#deadline.end()
+      return outcome
+    } catch (thrown) {
+      return this.#broke(thrown)
     }
   }
 
-  async #conclude(answer: Answer, meaning: StatusMeaning): Promise<Outcome> {
-    const { cache, clock } = this.#parts
+  #take({ status, headers, wire }: Answer): void {
+    this.#exchange = undefined
+    this.#status = status
+    this.#wireBytes += wire.length
+    if (status === 407 && this.#proxy !== undefined) throw new ProxyAway('it wants to know who asks')
+    const set = headers['set-cookie']
+    if (set !== undefined) this.#parts.cookies?.keep(set, this.#hop.url, this.#proxy)
+  }
+
+  async #follow(answer: Answer): Promise<Outcome> {
+    const { maxRedirects } = this.#parts.settings
+    this.#redirects ??= []
+    this.#redirects.push(this.#hop.url)
+    if (this.#redirects.length > maxRedirects) throw new TooManyRedirectsError(this.#at(), maxRedirects)
+    const next = nextHop(this.#hop, answer.status, headerOf(answer.headers, 'location'))
+    if ('bad' in next) throw new RedirectError(this.#at(), next.bad)
+    if ((await this.#options.allows?.(next.hop.url)) === false) {
+      this.#deadline.end()
+      return { kind: 'refused', url: next.hop.url }
+    }
+    this.#hop = next.hop
+    return await this.#ask()
+  }
+
+  #broke(thrown: unknown): Outcome {
+    this.#exchange = this.#cutDecoding = undefined
+    this.#deadline.end()
+    this.#giveUp?.throwIfGivenUp()
+    return { kind: 'error', error: this.#errorOf(thrown), proxy: this.#proxy }
+  }
+
+  #headersOf(hop: Hop, route: Route): Readonly<Record<string, string>> {
+    const { headers, cookies, cache } = this.#parts
+    const jar = cookies?.headerFor(hop.url, this.#proxy)
+    const all: Record<string, string> = { ...headers }
+    if (cache !== undefined) Object.assign(all, cache.validators(this.#request, hop.url))
+    Object.assign(all, hop.headers)
+    if (jar !== undefined) {
+      const own = hop.headers['cookie']
+      all['cookie'] = own === undefined ? jar : `${own}; ${jar}`
+    }
+    return route.headers === undefined ? all : Object.assign(all, route.headers)
+  }
+
+  #conclude(answer: Answer, meaning: StatusMeaning): Outcome | Promise<Outcome> {
+    const { cache, settings } = this.#parts
+    const { status, headers, wire } = answer
     const confirmed = this.#isConfirmed(answer) ? cache?.confirm(this.#request) : undefined
     if (confirmed !== undefined) return { kind: 'page', response: confirmed }
-    const response = await this.#responseOf(answer)
+    const isEmpty = this.#hop.method === 'HEAD' || status === 204 || status === 205 || status === 304
+    const encoding = listHeaderOf(headers, 'content-encoding')
+    const body = isEmpty ? nothing : decodeBody(wire, encoding, settings.bodyLimit.decoded, this.#decodes)
+    if (!(body instanceof Promise)) return this.#outcomeOf(answer, meaning, body)
+    return body.then((decoded) => {
+      this.#cutDecoding = undefined
+      this.#deadline.end()
+      return this.#outcomeOf(answer, meaning, decoded)
+    })
+  }
+
+  readonly #decodes = (cut: () => void): void => {
+    this.#cutDecoding = cut
+    if (this.#isExpired || this.#giveUp?.isGivenUp === true) cut()
+  }
+
+  #outcomeOf({ status, headers }: Answer, meaning: StatusMeaning, body: Buffer): Outcome {
+    const { cache, clock } = this.#parts
+    const response: Response = {
+      url: this.#hop.url,
+      status,
+      headers,
+      body,
+      redirects: this.#redirects ?? noRedirects,
+      fromCache: false,
+      proxy: this.#proxy,
+      wireBytes: this.#wireBytes,
+    }
     if (meaning === 'good') {
       cache?.keep(this.#request, response)
       return { kind: 'page', response }
     }
     if (meaning === 'throttled') {
-      const retryAfter = parseRetryAfter(headerOf(answer.headers, 'retry-after'), clock.now())
+      const retryAfter = parseRetryAfter(headerOf(headers, 'retry-after'), clock.now())
       return { kind: 'throttled', response, retryAfter }
     }
-    const error = new StatusError({ ...this.#at(), status: answer.status })
+    const error = new StatusError({ ...this.#at(), status })
     return { kind: 'error', error, response, proxy: this.#proxy }
   }
 
@@ -174,33 +262,9 @@ export class FetchTry {
     return asked.length > 0 && asked.every((name) => this.#hop.headers[name] === undefined)
   }
 
-  async #responseOf(answer: Answer): Promise<Response> {
-    const { status, headers, wire } = answer
-    const isEmpty = this.#hop.method === 'HEAD' || status === 204 || status === 205 || status === 304
-    const encoding = listHeaderOf(headers, 'content-encoding')
-    const body = isEmpty
-      ? Buffer.alloc(0)
-      : await decodeBody(wire, encoding, {
-          clock: this.#parts.clock,
-          deadline: this.#deadline,
-          most: this.#parts.settings.bodyLimit.decoded,
-          signal: this.#options.signal,
-        })
-    return {
-      url: this.#hop.url,
-      status,
-      headers,
-      body,
-      redirects: this.#redirects,
-      fromCache: false,
-      proxy: this.#proxy,
-      wireBytes: this.#wireBytes,
-    }
-  }
-
   #meaningOf({ status, headers }: Answer): StatusMeaning {
     const { isValid, validStatus } = this.#parts.settings
-    const named = [...validStatus, ...this.#request.validStatus].includes(status)
+    const named = validStatus.includes(status) || this.#request.validStatus.includes(status)
     const decided = isValid === undefined || isRedirect(status) ? undefined : isValid(status, this.#request)
     return meaningOf(status, headerOf(headers, 'retry-after') !== undefined, named ? true : decided)
   }

@@ -2,9 +2,12 @@ import { systemClock, type Clock } from '../clock.ts'
 import { Cache, memoryCache, readCache, type CacheStore } from './cache.ts'
 import { Connections } from './connections.ts'
 import { Cookies } from './cookies.ts'
+import { Deadlines } from './deadlines.ts'
+import { acceptEncoding } from './decoding.ts'
 import { ProxyError } from './errors.ts'
 import { FetchTry, type Outcome, type TryOptions, type TryParts } from './fetch-try.ts'
 import { readFetcherOptions, type FetcherOptions } from './fetcher-options.ts'
+import { GiveUp } from './give-up.ts'
 import { guard, type Guard } from './guard.ts'
 import { Proxies } from './proxies.ts'
 import type { CrawlRequest } from './request.ts'
@@ -16,13 +19,18 @@ export interface FetcherParts {
   readonly guard?: Guard | undefined
   readonly cookies?: Cookies | undefined
   readonly cacheStore?: CacheStore | undefined
+  /** How many fetches there are at once. @default as many as are asked for */
+  readonly concurrency?: number | undefined
 }
+
+const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 /** Fetches the pages of one crawl: it has its connections, cookies, proxies and cache. Close it when the crawl is over. */
 export class Fetcher implements AsyncDisposable {
   /** The cookies of this crawl; undefined where they are turned off. */
   readonly cookies: Cookies | undefined
   readonly #proxies: Proxies
+  readonly #hasProxies: boolean
   readonly #parts: TryParts
 
   constructor(options: FetcherOptions = {}, parts: FetcherParts = {}) {
@@ -32,11 +40,14 @@ export class Fetcher implements AsyncDisposable {
     const cache = readCache('spider', options.cache)
     this.cookies = settings.cookies ? (parts.cookies ?? new Cookies()) : undefined
     this.#proxies = new Proxies(options.proxies, clock)
+    this.#hasProxies = options.proxies !== undefined
     this.#parts = {
       settings,
       clock,
+      deadlines: new Deadlines(clock),
       guard: gate,
-      connections: new Connections(gate, options.tls),
+      connections: new Connections(gate, options.tls, parts.concurrency),
+      headers: { accept, 'accept-encoding': acceptEncoding, ...settings.headers },
       cookies: this.cookies,
       cache: cache && new Cache(cache.maxAge, clock, parts.cacheStore ?? memoryCache()),
     }
@@ -48,11 +59,27 @@ export class Fetcher implements AsyncDisposable {
   }
 
   /** Makes one try. It rejects only with the reason of its signal. A proxy that is away is no try while one is left. */
-  async fetch(request: CrawlRequest, options: TryOptions = {}): Promise<Outcome> {
+  fetch(request: CrawlRequest, options: TryOptions = {}): Promise<Outcome> {
+    const { signal } = options
+    if (signal === undefined) return this.#fetch(request, options, options.giveUp)
+    const giveUp = new GiveUp()
+    const onAbort = (): void => giveUp.giveUp(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort)
+    return this.#fetch(request, options, giveUp).finally(() => signal.removeEventListener('abort', onAbort))
+  }
+
+  #fetch(request: CrawlRequest, options: TryOptions, giveUp: GiveUp | undefined): Promise<Outcome> {
+    const isDirect = !this.#hasProxies && request.proxy === undefined
+    if (isDirect) return new FetchTry(request, options, giveUp, undefined, this.#parts).run()
+    return this.#fetchByProxy(request, options, giveUp)
+  }
+
+  async #fetchByProxy(request: CrawlRequest, options: TryOptions, giveUp: GiveUp | undefined): Promise<Outcome> {
     let last = options.lastProxy
     for (;;) {
       const proxy = this.#proxies.draw(request, last)
-      const outcome = await new FetchTry(request, options, proxy, this.#parts).run()
+      const outcome = await new FetchTry(request, options, giveUp, proxy, this.#parts).run()
       const isAway = outcome.kind === 'error' && outcome.error instanceof ProxyError
       if (!isAway || proxy === undefined) return outcome
       this.#proxies.bench(proxy)
@@ -63,6 +90,7 @@ export class Fetcher implements AsyncDisposable {
 
   /** Ends every connection, also those in use. */
   async close(): Promise<void> {
+    this.#parts.deadlines.close()
     await this.#parts.connections.close()
   }
 

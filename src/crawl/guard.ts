@@ -55,9 +55,14 @@ export function guard(allowPrivate: AllowPrivate = false, resolve: Resolve = loo
     })
   }
 
+  // A crawl asks for the same host again and again, and a block list takes its time.
+  let last: { readonly host: string; readonly isAllowed: boolean } | undefined
   const allowsHost = (host: string): boolean => {
+    if (last?.host === host) return last.isAllowed
     const literal = withoutBrackets(host)
-    return isIP(withoutZone(literal)) === 0 || allows(literal, literal)
+    const isAllowed = isIP(withoutZone(literal)) === 0 || allows(literal, literal)
+    last = { host, isAllowed }
+    return isAllowed
   }
 
   return Object.freeze({ allows, allowsHost, lookup })

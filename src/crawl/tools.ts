@@ -37,7 +37,7 @@ export async function openTools(
   const { clock, random, broker } = tree
   const parse = await loadParser(settings.parser)
   const jsonl = settings.jsonl === undefined ? undefined : await JsonLines.open(settings.jsonl, broker.durable)
-  const fetcher = new Fetcher(settings.fetcher, { clock, cookies: store.cookies })
+  const fetcher = new Fetcher(settings.fetcher, { clock, cookies: store.cookies, concurrency: settings.concurrency })
   const politeness = new Politeness(settings.politeness, {
     clock,
     random,
