@@ -52,6 +52,11 @@ export class HostLines {
     return this.#full
   }
 
+  /** Whether somebody may have a turn now. */
+  get mayHaveTurn(): boolean {
+    return this.#ready.size > 0
+  }
+
   /** Behind those of its priority that are there already. */
   add(run: RequestRun): void {
     const { host, request } = run

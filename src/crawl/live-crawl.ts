@@ -18,6 +18,7 @@ import { PageSettlement, type Settling } from './page-settlement.ts'
 import type { PageOwner } from './page-source.ts'
 import { Progress } from './progress.ts'
 import type { CrawlRequest } from './request.ts'
+import { RequestGate, type GatedCrawl } from './request-gate.ts'
 import type { RequestRun } from './request-run.ts'
 import { Seeding, type SeededCrawl } from './seeding.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
@@ -43,7 +44,7 @@ export interface CrawlPlace {
 type Phase = 'opening' | 'crawling' | 'draining' | 'over'
 
 /** One crawl from its first request to its last page: when it begins, what ends it, and what its pages tell it. */
-export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl, HoldingCrawl, CrawlHost {
+export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl, HoldingCrawl, GatedCrawl, CrawlHost {
   readonly tree: Tree
   readonly path: string
   readonly subject: string
@@ -51,6 +52,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   readonly numbers: Numbers
   readonly items: ItemStream
   readonly frontier: Frontier
+  readonly gate: RequestGate
   readonly held: HeldRequests
   readonly hooks: HookTable
   readonly pages: PageMaker
@@ -84,6 +86,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.#startedAt = tree.clock.now()
     this.items = new ItemStream(() => this.#itemsChanged())
     this.frontier = new Frontier(tree, path, spider.settings, this.numbers)
+    this.gate = new RequestGate(this)
     this.settlement = new PageSettlement(this)
     this.held = new HeldRequests(this)
     this.hooks = hookTable({ plugins: [] }, level)
@@ -184,7 +187,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
       spider,
       subject: this.subject,
       ...this.#tools,
-      check: (request) => this.#seeding.check(request),
+      check: (request) => this.check(request),
       endTurn: (run, outcome) => this.held.endTurn(run, outcome),
     }
     if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
@@ -294,6 +297,10 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
 
   add(requests: readonly CrawlRequest[]): void {
     this.settlement.add(requests, () => this.seeded())
+  }
+
+  check(request: CrawlRequest): void {
+    this.#seeding.check(request)
   }
 
   seeded(): void {

@@ -1,5 +1,7 @@
 import { whenever } from '../actors/answer.ts'
 import { runAsNobody } from '../actors/floating.ts'
+import type { HookTable } from '../actors/hook-table.ts'
+import { Intake } from '../actors/intake.ts'
 import type { Tree } from '../actors/tree.ts'
 import { JOBS_PER_COMMIT, JOBS_PER_STEP } from '../actors/turn.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
@@ -30,6 +32,7 @@ export interface TakingCrawl {
   readonly spider: SpiderDefinition
   readonly numbers: Numbers
   readonly frontier: Frontier
+  readonly hooks: HookTable
   readonly held: HeldRequests
   readonly pages: PageMaker
   readonly settlement: PageSettlement
@@ -51,6 +54,9 @@ export class Taking {
   readonly #lines: HostLines
   /** Those whose page is there already. */
   readonly #cached: RequestRun[] = []
+  readonly #intake: Intake
+  /** Pages that plugins let begin. */
+  #room = 0
   #isLeasing = false
   #isPumpDue = false
   /** Nothing is due but what full hosts would get. */
@@ -61,7 +67,10 @@ export class Taking {
   constructor(crawl: TakingCrawl, tools: Tools) {
     this.#crawl = crawl
     this.#tools = tools
-    const { isCaching } = crawl.spider.settings
+    const { name, settings } = crawl.spider
+    const { description, tags, isCaching } = settings
+    const { tree, path, hooks } = crawl
+    this.#intake = new Intake({ tree, path, hooks, definition: { name, description, tags } }, () => this.wake())
     this.#lines = new HostLines(
       { politeness: tools.politeness, clock: crawl.tree.clock, isCaching },
       { wake: () => this.wake(), hasRoom: () => (this.#isDry = false) },
@@ -84,6 +93,7 @@ export class Taking {
   end(): void {
     this.#unwatch?.()
     this.#cancelRetry?.()
+    this.#intake.end()
   }
 
   /** Those that were taken and not started, taken out. */
@@ -113,13 +123,15 @@ export class Taking {
   #pump(): void {
     const crawl = this.#crawl
     if (!crawl.isCrawling || crawl.isPaused) return
+    const mayStart = this.#cached.length > 0 || this.#lines.mayHaveTurn
+    if (mayStart || !(this.#isLeasing || this.#isDry)) this.#room = this.#intake.room(crawl.slots)
     this.#startReady()
     if (this.#isLeasing) return
+    if (this.#isDry) return crawl.slots > 0 ? crawl.ranDry(this.#lines.full.size > 0) : undefined
     const { broker } = crawl.tree
     const most = broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
-    const room = Math.min(crawl.slots, most, MOST_WAITING - this.#lines.waiting)
+    const room = Math.min(crawl.slots, this.#room, most, MOST_WAITING - this.#lines.waiting)
     if (room <= 0) return
-    if (this.#isDry) return crawl.ranDry(this.#lines.full.size > 0)
     this.#isLeasing = true
     this.#isDry = true // unless somebody says otherwise meanwhile
     whenever(
@@ -197,9 +209,10 @@ export class Taking {
   }
 
   #startReady(): void {
-    while (this.#crawl.slots > 0) {
+    while (this.#crawl.slots > 0 && this.#room > 0) {
       const run = this.#cached.shift() ?? this.#lines.next()
       if (run === undefined) return
+      this.#room -= 1
       this.#crawl.held.start(run)
     }
   }
