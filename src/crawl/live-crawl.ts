@@ -176,7 +176,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
         hostResumed: (host) => tree.events.emit('host.resumed', { path: `${path}/${host}` }),
       })
       this.#tools = tools
-      this.#seeding.begin()
+      this.#seeding.begin(tools)
     } catch (error) {
       if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
       return this.#end({ kind: 'refused', error })
