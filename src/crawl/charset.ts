@@ -18,6 +18,8 @@ const marks: readonly { readonly charset: string; readonly bytes: readonly numbe
 ]
 
 function markOf(body: Uint8Array): { readonly charset: string; readonly length: number } | undefined {
+  const [first = 0] = body
+  if (first !== 0xef && first !== 0xfe && first !== 0xff) return undefined
   const mark = marks.find(({ bytes }) => bytes.every((byte, index) => body[index] === byte))
   return mark === undefined ? undefined : { charset: mark.charset, length: mark.bytes.length }
 }
@@ -43,13 +45,16 @@ function charsetOfBytes(body: Uint8Array): string {
 
 /** The charset of a label, where the Encoding Standard knows one; what pages call by other names is passed over. */
 function known(label: string | undefined): string | undefined {
-  if (label === undefined) return undefined
+  if (label === undefined || utf8Labels.has(label)) return label && 'utf-8'
   try {
     return new TextDecoder(label).encoding
   } catch {
     return undefined
   }
 }
+
+/** As nearly all pages write it: to look up a charset takes as long as to decode a page. */
+const utf8Labels: ReadonlySet<string> = new Set(['utf-8', 'UTF-8', 'utf8'])
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const utf8 = (bytes: Uint8Array): string => bufferOf(bytes).toString('utf8')

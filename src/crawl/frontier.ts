@@ -8,12 +8,19 @@ import type { CrawlRequest } from './request.ts'
 import type { Gated } from './request-gate.ts'
 import type { SpiderSettings } from './spider-options.ts'
 import type { Numbers } from './stats.ts'
+import { hostnameOf, hostOf } from './url-parts.ts'
 
 /** Why a request was not accepted; the word it is counted by. */
 type Dropped = EventData['request.dropped']['because']
 
 /** A request was seen: longer than any crawl takes. */
 const FOR_EVER = Number.MAX_SAFE_INTEGER
+
+/** Not among the keys that a copy of the input has. */
+const kept = Symbol('request')
+interface Kept {
+  [kept]?: CrawlRequest | undefined
+}
 
 /** Requests that may be queued, as jobs. */
 export interface Offer {
@@ -30,8 +37,6 @@ export class Frontier {
   readonly #numbers: Numbers
   /** Identities that were accepted here, kept only where a limit counts on each of them. */
   readonly #seen: Set<string> | undefined
-  /** Requests by what a broker in memory keeps of them, so that they need not be read again. */
-  readonly #kept = new WeakMap<object, CrawlRequest>()
   /** On their way to the broker. */
   #offered = 0
 
@@ -63,11 +68,17 @@ export class Frontier {
 
   /** What a broker gave for one of its jobs. */
   requestOf(input: Json): CrawlRequest | undefined {
-    return this.#kept.get(input as object)
+    return (input as Kept)[kept]
   }
 
+  /** A broker in memory keeps the input itself: with the request at it, that need not be read again. */
   keep(input: Json, request: CrawlRequest): void {
-    if (!this.#tree.broker.durable) this.#kept.set(input as object, request)
+    if (!this.#tree.broker.durable) (input as Kept)[kept] = request
+  }
+
+  /** It is over: of what is kept of its job it takes no part. */
+  forget(input: Json): void {
+    if (this.requestOf(input) !== undefined) (input as Kept)[kept] = undefined
   }
 
   /** Counts an offer as it is written, so that what is written counts it; the broker may know some of it. */
@@ -103,7 +114,7 @@ export class Frontier {
 
   #add(name: string, by: 1 | -1): void {
     this.#numbers.add('request', by)
-    this.#numbers.add(`request-${name}`, by)
+    this.#numbers.add(this.#numbers.namesOf(name).request, by)
   }
 
   drop(request: CrawlRequest, because: Dropped): void {
@@ -146,8 +157,3 @@ export class Frontier {
     }
   }
 }
-
-/** Name and port of a host, as it stands in paths. */
-export const hostOf = (url: string): string => new URL(url).host
-
-const hostnameOf = (url: string): string => new URL(url).hostname

@@ -3,7 +3,7 @@ import { JobActor, type Holder } from '../actors/job.ts'
 import { Leases } from '../actors/leases.ts'
 import type { Tree } from '../actors/tree.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
-import { LeaseLostError, SystemStoppedError } from '../errors.ts'
+import { CancelledError, LeaseLostError, SystemStoppedError } from '../errors.ts'
 import type { CrawlChart } from './crawl-chart.ts'
 import type { HostNode } from './host-node.ts'
 import type { HostOutcome } from './host-pace.ts'
@@ -101,6 +101,7 @@ export class HeldRequests implements Holder {
     const { settlement, taking, isCrawling } = this.#crawl
     const run = this.at(job.slot)
     run.isParked = true
+    run.giveUp = undefined
     this.#table.ends(run)
     this.settling(run)
     if (isCrawling) this.#table.park(run)
@@ -111,6 +112,9 @@ export class HeldRequests implements Holder {
 
   over(job: JobActor, output: JobOutput): void {
     const run = this.at(job.slot)
+    // Its chart may have been told by somebody else.
+    if (output.status === 'cancelled') run.giveUp?.giveUp(new CancelledError(job.path, output.reason))
+    run.giveUp = undefined
     this.endTurn(run, { kind: 'neutral' })
     this.#crawl.settlement.over(run, output)
   }
@@ -142,7 +146,7 @@ export class HeldRequests implements Holder {
 
   /** The broker has it; what this process knows of it goes. */
   forget(run: RequestRun): void {
-    run.job?.cutOff(undefined)
+    cutOff(run, undefined)
     this.left(run)
   }
 
@@ -165,7 +169,7 @@ export class HeldRequests implements Holder {
     const path = job?.path ?? `${host.path}/request:${lease.id}`
     if (this.#table.unlease(run) && !run.hasLeft) {
       if (job === undefined) taking?.remove(run)
-      job?.cutOff(new LeaseLostError(path, tree.broker.leaseTime))
+      cutOff(run, new LeaseLostError(path, tree.broker.leaseTime))
       this.endTurn(run, { kind: 'neutral' })
       if (job === undefined) pages.leave(host)
       else this.left(run)
@@ -176,12 +180,12 @@ export class HeldRequests implements Holder {
   }
 
   cancelAll(reason: unknown): void {
-    for (const { job } of this.#table.withJob()) job?.cancel(reason)
+    for (const run of this.#table.withJob()) cancel(run, reason)
   }
 
   /** Somebody in another process gave up a request that may be held here. */
   cancel(id: string, reason: unknown): void {
-    for (const run of this.#table.leased()) if (run.id === id) run.job?.cancel(reason)
+    for (const run of this.#table.leased()) if (run.id === id) cancel(run, reason)
   }
 
   /** Ends those that run where they stand, and gives them back. */
@@ -189,7 +193,7 @@ export class HeldRequests implements Holder {
     const { tree } = this.#crawl
     for (const run of this.#table.withJob()) {
       const { path } = run.job as JobActor
-      run.job?.cutOff(new SystemStoppedError(tree.name, { job: path }))
+      cutOff(run, new SystemStoppedError(tree.name, { job: path }))
       this.left(run)
       this.giveBack(run)
     }
@@ -198,4 +202,17 @@ export class HeldRequests implements Holder {
   end(): void {
     this.#leases.end()
   }
+}
+
+/** Gives a request up, and what is under way for it. */
+function cancel({ job, giveUp }: RequestRun, reason: unknown): void {
+  if (job === undefined) return
+  giveUp?.giveUp(new CancelledError(job.path, reason))
+  job.cancel(reason)
+}
+
+/** Ends what is under way for a request where it stands; its record goes on. */
+function cutOff({ job, giveUp }: RequestRun, reason: unknown): void {
+  giveUp?.giveUp(reason)
+  job?.cutOff(reason)
 }

@@ -1,45 +1,40 @@
 import type { Clock } from '../clock.ts'
+import { HostLine } from './host-line.ts'
 import type { HostNode } from './host-node.ts'
 import type { Politeness } from './politeness.ts'
 import type { RequestRun } from './request-run.ts'
 
-/** Those who wait for one host, in the order they get their turn. */
-interface Line {
-  readonly host: HostNode
-  readonly runs: RequestRun[]
-  timer: unknown
-}
+type Line = HostLine<RequestRun>
 
 /** So many wait for a host that answers: the next one is there at once, and few are held for it. */
 const ENOUGH = 16
 /** Of pages that are kept some may be among them, which wait for no host. */
 const ENOUGH_TO_CACHE = 1000
 
+/** What lines are told by, and whom they tell. */
+export interface Lined {
+  readonly politeness: Politeness
+  readonly clock: Clock
+  readonly isCaching: boolean
+  /** Those that somebody may wait for. */
+  hosts(): Iterable<HostNode>
+  /** A host may have a turn again. */
+  wake(): void
+  /** A host is no longer full. */
+  hasRoom(): void
+}
+
 /** The lines of requests before their hosts. A host that has no turn to give makes nobody else wait. */
 export class HostLines {
-  readonly #politeness: Politeness
-  readonly #clock: Clock
-  readonly #wake: () => void
-  readonly #hasRoom: () => void
-  readonly #isCaching: boolean
-  /** Where somebody waits. */
-  readonly #lines = new Map<HostNode, Line>()
-  /** Lines whose host may have a turn; each gives one and goes to the end. */
-  readonly #ready = new Set<Line>()
+  readonly #crawl: Lined
   /** Hosts that more requests would only wait for. */
   readonly #full = new Set<string>()
+  /** Lines whose host may have a turn; each gives one and goes to the end. */
+  #ready: Line[] = []
   #waiting = 0
 
-  /** `wake` is called when a host may have a turn again, `hasRoom` when one is no longer full. */
-  constructor(
-    { politeness, clock, isCaching }: { readonly politeness: Politeness; readonly clock: Clock; isCaching: boolean },
-    { wake, hasRoom }: { readonly wake: () => void; readonly hasRoom: () => void },
-  ) {
-    this.#politeness = politeness
-    this.#clock = clock
-    this.#isCaching = isCaching
-    this.#wake = wake
-    this.#hasRoom = hasRoom
+  constructor(crawl: Lined) {
+    this.#crawl = crawl
   }
 
   /** Requests that wait for their turn. */
@@ -54,98 +49,112 @@ export class HostLines {
 
   /** Whether somebody may have a turn now. */
   get mayHaveTurn(): boolean {
-    return this.#ready.size > 0
+    return this.#ready.length > 0
   }
 
   /** Behind those of its priority that are there already. */
   add(run: RequestRun): void {
     const { host, request } = run
-    let line = this.#lines.get(host)
-    if (line === undefined) this.#lines.set(host, (line = { host, runs: [], timer: undefined }))
-    const { runs } = line
+    const line = (host.line as Line | undefined) ?? new HostLine<RequestRun>()
+    host.line = line
+    const runs = line.waiting
     let at = runs.length
     while (at > 0 && (runs[at - 1] as RequestRun).request.priority > request.priority) at -= 1
     if (at === runs.length) runs.push(run)
     else runs.splice(at, 0, run)
     this.#waiting += 1
-    if (line.timer === undefined) this.#ready.add(line)
-    this.#look(line)
+    if (line.timer === undefined) this.#mayBeReady(line)
+    this.#look(host, line)
   }
 
   /** The next one that has its turn; undefined if nobody has. */
   next(): RequestRun | undefined {
-    for (const line of this.#ready) {
-      const [run] = line.runs
-      this.#ready.delete(line)
+    for (let line = this.#ready.shift(); line !== undefined; line = this.#ready.shift()) {
+      const [run] = line.waiting
+      line.isReady = false
       if (run === undefined) continue
-      const turn = this.#politeness.tryTurn(run.request.url)
+      const turn = this.#crawl.politeness.tryTurn(run.request.url)
       if ('end' in turn) {
         run.turn = turn
-        this.#leave(line, 0)
-        if (line.runs.length > 0) this.#ready.add(line)
+        this.#leave(run.host, line, 0)
+        if (line.waiting.length > 0) this.#mayBeReady(line)
         return run
       }
-      this.#waitFor(line, turn.nextAt)
+      this.#waitFor(run.host, line, turn.nextAt)
     }
     return undefined
   }
 
   /** A turn at this host was given back. */
   freed(host: HostNode): void {
-    const line = this.#lines.get(host)
-    if (line === undefined || line.timer !== undefined) return
-    this.#ready.add(line)
-    this.#wake()
+    const line = host.line as Line | undefined
+    if (line === undefined || line.waiting.length === 0 || line.timer !== undefined) return
+    this.#mayBeReady(line)
+    this.#crawl.wake()
   }
 
   /** It waits no longer. */
   remove(run: RequestRun): void {
-    const line = this.#lines.get(run.host)
-    const at = line?.runs.indexOf(run) ?? -1
-    if (line !== undefined && at !== -1) this.#leave(line, at)
+    const line = run.host.line as Line | undefined
+    const at = line?.waiting.indexOf(run) ?? -1
+    if (line !== undefined && at !== -1) this.#leave(run.host, line, at)
   }
 
   /** Those who wait, taken out. */
   takeAll(): readonly RequestRun[] {
-    const all = [...this.#lines.values()].flatMap(({ runs, timer }) => {
-      this.#clock.clearTimeout(timer)
-      return runs
-    })
-    this.#lines.clear()
-    this.#ready.clear()
+    const all: RequestRun[] = []
+    for (const host of this.#crawl.hosts()) {
+      const line = host.line as Line | undefined
+      if (line === undefined) continue
+      this.#clearTimer(line)
+      line.isReady = false
+      all.push(...line.waiting.splice(0))
+    }
+    this.#ready = []
     this.#full.clear()
     this.#waiting = 0
     return all
   }
 
-  #leave(line: Line, at: number): void {
-    line.runs.splice(at, 1)
+  #mayBeReady(line: Line): void {
+    if (line.isReady) return
+    line.isReady = true
+    this.#ready.push(line)
+  }
+
+  #leave(host: HostNode, line: Line, at: number): void {
+    if (at === 0) line.waiting.shift()
+    else line.waiting.splice(at, 1)
     this.#waiting -= 1
-    this.#look(line)
-    if (line.runs.length > 0) return
-    this.#clock.clearTimeout(line.timer)
-    this.#lines.delete(line.host)
+    if (line.waiting.length === 0) this.#clearTimer(line)
+    this.#look(host, line)
+  }
+
+  #clearTimer(line: Line): void {
+    if (line.timer !== undefined) this.#crawl.clock.clearTimeout(line.timer)
+    line.timer = undefined
   }
 
   /** `Infinity`: until a turn is given back. */
-  #waitFor(line: Line, nextAt: number): void {
+  #waitFor(host: HostNode, line: Line, nextAt: number): void {
     if (nextAt === Infinity || line.timer !== undefined) return
-    line.timer = this.#clock.setTimeout(
+    const { clock } = this.#crawl
+    line.timer = clock.setTimeout(
       () => {
         line.timer = undefined
-        this.#look(line)
-        if (line.runs.length === 0) return
-        this.#ready.add(line)
-        this.#wake()
+        this.#look(host, line)
+        if (line.waiting.length === 0) return
+        this.#mayBeReady(line)
+        this.#crawl.wake()
       },
-      Math.max(0, nextAt - this.#clock.now()),
+      Math.max(0, nextAt - clock.now()),
     )
-    this.#look(line)
+    this.#look(host, line)
   }
 
-  #look({ host, runs, timer }: Line): void {
-    const enough = this.#isCaching ? ENOUGH_TO_CACHE : timer === undefined ? ENOUGH : 1
-    if (runs.length >= enough) this.#full.add(host.name)
-    else if (runs.length <= enough / 2 && this.#full.delete(host.name)) this.#hasRoom()
+  #look({ name }: HostNode, { waiting, timer }: Line): void {
+    const enough = this.#crawl.isCaching ? ENOUGH_TO_CACHE : timer === undefined ? ENOUGH : 1
+    if (waiting.length >= enough) this.#full.add(name)
+    else if (waiting.length <= enough / 2 && this.#full.delete(name)) this.#crawl.hasRoom()
   }
 }

@@ -1,6 +1,7 @@
 import type { Level } from '../actors/climb.ts'
 import type { JobSource } from '../actors/job-source.ts'
 import type { Plugin } from '../plugin.ts'
+import type { HostLine } from './host-line.ts'
 import type { DomainOptions } from './spider-options.ts'
 
 /** A host of a crawl as the supervisor of its pages; there as long as one of them is held. */
@@ -15,6 +16,8 @@ export class HostNode implements Level {
   /** Requests that are held here: waiting for their turn, running, or waiting for their next try. */
   size = 0
   running = 0
+  /** Those who wait for their turn here. */
+  line: HostLine | undefined
   /** What its jobs are made of, without a fallback and with one. */
   readonly sources: [JobSource | undefined, JobSource | undefined] = [undefined, undefined]
 

@@ -1,12 +1,13 @@
 import type { Level } from '../actors/climb.ts'
 import type { JobPolicy } from '../actors/job-policy.ts'
 import type { Failure } from '../failure.ts'
-import { hostOf } from './frontier.ts'
+import { fallBack } from './handling.ts'
 import { HostNode } from './host-node.ts'
 import { PageSource, type PageOwner } from './page-source.ts'
 import type { CrawlRequest } from './request.ts'
 import type { RequestRun } from './request-run.ts'
-import { fallBack, visit, type Crawling } from './visit.ts'
+import { hostnameOf, hostOf } from './url-parts.ts'
+import { visit, type Crawling } from './visit.ts'
 
 /** What the jobs of a crawl are made of: its hosts, as long as they have pages, and what makes the jobs of each. */
 export class PageMaker {
@@ -27,7 +28,7 @@ export class PageMaker {
     const name = hostOf(request.url)
     let host = this.hosts.get(name)
     if (host === undefined) {
-      const options = this.#owner.spider.settings.domains(new URL(request.url).hostname)
+      const options = this.#owner.spider.settings.domains(hostnameOf(request.url))
       this.hosts.set(name, (host = new HostNode(name, this.#level, options)))
     }
     host.size += 1
@@ -57,7 +58,7 @@ export class PageMaker {
     const { backoff, hookTimeout, description, tags } = settings
     const policy: JobPolicy = {
       name,
-      body: (run, ctx) => visit(run as unknown as RequestRun, ctx, crawling()),
+      body: (run) => visit(run as unknown as RequestRun, crawling()),
       schema: undefined,
       // Limits are those of each request: what its errors mean is told by `judge`.
       retry: { attempts: Infinity, backoff, when: () => false },

@@ -9,6 +9,7 @@ import type { Failure } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
 import { isFatal } from '../thrown.ts'
+import type { Collection } from './collect.ts'
 import type { Frontier, Offer } from './frontier.ts'
 import type { HeldRequests } from './held-requests.ts'
 import { ABANDONED } from './items.ts'
@@ -105,20 +106,14 @@ export class PageSettlement {
 
   /** Gives a request back as if it had not been taken. */
   release(lease: LeasedJob): void {
-    this.#tell(
-      () => ({ outcome: { ...lease, kind: 'release' } as Outcome, offer: nothing }),
-      () => {},
-    )
+    this.#tell({ ...lease, kind: 'release' } as Outcome, nothing, () => {})
   }
 
   /** Ends a request whose stored form cannot be read. */
   refuse(lease: LeasedJob, failure: Failure): void {
     const { id, token } = lease
     const outcome = { id, token, kind: 'failed', attempts: lease.attempts, failure } as const
-    this.#tell(
-      () => ({ outcome, offer: nothing }),
-      () => this.#crawl.changed(-1),
-    )
+    this.#tell(outcome, nothing, () => this.#crawl.changed(-1))
   }
 
   #fellBack(run: RequestRun, value: Json, failure: Failure, attempts: number): void {
@@ -197,14 +192,15 @@ export class PageSettlement {
   /** Its items first, where somebody waits for them or writes them; then everything else as one step. */
   #settle(run: RequestRun, outcome: Kept, told: RunOutcome, end?: EndKind): void {
     const { numbers, frontier } = this.#crawl
-    const items = run.collections.flatMap((collection) => collection.items)
-    const requests = run.collections.flatMap((collection) => collection.requests)
+    const items = allOf(run, 'items')
+    const requests = allOf(run, 'requests')
     this.#crawl.held.left(run)
     const write = (gated: Gated): void => {
       const offer = requests.length === 0 ? nothing : frontier.offer(gated, run.pageUrl ?? run.request.url)
       numbers.take(run.tally)
       if (end !== undefined) numbers.end(end)
       if (items.length > 0) numbers.add('item', items.length)
+      frontier.forget(run.lease.input)
       frontier.count(offer)
       this.#step(run, outcome, offer, ({ enqueued }) => {
         const added = frontier.accepted(offer, enqueued)
@@ -258,42 +254,36 @@ export class PageSettlement {
     offer: Offer,
     then: (answer: StepAnswer) => void,
   ): void {
-    if (run !== undefined) this.#crawl.held.settling(run)
-    const settled = outcome && run && ({ ...outcome, id: run.lease.id, token: run.lease.token } as Outcome)
-    this.#tell(
-      () => ({ outcome: settled, offer }),
-      (answer) => {
-        if (answer.answer === 'lost' && run !== undefined) this.#crawl.held.lost(run)
-        else then(answer)
-      },
-    )
+    if (run === undefined) return this.#tell(undefined, offer, then)
+    this.#crawl.held.settling(run)
+    const { id, token } = run.lease
+    this.#tell({ ...outcome, id, token } as Outcome, offer, (answer) => {
+      if (answer.answer === 'lost') this.#crawl.held.lost(run)
+      else then(answer)
+    })
+  }
+
+  #tell(outcome: Outcome | undefined, offer: Offer, then: (answer: StepAnswer) => void): void {
+    this.#pending += 1
+    this.#tellAgain(outcome, offer, then, FIRST_WAIT)
   }
 
   /** A broker that is away is asked again until it has taken the step. */
-  #tell(
-    step: () => { readonly outcome: Outcome | undefined; readonly offer: Offer },
-    then: (answer: StepAnswer) => void,
-  ): void {
+  #tellAgain(outcome: Outcome | undefined, offer: Offer, then: (answer: StepAnswer) => void, wait: number): void {
     const { tree, path } = this.#crawl
-    this.#pending += 1
-    const tell = (wait: number): void =>
-      whenever(
-        () => {
-          const { outcome, offer } = step()
-          return tree.broker.step({ queue: path, outcome, jobs: offer.jobs, notes: this.#crawl.notes() })
-        },
-        (answer) => {
-          this.#pending -= 1
-          then(answer)
-          this.#crawl.changed(0)
-        },
-        (error) => {
-          this.#crawl.notesLost()
-          if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.step', error)
-          tree.sleep(wait, () => tell(Math.min(2 * wait, LONGEST_WAIT)))
-        },
-      )
-    tell(FIRST_WAIT)
+    whenever(
+      () => tree.broker.step({ queue: path, outcome, jobs: offer.jobs, notes: this.#crawl.notes() }),
+      (answer) => {
+        this.#pending -= 1
+        then(answer)
+        this.#crawl.changed(0)
+      },
+      (error) => {
+        this.#crawl.notesLost()
+        if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.step', error)
+        tree.sleep(wait, () => this.#tellAgain(outcome, offer, then, Math.min(2 * wait, LONGEST_WAIT)))
+      },
+    )
   }
 
   #inputOf(request: CrawlRequest): Json {
@@ -304,3 +294,10 @@ export class PageSettlement {
 }
 
 const nameOf = { value: 'resume', restart: 'restart' } as const
+
+/** What all calls for a request gave; nearly always there is one. */
+function allOf<Part extends 'items' | 'requests'>({ collections }: RequestRun, part: Part): Collection[Part] {
+  const [first, second] = collections
+  if (first === undefined) return []
+  return second === undefined ? first[part] : (collections.flatMap((one) => one[part] as unknown[]) as Collection[Part])
+}

@@ -11,9 +11,8 @@ import type { NetworkError } from './errors.ts'
 import { BlockedAddressError, BodyTooLargeError, TryLimitError } from './errors.ts'
 import type { HostNode } from './host-node.ts'
 import type { CrawlRequest } from './request.ts'
-import type { Broken, RequestRun } from './request-run.ts'
+import { limitsOf, lineOf, type Broken, type RequestRun } from './request-run.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
-import { limitsOf, lineOf } from './visit.ts'
 
 /** Of so many put-offs in a row the job chart charges the last one. */
 const PUT_OFFS_PER_CHARGE = 20

@@ -4,6 +4,7 @@ import { readDuration } from '../options.ts'
 import { readDomains, type DomainMatch, type DomainTable } from './domains.ts'
 import { HostPace, type HostChange, type HostOutcome } from './host-pace.ts'
 import { readPace, type DomainPace, type Pace, type PerHostOptions } from './politeness-options.ts'
+import { originOf } from './url-parts.ts'
 
 export interface PolitenessOptions {
   /** Every host, by name and port. */
@@ -39,6 +40,7 @@ export interface Turn {
  */
 export class Politeness {
   readonly #hosts = new Map<string, Host>()
+  readonly #names = new Map<string, HostName>()
   readonly #parts: PolitenessParts
   readonly #maxRetryAfter: number
   readonly #pace: Pace
@@ -109,8 +111,7 @@ export class Politeness {
   }
 
   #hostOf(url: string): Host {
-    const { hostname, port, protocol } = new URL(url)
-    const name = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+    const { name, hostname } = this.#nameOf(url)
     const known = this.#hosts.get(name)
     if (known !== undefined) {
       known.usedAt = this.#parts.clock.now()
@@ -132,18 +133,22 @@ export class Politeness {
     return host
   }
 
+  /** A host is asked for again and again: its URL is parsed once. */
+  #nameOf(url: string): HostName {
+    const origin = originOf(url)
+    let name = this.#names.get(origin)
+    if (name !== undefined) return name
+    const { hostname, port, protocol } = new URL(url)
+    name = { hostname, name: `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}` }
+    if (this.#names.size >= SWEEP_FROM) this.#names.clear()
+    this.#names.set(origin, name)
+    return name
+  }
+
   #begin(host: Host): Turn {
     const startedAt = this.#parts.clock.now()
-    let isOver = false
     host.pace.start(startedAt)
-    return {
-      host: host.name,
-      end: (outcome) => {
-        if (isOver) return
-        isOver = true
-        this.#end(host, outcome, startedAt)
-      },
-    }
+    return new HeldTurn(host.name, (outcome) => this.#end(host, outcome, startedAt))
   }
 
   #end(host: Host, outcome: HostOutcome, startedAt: number): void {
@@ -197,6 +202,27 @@ export class Politeness {
   #forget(host: Host): void {
     const isIdle = host.waiting.size === 0 && !host.keepsDelay && host.pace.isFresh(this.#parts.clock.now())
     if (isIdle) this.#hosts.delete(host.name)
+  }
+}
+
+interface HostName {
+  readonly name: string
+  readonly hostname: string
+}
+
+class HeldTurn implements Turn {
+  readonly host: string
+  #end: ((outcome: HostOutcome) => void) | undefined
+
+  constructor(host: string, end: (outcome: HostOutcome) => void) {
+    this.host = host
+    this.#end = end
+  }
+
+  end(outcome: HostOutcome): void {
+    const end = this.#end
+    this.#end = undefined
+    end?.(outcome)
   }
 }
 

@@ -99,6 +99,7 @@ export const requestKeys: readonly (keyof RequestOptions)[] = [
 
 /** Reads the options of a request; `name` is for the sentence when one is wrong. */
 export function readRequestOptions(name: string, options: RequestOptions): RequestFields {
+  if (isPlainEmpty(options)) return usual
   const subject = `request ${JSON.stringify(name)}`
   checkKeys(subject, options, requestKeys)
   const body = readBody(subject, options.body)
@@ -128,6 +129,36 @@ export function readRequestOptions(name: string, options: RequestOptions): Reque
 const none: readonly number[] = Object.freeze([])
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 const noMeta: Meta = Object.freeze({})
+
+/** What most requests have: a link that is followed says nothing else. */
+const usual: RequestFields = Object.freeze({
+  method: 'GET',
+  headers: noHeaders,
+  body: undefined,
+  priority: 0,
+  delay: 0,
+  meta: noMeta,
+  timeout: undefined,
+  connectTimeout: undefined,
+  validStatus: none,
+  networkTryLimit: undefined,
+  taskTryLimit: undefined,
+  networkTryCount: 0,
+  taskTryCount: 1,
+  raw: false,
+  dedupe: true,
+  uniqueKey: undefined,
+  cache: 'use',
+  proxy: undefined,
+  encoding: undefined,
+})
+
+function isPlainEmpty(options: RequestOptions): boolean {
+  if (typeof options !== 'object' || options === null || Object.getPrototypeOf(options) !== Object.prototype)
+    return false
+  for (const _ in options) return false
+  return Object.getOwnPropertySymbols(options).length === 0
+}
 
 /** How many tries are made in all: at least one, `Infinity` for no limit; undefined stays undefined. */
 export function readTryLimit(subject: string, key: string, value: unknown): number | undefined {

@@ -1,11 +1,14 @@
 import type { JobActor } from '../actors/job.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
+import { cut } from '../evidence.ts'
 import { Collection } from './collect.ts'
 import type { RetryError } from './errors.ts'
+import { GiveUp } from './give-up.ts'
 import type { HostNode } from './host-node.ts'
 import type { Turn } from './politeness.ts'
 import type { CrawlRequest } from './request.ts'
 import type { Response } from './response.ts'
+import type { SpiderDefinition } from './spider-definition.ts'
 import { Tally } from './stats.ts'
 
 /** What ended a try before its page was there. */
@@ -27,6 +30,8 @@ export class RequestRun {
   turn: Turn | undefined
   /** A page that needs no fetch. */
   cached: Response | undefined
+  /** Of the try or fallback under way; undefined while there is none. */
+  giveUp: GiveUp | undefined
   broken: Broken | undefined
   retry: { readonly error: RetryError; readonly delay: number | undefined } | undefined
   /** What the next try is made with. */
@@ -34,6 +39,8 @@ export class RequestRun {
   /** It is not to be fetched after all. */
   isDenied = false
   isParked = false
+  /** Its place among those whose lease is held; -1: it is not. */
+  leasedAt = -1
   /** It holds no slot any more; its lease may still be held. */
   hasLeft = false
   /** URL its page came from, for links to be compared with. */
@@ -56,6 +63,11 @@ export class RequestRun {
   begin(): void {
     this.broken = this.retry = this.next = undefined
     this.isDenied = false
+    this.giveUpAnew()
+  }
+
+  giveUpAnew(): void {
+    this.giveUp = new GiveUp()
   }
 
   collect(name: string, subject: string, check: (request: CrawlRequest) => void): Collection {
@@ -68,4 +80,20 @@ export class RequestRun {
     for (const collection of this.collections) collection.end()
     this.collections.length = 0
   }
+}
+
+/** How many tries a request has. */
+export function limitsOf(
+  { request, host }: RequestRun,
+  { settings }: SpiderDefinition,
+): { network: number; task: number } {
+  return {
+    network: request.networkTryLimit ?? host.networkTryLimit ?? settings.networkTryLimit,
+    task: request.taskTryLimit ?? settings.taskTryLimit,
+  }
+}
+
+/** A request as a line of a list. */
+export function lineOf({ name, url }: CrawlRequest): string {
+  return `${name}|${cut(url, 1000)}`
 }

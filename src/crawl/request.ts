@@ -13,6 +13,7 @@ import {
   type RequestOptions,
 } from './request-options.ts'
 import { identityOf, readUrl, withoutFragment, type BadUrl } from './url-identity.ts'
+import { originOf } from './url-parts.ts'
 
 const brand = Symbol.for('rootcatch.request')
 
@@ -21,6 +22,14 @@ export interface RequestPlace {
   readonly id?: string | undefined
   /** How many `follow`s lie between the start and this request. */
   readonly depth?: number
+}
+
+/** What a copy of a request has of its own. */
+interface Change {
+  readonly networkTryCount?: number
+  readonly taskTryCount?: number
+  readonly cache?: CacheMode
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** The page a request was answered with, as far as `follow` needs it. */
@@ -67,14 +76,14 @@ export class CrawlRequest implements RequestFields {
   #identity: string | undefined
 
   /** @internal `request()` checks what stands here. */
-  constructor(target: Target, fields: RequestFields, place: RequestPlace = {}, page?: PageBase) {
+  constructor(target: Target, fields: RequestFields, place: RequestPlace = {}, page?: PageBase, change: Change = {}) {
     this.name = target.name
     this.url = target.url
     this.badUrl = target.badUrl
     this.id = place.id
     this.depth = place.depth ?? 0
     this.method = fields.method
-    this.headers = fields.headers
+    this.headers = change.headers ?? fields.headers
     this.body = fields.body
     this.priority = fields.priority
     this.delay = fields.delay
@@ -84,12 +93,12 @@ export class CrawlRequest implements RequestFields {
     this.validStatus = fields.validStatus
     this.networkTryLimit = fields.networkTryLimit
     this.taskTryLimit = fields.taskTryLimit
-    this.networkTryCount = fields.networkTryCount
-    this.taskTryCount = fields.taskTryCount
+    this.networkTryCount = change.networkTryCount ?? fields.networkTryCount
+    this.taskTryCount = change.taskTryCount ?? fields.taskTryCount
     this.raw = fields.raw
     this.dedupe = fields.dedupe
     this.uniqueKey = fields.uniqueKey
-    this.cache = fields.cache
+    this.cache = change.cache ?? fields.cache
     this.proxy = fields.proxy
     this.encoding = fields.encoding
     this.#page = page
@@ -106,11 +115,10 @@ export class CrawlRequest implements RequestFields {
   follow(name: string, url: string, options: RequestOptions = {}): CrawlRequest {
     const target = readTarget(name, url, this.#page?.base ?? this.url)
     const fields = readRequestOptions(target.name, options)
-    const referer = target.badUrl === undefined ? refererOf(this.#page?.url ?? this.url, target.url) : undefined
-    const sent = target.badUrl !== undefined || referer === undefined ? {} : { referer }
-    return new CrawlRequest(target, withHeaders(fields, { ...sent, ...fields.headers }, target), {
-      depth: this.depth + 1,
-    })
+    const isRead = target.badUrl === undefined && (this.badUrl === undefined || this.#page !== undefined)
+    const referer = isRead ? refererOf(this.#page?.url ?? this.url, target.url) : undefined
+    const headers = referer === undefined ? fields.headers : { referer, ...fields.headers }
+    return new CrawlRequest(target, withHeaders(fields, headers, target), { depth: this.depth + 1 })
   }
 
   /**
@@ -135,30 +143,22 @@ export class CrawlRequest implements RequestFields {
 
   /** @internal This request on its page: what `follow` is relative to. */
   on(page: PageBase): CrawlRequest {
-    return new CrawlRequest(this.#target(), this, this, page)
+    return new CrawlRequest(this, this, this, page)
   }
 
   /** @internal This request with other counts, or with the id it was stored under. */
-  counted(
-    change: RequestPlace & {
-      readonly networkTryCount?: number
-      readonly taskTryCount?: number
-      readonly cache?: CacheMode
-      readonly headers?: Readonly<Record<string, string>>
-    },
-  ): CrawlRequest {
-    const { networkTryCount = this.networkTryCount, taskTryCount = this.taskTryCount, cache = this.cache } = change
-    const { id = this.id, depth = this.depth, headers = this.headers } = change
-    const fields = { ...this.#fields(), networkTryCount, taskTryCount, cache, headers }
-    return new CrawlRequest(this.#target(), fields, { id, depth }, this.#page)
+  counted(change: RequestPlace & Change): CrawlRequest {
+    const { id = this.id, depth = this.depth } = change
+    return new CrawlRequest(this, this, { id, depth }, this.#page, change)
   }
 
   /** What is stored: what differs from the defaults, as JSON. */
   toJSON(): { readonly [key: string]: Json } {
     const json: Record<string, Json> = { name: this.name, url: this.url }
-    for (const key of storedKeys) {
+    for (const [key, usual] of stored) {
       const value = this[key]
-      if (value !== undefined && !isDefault(key, value)) json[key] = (value === Infinity ? null : value) as Json
+      if (value === usual || value === undefined || isEmpty(value)) continue
+      json[key] = (value === Infinity ? null : value) as Json
     }
     if (this.body instanceof Uint8Array) {
       delete json['body']
@@ -235,7 +235,8 @@ interface Target {
   readonly name: string
   readonly url: string
   readonly badUrl: BadUrl | undefined
-  readonly authorization: string | undefined
+  /** What stood in its URL to sign in. */
+  readonly authorization?: string | undefined
 }
 
 /** A bad URL that is kept to be looked at is data of somebody else's: it is cut, and has no secrets. */
@@ -264,14 +265,10 @@ function withHeaders(fields: RequestFields, headers: Readonly<Record<string, str
 
 /** What browsers tell by default: the page to its own site, the site to others, nothing to who listens unencrypted. */
 function refererOf(from: string, to: string): string | undefined {
-  const page = URL.parse(from)
-  const target = URL.parse(to)
-  if (page === null || target === null) return undefined
-  if (page.origin === target.origin) return withoutFragment(page.href)
-  return page.protocol === 'https:' && target.protocol === 'http:' ? undefined : `${page.origin}/`
+  const [page, target] = [originOf(from), originOf(to)]
+  if (page === target) return withoutFragment(from)
+  return page.startsWith('https:') && target.startsWith('http:') ? undefined : `${page}/`
 }
-
-const storedKeys = [...requestKeys, 'id', 'depth'] as const
 
 const defaults: Readonly<Record<string, unknown>> = {
   method: 'GET',
@@ -285,12 +282,13 @@ const defaults: Readonly<Record<string, unknown>> = {
   depth: 0,
 }
 
-function isDefault(key: string, value: unknown): boolean {
-  if (typeof value === 'object' && value !== null) {
-    for (const _ in value) return false // the fastest way to ask for any key
-    return true
-  }
-  return value === defaults[key]
+/** What is stored, beside what it is if nobody says anything else. */
+const stored = [...requestKeys, 'id' as const, 'depth' as const].map((key) => [key, defaults[key]] as const)
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  for (const _ in value) return false // the fastest way to ask for any key
+  return true
 }
 
 /** JSON has no `Infinity`; nothing else of a request is null. */

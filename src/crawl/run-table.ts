@@ -8,7 +8,7 @@ export class RunTable {
   readonly #runs: (RequestRun | undefined)[] = []
   readonly #free: number[] = []
   /** Those whose lease is held. */
-  readonly #leased = new Set<RequestRun>()
+  readonly #leased: RequestRun[] = []
   /** Those that wait in the broker for their next try. */
   readonly #parked = new Map<string, RequestRun>()
 
@@ -52,12 +52,22 @@ export class RunTable {
   }
 
   lease(run: RequestRun): void {
-    this.#leased.add(run)
+    if (run.leasedAt !== -1) return
+    run.leasedAt = this.#leased.length
+    this.#leased.push(run)
   }
 
-  /** Whether its lease was held. */
+  /** Whether its lease was held. The last one takes its place: a Set would be rebuilt with every few pages. */
   unlease(run: RequestRun): boolean {
-    return this.#leased.delete(run)
+    const at = run.leasedAt
+    if (at === -1) return false
+    const last = this.#leased.pop() as RequestRun
+    if (last !== run) {
+      last.leasedAt = at
+      this.#leased[at] = last
+    }
+    run.leasedAt = -1
+    return true
   }
 
   park(run: RequestRun): void {

@@ -43,8 +43,8 @@ export class Tally {
   wire = 0
   decoded = 0
 
-  add(...names: readonly string[]): void {
-    this.counted.push(...names)
+  add(name: string): void {
+    this.counted.push(name)
   }
 
   line(list: ListName, line: string): void {
@@ -56,9 +56,17 @@ export class Tally {
   }
 }
 
+/** What is counted for each good page of a name, so that it is put together once. */
+export interface CounterNames {
+  readonly request: string
+  readonly page: string
+  readonly pageOk: string
+}
+
 /** The numbers of one crawl over all its runs. */
 export class Numbers {
   readonly #counters = new Map<string, number>()
+  readonly #names = new Map<string, CounterNames>()
   readonly #lists = new Map<ListName, string[]>()
   readonly #ended: Record<EndKind, number> = { ok: 0, error: 0, fallback: 0, failed: 0 }
   #wire = 0
@@ -78,6 +86,15 @@ export class Numbers {
     const count = this.get(name) + by
     if (count === 0) this.#counters.delete(name)
     else this.#counters.set(name, count)
+  }
+
+  namesOf(name: string): CounterNames {
+    let names = this.#names.get(name)
+    if (names === undefined) {
+      names = { request: `request-${name}`, page: `page-${name}`, pageOk: `page-${name}-ok` }
+      this.#names.set(name, names)
+    }
+    return names
   }
 
   line(list: ListName, line: string): void {

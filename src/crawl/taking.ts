@@ -71,10 +71,14 @@ export class Taking {
     const { description, tags, isCaching } = settings
     const { tree, path, hooks } = crawl
     this.#intake = new Intake({ tree, path, hooks, definition: { name, description, tags } }, () => this.wake())
-    this.#lines = new HostLines(
-      { politeness: tools.politeness, clock: crawl.tree.clock, isCaching },
-      { wake: () => this.wake(), hasRoom: () => (this.#isDry = false) },
-    )
+    this.#lines = new HostLines({
+      politeness: tools.politeness,
+      clock: tree.clock,
+      isCaching,
+      hosts: () => crawl.pages.hosts.values(),
+      wake: () => this.wake(),
+      hasRoom: () => (this.#isDry = false),
+    })
   }
 
   /** Whether nothing is on its way from the broker. */
@@ -111,10 +115,11 @@ export class Taking {
     this.#lines.remove(run)
   }
 
+  /** Looks for requests in the next turn of the event loop: not before is the connection of a page free again. */
   wake(): void {
     if (this.#isPumpDue || !this.#crawl.isCrawling) return
     this.#isPumpDue = true
-    this.#crawl.tree.turn.soon(() => {
+    setImmediate(() => {
       this.#isPumpDue = false
       runAsNobody(() => this.#pump())
     })

@@ -1,4 +1,5 @@
 import type { Tree } from '../actors/tree.ts'
+import { Deadlines } from './deadlines.ts'
 import type { NetworkError } from './errors.ts'
 import { StatusError } from './errors.ts'
 import type { Outcome } from './fetch-try.ts'
@@ -17,6 +18,8 @@ export interface Tools {
   readonly robots: Robots | undefined
   readonly robotsErrors: ReadonlyMap<string, NetworkError>
   readonly parse: Parse
+  /** Of handlers. */
+  readonly deadlines: Deadlines
   readonly jsonl: JsonLines | undefined
   close(): Promise<void>
 }
@@ -59,11 +62,13 @@ export async function openTools(
         },
       })
     : undefined
+  const deadlines = new Deadlines(clock)
   const close = async (): Promise<void> => {
     politeness.close()
+    deadlines.close()
     await Promise.all([fetcher.close(), jsonl?.close()])
   }
-  return { fetcher, politeness, robots, robotsErrors, parse, jsonl, close }
+  return { fetcher, politeness, robots, robotsErrors, parse, deadlines, jsonl, close }
 }
 
 function capped(outcome: Outcome, politeness: Politeness): Outcome {

@@ -105,25 +105,12 @@ describe('$', () => {
   test('of other pages is what cheerio makes of them', async () => {
     const { load } = await import('cheerio')
     const { load: loadSlim } = await import('cheerio/slim')
-    const piece = fc.constantFrom(
-      ...[
-        '<p>',
-        '</p>',
-        '<b>',
-        '</b>',
-        '<table>',
-        '<tr><td>',
-        '<select><option>',
-        '<script>',
-        '</script>',
-        '<!--',
-        '-->',
-      ],
-      ...['<div class="a">', '</div>', 'text', '&amp;', '<svg>', '<', '<br/>', '<title>', '</title>', '<a href=x>'],
-    )
+    const pieces =
+      '<p> </p> <b> </b> <table> <tr><td> <select><option> <script> </script> <!-- --> <div> </div> text &amp; <svg> < <br/> <title> </title>'
+    const piece = fc.constantFrom(...pieces.split(' '))
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
-        const html = pieces.join('')
+      fc.property(fc.array(piece, { maxLength: 60 }), (parts) => {
+        const html = parts.join('')
         expect(parsers.html5(html).html()).toBe(load(html).html())
         expect(parsers.fast(html).html()).toBe(loadSlim(html).html())
         expect(loadSlim(flatten(html)).text()).toBe(loadSlim(html).text())
