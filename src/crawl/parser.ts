@@ -80,14 +80,30 @@ class ShallowHandler extends DomHandler {
   }
 }
 
-function parseShallow(html: string): unknown {
-  return unlessTrap(
-    () => parseBy(new ShallowHandler(), html),
-    () => parseBy(new DomHandler(), flatten(html)),
+type Document = DomHandler['root']
+
+function parseShallow(html: string): Document {
+  return withFewRoots(
+    unlessTrap(
+      () => parseBy(new ShallowHandler(), html),
+      () => parseBy(new DomHandler(), flatten(html)),
+    ),
   )
 }
 
-function parseBy(handler: DomHandler, html: string): unknown {
+function parseBy(handler: DomHandler, html: string): Document {
   new Parser(handler).end(html)
   return handler.root
+}
+
+/** A page without an `<html>` has as many roots as it likes: cheerio 1.2 compares each with each other at every look. */
+const MOST_ROOTS = 1000
+
+function withFewRoots(document: Document): Document {
+  if (document.children.length <= MOST_ROOTS) return document
+  const framed = parseBy(new DomHandler(), '<html>')
+  const [html] = framed.children as [Document['children'][number] & { children: Document['children'] }]
+  html.children = document.children
+  for (const child of html.children) child.parent = html as never
+  return framed
 }

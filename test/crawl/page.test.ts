@@ -74,6 +74,7 @@ describe('$', () => {
       ['tags that end where nobody looks', '<div><noscript></div></noscript>'.repeat(50_000)],
       ['tags in each other and ends of nothing', `${'<div>'.repeat(100_000)}${'</b>'.repeat(100_000)}`],
       ['ends of nothing', '</b>'.repeat(200_000)],
+      ['tags beside each other', '<i>x</i>'.repeat(100_000)],
       ['tables in each other', '<table><tr><td>'.repeat(30_000)],
       ['attributes', `<p ${'a=b '.repeat(200_000)}>`],
       [
