@@ -9,33 +9,29 @@ import { crawlOnce, hurriedClock, localSpider, startQuietly } from '../support/c
 import { newFiles } from '../support/sqlite-store.ts'
 
 const newFile = newFiles()
-const path = (name: string): string => fileURLToPath(import.meta.resolve(`../support/${name}`))
+const DEADLY = fileURLToPath(import.meta.resolve('../support/deadly-child.ts'))
+const LEAVING = fileURLToPath(import.meta.resolve('../support/leaving-child.ts'))
 
 test('a page that kills its process is buried after lostLimit losses, kind lost; the others are got', async () => {
   await using site = await website()
   const store = newFile()
   let deaths = 0
-  for (;;) {
-    const child = startChild(path('deadly-child.ts'), [site.url, store])
-    const code = await child.ended
-    if (code === null) {
-      deaths += 1
-      expect(deaths).toBeLessThan(5)
-      continue
-    }
-    const { stats, ...rest } = JSON.parse(child.lines.at(-1) as string) as { stats: CrawlStats }
-    expect(rest).toEqual({ items: 4, failed: 1, dead: [['lost', 'app/books']] })
-    expect(stats.ended).toEqual({ ok: 4, error: 0, fallback: 0, failed: 1 })
-    expect(stats.counters).toMatchObject({ request: 5, failed: 1, page: 4 })
-    break
+  let child = startChild(DEADLY, [site.url, store])
+  while (deaths < 5 && (await child.ended) === null) {
+    deaths += 1
+    child = startChild(DEADLY, [site.url, store])
   }
+  const { stats, ...rest } = JSON.parse(child.lines.at(-1) as string) as { stats: CrawlStats }
+  expect(rest).toEqual({ items: 4, failed: 1, dead: [['lost', 'app/books']] })
+  expect(stats.ended).toEqual({ ok: 4, error: 0, fallback: 0, failed: 1 })
+  expect(stats.counters).toMatchObject({ request: 5, failed: 1, page: 4 })
   expect(deaths).toBe(3)
   expect(site.count('/book/3')).toBe(3)
 })
 
 test('crawls that are finished, cancelled or stopped leave no socket, timer or listener: the process ends by itself', async () => {
   await using site = await website()
-  const child = startChild(path('leaving-child.ts'), [site.url, newFile()])
+  const child = startChild(LEAVING, [site.url, newFile()])
   await child.until((line) => line.startsWith('held '))
   expect(child.lines.at(-1)).toBe('held [] listeners 0')
   expect(await child.ended).toBe(0)
