@@ -1,7 +1,7 @@
 import type { CheerioAPI } from 'cheerio'
 
-/** How the links of a page are got: not parsed, or by cheerio in one of its forms. */
-export type Handling = 'plain' | 'fast' | 'html5'
+/** How the links of a page are got: not parsed, or by cheerio in one of its forms; `links` takes nothing else. */
+export type Handling = 'plain' | 'fast' | 'html5' | 'links'
 
 /** Links by a regular expression. */
 export function linksIn(html: string, base: string): readonly string[] {

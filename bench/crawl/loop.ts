@@ -47,7 +47,7 @@ export async function loop(
   return done
 }
 
-async function loaderOf(handling: 'fast' | 'html5'): Promise<(html: string) => CheerioAPI> {
-  const { load } = await (handling === 'fast' ? import('cheerio/slim') : import('cheerio'))
+async function loaderOf(handling: 'fast' | 'html5' | 'links'): Promise<(html: string) => CheerioAPI> {
+  const { load } = await (handling === 'html5' ? import('cheerio') : import('cheerio/slim'))
   return (html) => load(html)
 }

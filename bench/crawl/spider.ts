@@ -1,6 +1,13 @@
 import { start } from 'rootcatch'
-import { request, spider } from 'rootcatch/crawl'
+import { request, spider, type HandlerContext } from 'rootcatch/crawl'
 import { linksIn, linksOf, type Handling } from './handling.ts'
+
+const linksBy: Readonly<Record<Handling, (context: HandlerContext<unknown>) => readonly string[]>> = {
+  plain: ({ page }) => linksIn(page.text, page.url),
+  fast: ({ $, page }) => linksOf($, page.url),
+  html5: ({ $, page }) => linksOf($, page.url),
+  links: ({ links }) => links(),
+}
 
 /** The same site by a spider. */
 export async function crawl(
@@ -20,8 +27,7 @@ export async function crawl(
     parser: handling === 'html5' ? 'html5' : 'fast',
   })
   pages.on('page', (context) => {
-    const { page } = context
-    const links = handling === 'plain' ? linksIn(page.text, page.url) : linksOf(context.$, page.url)
+    const links = linksBy[handling](context)
     done += 1
     onPage(done)
     return links.map((link) => context.request.follow('page', link))

@@ -86,7 +86,13 @@ interface OfLease {
 /** What a delivery came to. */
 export type Outcome = OfLease &
   (
-    | { readonly kind: 'done'; readonly attempts: number; readonly value: Json }
+    | {
+        readonly kind: 'done'
+        readonly attempts: number
+        readonly value: Json
+        /** Nobody will ask for its record: a broker whose records cost memory keeps none. */
+        readonly isForgettable?: boolean
+      }
     | { readonly kind: 'fallback'; readonly attempts: number; readonly value: Json; readonly failure: Failure }
     | { readonly kind: 'failed'; readonly attempts: number; readonly failure: Failure }
     | { readonly kind: 'cancelled'; readonly attempts: number; readonly reason: unknown }

@@ -269,7 +269,7 @@ class MemoryBroker implements Broker {
       case 'done':
         entry.attempts = outcome.attempts
         entry.value = copyJson(outcome.value)
-        return this.#finish(entry, 'done')
+        return this.#finish(entry, 'done', outcome.isForgettable)
       case 'fallback':
         entry.attempts = outcome.attempts
         entry.value = copyJson(outcome.value)
@@ -329,7 +329,7 @@ class MemoryBroker implements Broker {
     queue.wake?.()
   }
 
-  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled'): void {
+  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled', isForgettable = false): void {
     const now = this.#clock.now()
     entry.status = status
     entry.finishedAt = now
@@ -338,7 +338,7 @@ class MemoryBroker implements Broker {
     queue.keys.free(entry, now)
     if (queue.leaveLane(entry)) queue.wake?.()
     if (status === 'failed') this.#keepDead(entry, queue)
-    else this.#archive.keepResult(entry, now)
+    else if (!isForgettable) this.#archive.keepResult(entry, now)
     this.#forgetUnused(queue)
   }
 

@@ -54,6 +54,7 @@ class Flattening {
     else if (count.open > 0) return this.#popTo(name)
     const last = this.#html.indexOf('>', end)
     this.#keepUntil(this.#html.lastIndexOf('<', start))
+    this.#kept.push('<!---->') // or what stands before and behind it might be a tag together
     this.#from = last === -1 ? this.#html.length : last + 1
   }
 

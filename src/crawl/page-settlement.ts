@@ -66,7 +66,7 @@ export class PageSettlement {
       case 'done': {
         if (run.isDenied) return this.#deny(run, attempts)
         const told = { status: 'done', value: undefined, attempts } as const
-        return this.#settle(run, { kind: 'done', value: null, attempts }, told, 'ok')
+        return this.#settle(run, { kind: 'done', value: null, attempts, isForgettable: true }, told, 'ok')
       }
       case 'fallback':
         return this.#fellBack(run, null, output.failure as Failure, attempts)

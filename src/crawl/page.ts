@@ -3,9 +3,12 @@ import { decodeText } from './charset.ts'
 import { SelectorError } from './errors.ts'
 import type { ResponseHeaders } from './exchange.ts'
 import { extract, type Extracted, type Spec } from './extract.ts'
+import type { FoundLinks } from './found-links.ts'
 import type { Parse } from './parser.ts'
 import type { CrawlRequest, PageBase } from './request.ts'
 import { headerOf, type Response } from './response.ts'
+import { withoutFragment } from './url-identity.ts'
+import { originOf } from './url-parts.ts'
 
 /** What came back for a request, each view of it made when it is first looked at. */
 export class Page implements PageBase {
@@ -24,6 +27,7 @@ export class Page implements PageBase {
   #text: string | undefined
   #$: CheerioAPI | undefined
   #base: string | undefined
+  #found: FoundLinks | 'unknown' | undefined
 
   constructor(response: Response, request: CrawlRequest, parse: Parse) {
     this.url = response.url
@@ -51,7 +55,7 @@ export class Page implements PageBase {
   /** What relative links are read against: `<base href>`, else the final URL. */
   get base(): string {
     if (this.#base === undefined) {
-      const href = /<base\b/i.test(this.text) ? this.$('base[href]').first().attr('href') : undefined
+      const href = this.#found === undefined && !/<base\b/i.test(this.text) ? undefined : this.#baseHref()
       this.#base = (href === undefined ? undefined : httpUrl(href, this.url)) ?? this.url
     }
     return this.#base
@@ -67,17 +71,13 @@ export class Page implements PageBase {
    * what is empty, no http or no URL at all is left out.
    */
   links(selector = 'a[href]'): readonly string[] {
+    const hrefs = this.#hrefs(selector)
     const { base } = this
-    const { origin } = new URL(base)
+    const origin = originOf(base)
     const urls = new Set<string>()
-    for (const { attribs } of this.#find(selector)) {
-      const href = attribs['href'] ?? attribs['src'] ?? ''
+    for (const href of hrefs) {
       // A plain path needs no base to be parsed beside it, which is half of the work.
-      const url = /^\/[\w.~-]/.test(href)
-        ? httpUrl(origin + href)
-        : href.trim() === ''
-          ? undefined
-          : httpUrl(href, base)
+      const url = plainPath.test(href) ? httpUrl(origin + href) : href.trim() === '' ? undefined : httpUrl(href, base)
       if (url !== undefined) urls.add(url)
     }
     return [...urls]
@@ -93,6 +93,26 @@ export class Page implements PageBase {
     return extract(this.$, fields, this)
   }
 
+  #hrefs(selector: string): readonly string[] {
+    if (selector === 'a[href]') {
+      const found = this.#findLinks()
+      if (found !== undefined) return found.hrefs
+    }
+    return this.#find(selector).map(({ attribs }) => attribs['href'] ?? attribs['src'] ?? '')
+  }
+
+  #baseHref(): string | undefined {
+    const found = this.#findLinks()
+    return found === undefined ? this.$('base[href]').first().attr('href') : found.base
+  }
+
+  /** Undefined where `$` is there already, or only `$` can tell. */
+  #findLinks(): FoundLinks | undefined {
+    if (this.#$ !== undefined) return undefined
+    this.#found ??= this.#parse.findLinks?.(this.text) ?? 'unknown'
+    return this.#found === 'unknown' ? undefined : this.#found
+  }
+
   #find(selector: string): readonly { readonly attribs: Readonly<Record<string, string>> }[] {
     try {
       return this.$(selector).toArray() as unknown as readonly { readonly attribs: Record<string, string> }[]
@@ -102,10 +122,11 @@ export class Page implements PageBase {
   }
 }
 
+const plainPath = /^\/[\w.~-]/
+
 /** An absolute http URL without its fragment; undefined for anything else. */
 function httpUrl(href: string, base?: string): string | undefined {
-  const url = URL.parse(href, base)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined
-  url.hash = ''
-  return url.href
+  const url = URL.parse(href, base)?.href
+  if (url === undefined || !(url.startsWith('http:') || url.startsWith('https:'))) return undefined
+  return withoutFragment(url)
 }

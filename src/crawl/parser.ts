@@ -1,6 +1,8 @@
 import type { CheerioAPI } from 'cheerio'
 import { DomHandler, Parser } from 'htmlparser2'
 import { DEEPEST, flatten } from './flat-markup.ts'
+import type { FindLinks } from './found-links.ts'
+import { isTrap } from './trap.ts'
 
 /**
  * How a page is read. `html5` reads it as browsers do, whatever is wrong with it: selectors from a browser's tools fit,
@@ -10,21 +12,28 @@ import { DEEPEST, flatten } from './flat-markup.ts'
 export type ParserKind = 'html5' | 'fast'
 
 /** Makes the `$` of a page's text. */
-export type Parse = (html: string) => CheerioAPI
+export interface Parse {
+  (html: string): CheerioAPI
+  /** Finds the links that `$` would have, without making it. */
+  readonly findLinks?: FindLinks | undefined
+}
 
 /** Loads a parser; a crawl that never parses pays for none. */
 export async function loadParser(kind: ParserKind): Promise<Parse> {
   const { load: loadSlim } = await import('cheerio/slim')
-  const loadFast: Parse = (html) => loadSlim(parseShallow(html) as never)
-  if (kind === 'fast') return loadFast
-  const { load } = await import('cheerio')
+  const { findFastLinks } = await import('./fast-links.ts')
+  const loadFast = (html: string): CheerioAPI => loadSlim(parseShallow(html) as never)
+  if (kind === 'fast') return Object.assign(loadFast, { findLinks: findFastLinks })
+  const [{ load }, { findBrowserLinks }] = await Promise.all([import('cheerio'), import('./browser-links.ts')])
+  const findLinks: FindLinks = (html) => (isTrap(html) ? undefined : findBrowserLinks(html))
   const adapter = (load('') as Internals)._options?.treeAdapter
-  if (adapter === undefined) return (html) => load(html)
-  return (html) =>
+  if (adapter === undefined) return Object.assign((html: string) => load(html), { findLinks })
+  const read = (html: string): CheerioAPI =>
     unlessTrap(
       () => load(html, { treeAdapter: guarded(adapter, html.length) } as never),
       () => loadFast(html),
     )
+  return Object.assign(read, { findLinks })
 }
 
 /** A page costs its parser more than its length: it is made for that. */
