@@ -39,7 +39,7 @@ export interface EventData {
     readonly path: string
     readonly name: string
     readonly url: string
-    readonly because: 'duplicate' | 'robots' | 'depth' | 'bad-url' | 'domain' | 'limit'
+    readonly because: 'duplicate' | 'robots' | 'depth' | 'bad-url' | 'domain' | 'limit' | 'refused'
   }
   /** No page of this host is fetched until then, because it asked for that or failed too often. */
   readonly 'host.paused': {

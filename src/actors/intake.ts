@@ -4,51 +4,63 @@ import { InvalidOptionError } from '../errors.ts'
 import { runAsNobody } from './floating.ts'
 import { reportPlugin } from './call-hook.ts'
 import { taskOf } from './job-hooks.ts'
-import type { TaskQueue } from './task-queue.ts'
+import type { HookTable } from './hook-table.ts'
+import type { JobPolicy } from './job-policy.ts'
+import type { Tree } from './tree.ts'
+
+/** Whose jobs are taken. */
+export interface Taker {
+  readonly tree: Tree
+  readonly path: string
+  readonly hooks: HookTable
+  readonly definition: Pick<JobPolicy, 'name' | 'description' | 'tags'> & {
+    readonly rate?: { readonly limit: number; readonly within: number } | undefined
+  }
+}
 
 /** How many jobs a task may take now: no more than its rate allows and its plugins let in. */
 export class Intake {
-  readonly #queue: TaskQueue
+  readonly #taker: Taker
   readonly #wake: () => void
   readonly #window: SlidingWindow | undefined
   #timer: unknown
   #dueAt = 0
 
   /** `wake` is called when there may be room again, although no job ended. */
-  constructor(queue: TaskQueue, wake: () => void) {
-    this.#queue = queue
+  constructor(taker: Taker, wake: () => void) {
+    this.#taker = taker
     this.#wake = wake
-    const { rate } = queue.definition
+    const { rate } = taker.definition
     this.#window = rate && createSlidingWindow(rate.limit, rate.within)
   }
 
   /** At most `free`. */
   room(free: number): number {
-    const { take } = this.#queue.hooks
+    const { take } = this.#taker.hooks
     if (free <= 0 || (this.#window === undefined && take.length === 0)) return free
     return Math.min(this.#roomInRate(free), this.#roomOfPlugins(free))
   }
 
   /** An attempt begins. */
   begins(): void {
-    if (this.#window !== undefined) charge(this.#window, this.#queue.tree.clock.now())
+    if (this.#window !== undefined) charge(this.#window, this.#taker.tree.clock.now())
   }
 
   end(): void {
-    if (this.#timer !== undefined) this.#queue.tree.clock.clearTimeout(this.#timer)
+    if (this.#timer !== undefined) this.#taker.tree.clock.clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
   #roomInRate(free: number): number {
     if (this.#window === undefined) return free
-    const now = this.#queue.tree.clock.now()
+    const now = this.#taker.tree.clock.now()
     const room = roomIn(this.#window, now, free)
     if (room === 0) this.#askAgain(untilRoom(this.#window, now))
     return room
   }
 
   #roomOfPlugins(free: number): number {
-    const { tree, hooks, definition, path } = this.#queue
+    const { tree, hooks, definition, path } = this.#taker
     const task = taskOf(definition, path)
     let least = free
     for (const plugin of hooks.take) {
@@ -66,7 +78,7 @@ export class Intake {
 
   /** The earliest of the times asked for. */
   #askAgain(ms: number): void {
-    const { clock } = this.#queue.tree
+    const { clock } = this.#taker.tree
     const dueAt = clock.now() + ms
     if (this.#timer !== undefined && this.#dueAt <= dueAt) return
     this.end()

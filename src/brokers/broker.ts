@@ -16,6 +16,8 @@ export interface NewJob {
   readonly priority: number
   readonly delay: number
   readonly lane: string | undefined
+  /** What may be left out when jobs are taken: such as all of one host. */
+  readonly group?: string
   /** Held while the job is unfinished, or for so many ms. */
   readonly dedupe: { readonly key: string; readonly for: number | undefined } | undefined
 }
@@ -252,8 +254,11 @@ export interface Broker {
   watch(queue: string, wake: () => void): () => void
   /** Tells what happens in other processes; gives the way to end that. Absent where there are no others. */
   listen?(elsewhere: Elsewhere): () => void
-  /** Due jobs only, no job to two holders. */
-  lease(queue: string, limit: number): Awaitable<readonly LeasedJob[]>
+  /**
+   * Due jobs only, no job to two holders. With groups to go `without`: only jobs of other groups. A broker that knows no
+   * groups gives jobs of them all the same.
+   */
+  lease(queue: string, limit: number, without?: ReadonlySet<string>): Awaitable<readonly LeasedJob[]>
   extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>
   /** Changes nothing for an outcome whose lease is lost, and says so. */
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>

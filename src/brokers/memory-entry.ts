@@ -31,6 +31,7 @@ export interface Entry extends Waiting<Entry> {
   idempotencyKey: string | undefined
   priority: number
   lane: string | undefined
+  group: string | undefined
   dedupe: NewJob['dedupe']
   addedAt: number
   status: JobStatus
@@ -70,6 +71,7 @@ export function newEntry(job: NewJob, home: Home, now: number, seq: number): Ent
     idempotencyKey: job.keyIsPath === true ? undefined : job.idempotencyKey,
     priority: job.priority,
     lane: job.lane,
+    group: job.group,
     dedupe: job.dedupe,
     addedAt: now,
     status: 'waiting',

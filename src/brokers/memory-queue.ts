@@ -14,6 +14,8 @@ interface Lane {
 /** Empty rows are kept up to this many, so that a queue that runs dry after each job makes none. */
 const KEPT_ROWS = 16
 
+const NO_GROUPS: ReadonlySet<string> = new Set()
+
 const NO_NOTES: Readonly<Record<string, Json>> = Object.freeze({})
 
 /** The due jobs of one task, in the order they are taken. */
@@ -30,6 +32,8 @@ export class MemoryQueue implements Home {
   readonly #rows = new Map<number, Row<Entry>>()
   readonly #nonEmpty = new DueHeap<Row<Entry>>()
   readonly #lanes = new Map<string, Lane>()
+  /** How many wait of each group. */
+  readonly #groups = new Map<string, number>()
 
   constructor(name: string) {
     this.name = name
@@ -38,7 +42,7 @@ export class MemoryQueue implements Home {
 
   /** Adds a due job; behind the head of its lane, if that is another one. */
   put(entry: Entry): void {
-    this.#waiting += 1
+    this.#count(entry, 1)
     if (entry.lane !== undefined) {
       const lane = this.#lanes.get(entry.lane)
       if (lane === undefined) this.#lanes.set(entry.lane, { head: entry, behind: new Row<Entry>(0) })
@@ -49,23 +53,22 @@ export class MemoryQueue implements Home {
 
   /** Adds a job that was taken and let go again, where it had stood. */
   putBack(entry: Entry): void {
-    this.#waiting += 1
+    this.#count(entry, 1)
     this.#row(entry.priority).putBack(entry)
   }
 
-  take(): Entry | undefined {
-    const entry = this.#nonEmpty.first?.first
-    if (entry === undefined) return undefined
-    this.#unlink(entry)
-    this.#waiting -= 1
-    this.leased += 1
-    return entry
+  /** The first of them; with groups to go `without`, of other groups. */
+  take(limit: number, without: ReadonlySet<string> = NO_GROUPS): readonly Entry[] {
+    const taken = without.size === 0 ? this.#first(limit) : this.#firstWithout(limit, without)
+    for (const entry of taken) this.#count(entry, -1)
+    this.leased += taken.length
+    return taken
   }
 
   /** Takes out a job that waits. */
   remove(entry: Entry): void {
     this.#unlink(entry)
-    this.#waiting -= 1
+    this.#count(entry, -1)
   }
 
   /** Opens the lane of a finished job for the next one; whether there is one. */
@@ -114,8 +117,47 @@ export class MemoryQueue implements Home {
     this.#rows.clear()
     while (this.#nonEmpty.first !== undefined) this.#nonEmpty.remove(this.#nonEmpty.first)
     this.#lanes.clear()
+    this.#groups.clear()
     this.keys.clear()
     this.notes = NO_NOTES
+  }
+
+  #first(limit: number): readonly Entry[] {
+    const taken: Entry[] = []
+    while (taken.length < limit) {
+      const entry = this.#nonEmpty.first?.first
+      if (entry === undefined) break
+      this.#unlink(entry)
+      taken.push(entry)
+    }
+    return taken
+  }
+
+  #firstWithout(limit: number, without: ReadonlySet<string>): readonly Entry[] {
+    let wanted = 0
+    for (const [group, waiting] of this.#groups) if (!without.has(group)) wanted += waiting
+    const taken: Entry[] = []
+    const rows = [...this.#rows.values()].filter(({ place }) => place !== -1).sort((a, b) => a.due - b.due)
+    for (const row of rows) {
+      // With nothing left to find nobody looks through all that wait of the others.
+      for (let entry = row.first; entry !== undefined && taken.length < Math.min(limit, wanted);) {
+        const next: Entry | undefined = entry.behind
+        if (entry.group !== undefined && !without.has(entry.group)) {
+          this.#unlink(entry)
+          taken.push(entry)
+        }
+        entry = next
+      }
+    }
+    return taken
+  }
+
+  #count({ group }: Entry, by: 1 | -1): void {
+    this.#waiting += by
+    if (group === undefined) return
+    const count = (this.#groups.get(group) ?? 0) + by
+    if (count === 0) this.#groups.delete(group)
+    else this.#groups.set(group, count)
   }
 
   /** The row to put an entry into, which is about to have one. */

@@ -71,6 +71,7 @@ export class Results {
       status: 'done',
       priority: 0,
       lane: undefined,
+      group: undefined,
       charged: 0,
       putOffs: 0,
       generation: 1,

@@ -89,13 +89,11 @@ class MemoryBroker implements Broker {
     }
   }
 
-  lease(queue: string, limit: number): readonly LeasedJob[] {
+  lease(queue: string, limit: number, without?: ReadonlySet<string>): readonly LeasedJob[] {
     if (!this.#delays.isEmpty) this.#delays.promote(this.#clock.now())
     const from = this.#queue(queue)
     const taken: LeasedJob[] = []
-    while (taken.length < limit) {
-      const entry = from.take()
-      if (entry === undefined) break
+    for (const entry of from.take(limit, without)) {
       entry.status = 'running'
       entry.token += 1
       taken.push(leaseOf(entry))

@@ -6,6 +6,7 @@ import type { Keys } from './sqlite-keys.ts'
 import type { Lanes } from './sqlite-lanes.ts'
 import type { Ledger } from './sqlite-ledger.ts'
 import type { Queues } from './sqlite-queues.ts'
+import { Groups } from './sqlite-groups.ts'
 import { JOB_COLUMNS, LEASE_COLUMNS, leaseOf, type JobRow, type LeaseRow } from './sqlite-row.ts'
 import { writeReason } from './stored.ts'
 import { State, type StateNumber } from './sqlite-schema.ts'
@@ -47,6 +48,8 @@ export class Jobs {
   readonly #due: Statement
   readonly #place: Statement
   readonly #take: Statement
+  readonly #takeThese: Statement
+  readonly #groups: Groups
   readonly #finish: Statement
   readonly #want: Statement
   readonly #dead: Statement
@@ -59,18 +62,22 @@ export class Jobs {
     this.#store = store
     const { db } = store
     this.#insert = db.prepare(`
-      INSERT INTO jobs (id, queue, state, priority, due, added_at, lane, dedupe_key, dedupe_for, idempotency_key, input)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+      INSERT INTO jobs (id, queue, state, priority, due, added_at, lane, grp, dedupe_key, dedupe_for, idempotency_key, input)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
     this.#find = db.prepare(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = ?`)
     this.#due = db.prepare(`
       SELECT ${JOB_COLUMNS} FROM jobs WHERE queue = ? AND state = ${State.delayed} AND due <= ?
       ORDER BY due LIMIT ${PROMOTED_AT_ONCE}`)
     this.#place = db.prepare('UPDATE jobs SET state = ?, due = ?, owner = NULL, until = NULL WHERE seq = ?')
-    this.#take = db.prepare(`
-      UPDATE jobs SET state = ${State.leased}, token = token + 1, owner = ?, until = ?
-      WHERE seq IN (
-        SELECT seq FROM jobs WHERE queue = ? AND state = ${State.ready} ORDER BY priority, due, seq LIMIT ?
-      ) RETURNING ${LEASE_COLUMNS}`)
+    const take = (these: string): Statement =>
+      db.prepare(`
+        UPDATE jobs SET state = ${State.leased}, token = token + 1, owner = ?, until = ?
+        WHERE seq IN (${these}) RETURNING ${LEASE_COLUMNS}`)
+    this.#take = take(
+      `SELECT seq FROM jobs WHERE queue = ? AND state = ${State.ready} ORDER BY priority, due, seq LIMIT ?`,
+    )
+    this.#takeThese = take('SELECT value FROM json_each(?)')
+    this.#groups = new Groups(db)
     this.#finish = db.prepare(`
       UPDATE jobs SET state = ?, finish = ?, finished_at = ?, owner = ?, until = NULL, unwanted = NULL, attempts = ?,
         value = ?, failure = ?, reason = ? WHERE seq = ?`)
@@ -95,7 +102,7 @@ export class Jobs {
 
   add(job: NewJob, input: string | null, now: number, changes: Changes): Enqueued {
     const { queues, keys, lanes } = this.#store
-    const { delay, dedupe, lane = null } = job
+    const { delay, dedupe, lane = null, group = null } = job
     const queue = queues.idOf(job.queue)
     const first = dedupe && keys.holderOf(queue, dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
@@ -104,7 +111,7 @@ export class Jobs {
     const [key, time] = [dedupe?.key ?? null, dedupe?.for ?? null]
     const { idempotencyKey, priority } = job
     const id = time === null ? job.id : this.#freeId(job.id)
-    this.#insert.run(id, queue, state, priority, due, now, lane, key, time, idempotencyKey, input)
+    this.#insert.run(id, queue, state, priority, due, now, lane, group, key, time, idempotencyKey, input)
     queues.move(queue, undefined, state)
     keys.hold({ id, queue, dedupe_key: key, dedupe_for: time }, now)
     tellPlace(changes, queue, state, due)
@@ -135,9 +142,13 @@ export class Jobs {
     return rows.length === PROMOTED_AT_ONCE
   }
 
-  take(queue: number, limit: number, until: number): readonly LeasedJob[] {
+  take(queue: number, limit: number, until: number, without: ReadonlySet<string>): readonly LeasedJob[] {
     const { queues, owner } = this.#store
-    const rows = this.#take.all(owner, until, queue, limit) as LeaseRow[]
+    const rows = (
+      without.size === 0
+        ? this.#take.all(owner, until, queue, limit)
+        : this.#takeThese.all(owner, until, JSON.stringify(this.#groups.first(queue, limit, without)))
+    ) as LeaseRow[]
     const name = queues.nameOf(queue)
     for (let taken = 0; taken < rows.length; taken += 1) queues.move(queue, State.ready, State.leased)
     return rows.sort(byTurn).map((row) => leaseOf(row, name)) // RETURNING promises no order

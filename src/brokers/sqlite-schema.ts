@@ -119,6 +119,10 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (queue, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN grp TEXT;
+  CREATE INDEX ready_groups ON jobs (queue, grp, priority, due) WHERE state = ${State.ready} AND grp IS NOT NULL;
+  `,
 ]
 
 /** How many migrations this version knows. */

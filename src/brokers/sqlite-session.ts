@@ -90,6 +90,7 @@ export class Session {
   take(
     queue: string,
     limit: number,
+    without: ReadonlySet<string>,
     changes: Changes,
   ): { readonly jobs: readonly LeasedJob[]; readonly isMore: boolean } {
     const { now } = this
@@ -102,7 +103,7 @@ export class Session {
     if (this.jobs.promote(id, now, changes)) return { jobs: [], isMore: true }
     const room = Math.max(1, ROWS_AT_ONCE - changes.rows)
     const until = now + this.#leaseTime
-    const jobs = this.jobs.take(id, Math.min(limit, room), until)
+    const jobs = this.jobs.take(id, Math.min(limit, room), until, without)
     changes.rows += jobs.length
     if (jobs.length > 0) changes.until = until
     return { jobs, isMore: jobs.length === room }

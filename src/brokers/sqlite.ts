@@ -123,11 +123,12 @@ class SqliteBroker implements Broker {
   }
 
   /** Who holds a job need not survive a power loss, for the holder does not either: a commit without a wait for the disk. */
-  async lease(queue: string, limit: number): Promise<readonly LeasedJob[]> {
+  async lease(queue: string, limit: number, without: ReadonlySet<string> = new Set()): Promise<readonly LeasedJob[]> {
     const session = this.#opened
     const taken: LeasedJob[] = []
     for (let lasts = false; ; lasts = true) {
-      const take = (changes: Changes): ReturnType<Session['take']> => session.take(queue, limit - taken.length, changes)
+      const take = (changes: Changes): ReturnType<Session['take']> =>
+        session.take(queue, limit - taken.length, without, changes)
       const part = await session.commits.run(1, take, lasts)
       taken.push(...part.jobs)
       if (!part.isMore || taken.length === limit) return taken

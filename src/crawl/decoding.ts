@@ -1,14 +1,12 @@
-import { promisify } from 'node:util'
+import type { Transform } from 'node:stream'
 import {
-  brotliDecompress,
   constants,
-  gunzip,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
   gunzipSync,
-  inflate,
-  inflateRaw,
-  zstdDecompress,
-  type ZlibOptions,
-  type ZstdOptions,
 } from 'node:zlib'
 
 /** What a body is too large for; it becomes a `BodyTooLargeError` where its URL is known. */
@@ -16,6 +14,14 @@ export class DecodedTooLarge extends Error {}
 
 /** A body is not what its `content-encoding` says; it becomes a `ProtocolError`. */
 export class BadEncoding extends Error {}
+
+/** The time of the try was over, or nobody wants the page any more. */
+export class DecodingCut extends Error {}
+
+interface Limits {
+  readonly most: number
+  readonly begins: (cut: () => void) => void
+}
 
 /** What we ask servers for. */
 export const acceptEncoding = 'gzip, deflate, br, zstd'
@@ -27,22 +33,30 @@ const MOST_ENCODINGS = 5
 const SMALL = 16 * 1024
 const SMALL_DECODED = 256 * 1024
 
-/** Takes the encodings off a body, the last one first. No stage ever gives more than `most` bytes. */
-export function decodeBody(body: Buffer, contentEncoding: string | undefined, most: number): Buffer | Promise<Buffer> {
+/**
+ * Takes the encodings off a body, the last one first. No stage ever gives more than `most` bytes; `begins` is told how to
+ * cut one short that takes a thread.
+ */
+export function decodeBody(
+  body: Buffer,
+  contentEncoding: string | undefined,
+  most: number,
+  begins: (cut: () => void) => void,
+): Buffer | Promise<Buffer> {
   if (contentEncoding === undefined && body.length <= most) return body
-  return decodeAll(body, contentEncoding, most)
+  return decodeAll(body, contentEncoding, { most, begins })
 }
 
-async function decodeAll(body: Buffer, contentEncoding: string | undefined, most: number): Promise<Buffer> {
+async function decodeAll(body: Buffer, contentEncoding: string | undefined, limits: Limits): Promise<Buffer> {
   const encodings = readEncodings(contentEncoding)
   if (encodings.length > MOST_ENCODINGS) {
     throw new BadEncoding(`${encodings.length} encodings on one body, ${MOST_ENCODINGS} are allowed`)
   }
   let decoded = body
   for (const encoding of encodings.toReversed()) {
-    if (decoded.length > 0) decoded = await decodeOnce(decoded, encoding, most)
+    if (decoded.length > 0) decoded = await decodeOnce(decoded, encoding, limits)
   }
-  if (decoded.length > most) throw new DecodedTooLarge()
+  if (decoded.length > limits.most) throw new DecodedTooLarge()
   return decoded
 }
 
@@ -55,36 +69,31 @@ function readEncodings(contentEncoding: string | undefined): readonly string[] {
     .filter((part) => part !== '' && part !== 'identity')
 }
 
-type Options = ZlibOptions & ZstdOptions
-type Decoder = (body: Buffer, options: Options) => Promise<Buffer>
-
-const inflateZlib: Decoder = promisify(inflate)
-const inflateBare: Decoder = promisify(inflateRaw)
-const zstd: Decoder = promisify(zstdDecompress)
+/** What a decoder gives at once: few turns of the event loop, and each short. */
+const chunkSize = 64 * 1024
 
 /** Some servers send deflate without its zlib frame, whose first byte always says 8 in its low half. */
-const inflateEither: Decoder = (body, options) =>
-  ((body[0] ?? 0) & 0x0f) === 8 ? inflateZlib(body, options) : inflateBare(body, options)
+const inflateEither = (body: Buffer): Transform =>
+  ((body[0] ?? 0) & 0x0f) === 8 ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize })
 
-const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
-  ['gzip', promisify(gunzip)],
-  ['x-gzip', promisify(gunzip)],
+const decoders: ReadonlyMap<string, (body: Buffer) => Transform> = new Map<string, (body: Buffer) => Transform>([
+  ['gzip', () => createGunzip({ chunkSize })],
+  ['x-gzip', () => createGunzip({ chunkSize })],
   ['deflate', inflateEither],
-  ['br', promisify(brotliDecompress)],
+  ['br', () => createBrotliDecompress({ chunkSize })],
   // HTTP allows a window of 8 MB; a larger one is memory that a stranger asks for.
-  ['zstd', (body, options) => zstd(body, { ...options, params: { [constants.ZSTD_d_windowLogMax]: 23 } })],
+  ['zstd', () => createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 23 } })],
 ])
 
-async function decodeOnce(body: Buffer, encoding: string, most: number): Promise<Buffer> {
+async function decodeOnce(body: Buffer, encoding: string, limits: Limits): Promise<Buffer> {
   const decoder = decoders.get(encoding)
   if (decoder === undefined) throw new BadEncoding(`unknown content encoding ${JSON.stringify(encoding.slice(0, 50))}`)
   const small = encoding === 'gzip' && body.length <= SMALL ? tryAtOnce(body) : undefined
-  if (small !== undefined && small.length <= most) return small
+  if (small !== undefined && small.length <= limits.most) return small
   try {
-    return await decoder(body, { maxOutputLength: most })
+    return await drain(decoder(body), body, limits)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new DecodedTooLarge('', { cause: error })
+    if (error instanceof DecodedTooLarge || error instanceof DecodingCut) throw error
     throw new BadEncoding(`${encoding}: ${(error as Error).message}`, { cause: error })
   }
 }
@@ -96,4 +105,21 @@ function tryAtOnce(body: Buffer): Buffer | undefined {
   } catch {
     return undefined
   }
+}
+
+/** All that a decoder gives; it is stopped where it stands when that is too much, or takes too long. */
+function drain(decoder: Transform, body: Buffer, { most, begins }: Limits): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    decoder.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > most) decoder.destroy(new DecodedTooLarge())
+      else chunks.push(chunk)
+    })
+    decoder.once('end', () => resolve(Buffer.concat(chunks)))
+    decoder.once('error', reject)
+    begins(() => void decoder.destroy(new DecodingCut()))
+    if (!decoder.destroyed) decoder.end(body)
+  })
 }

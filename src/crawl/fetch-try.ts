@@ -3,7 +3,7 @@ import type { Cache } from './cache.ts'
 import type { Connections, Route } from './connections.ts'
 import type { Cookies } from './cookies.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
-import { decodeBody } from './decoding.ts'
+import { decodeBody, DecodingCut } from './decoding.ts'
 import {
   BlockedAddressError,
   NetworkError,
@@ -83,6 +83,8 @@ export class FetchTry {
   #redirects: string[] | undefined
   #hop: Hop
   #exchange: Exchange | undefined
+  /** Ends the decoding that is under way. */
+  #cutDecoding: (() => void) | undefined
   #isExpired = false
   #status: number | undefined
   #wireBytes = 0
@@ -108,13 +110,18 @@ export class FetchTry {
 
   /** Rejects only with the reason it was given up for. */
   run(): Promise<Outcome> {
-    this.#giveUp?.tell(() => this.#exchange?.end('cancelled'))
+    this.#giveUp?.tell(() => this.#stop('cancelled'))
     return this.#ask()
   }
 
   #expire(): void {
     this.#isExpired = true
-    this.#exchange?.end('timeout')
+    this.#stop('timeout')
+  }
+
+  #stop(why: 'cancelled' | 'timeout'): void {
+    this.#exchange?.end(why)
+    this.#cutDecoding?.()
   }
 
   #ask(): Promise<Outcome> {
@@ -150,9 +157,10 @@ export class FetchTry {
       if (isRedirect(answer.status) && meaning !== 'good') {
         return this.#follow(answer).catch((thrown: unknown) => this.#broke(thrown))
       }
-      this.#deadline.end()
       const outcome = this.#conclude(answer, meaning)
-      return outcome instanceof Promise ? outcome.catch((thrown: unknown) => this.#broke(thrown)) : outcome
+      if (outcome instanceof Promise) return outcome.catch((thrown: unknown) => this.#broke(thrown))
+      this.#deadline.end()
+      return outcome
     } catch (thrown) {
       return this.#broke(thrown)
     }
@@ -183,7 +191,7 @@ export class FetchTry {
   }
 
   #broke(thrown: unknown): Outcome {
-    this.#exchange = undefined
+    this.#exchange = this.#cutDecoding = undefined
     this.#deadline.end()
     this.#giveUp?.throwIfGivenUp()
     return { kind: 'error', error: this.#errorOf(thrown), proxy: this.#proxy }
@@ -209,9 +217,18 @@ export class FetchTry {
     if (confirmed !== undefined) return { kind: 'page', response: confirmed }
     const isEmpty = this.#hop.method === 'HEAD' || status === 204 || status === 205 || status === 304
     const encoding = listHeaderOf(headers, 'content-encoding')
-    const body = isEmpty ? nothing : decodeBody(wire, encoding, settings.bodyLimit.decoded)
-    if (body instanceof Promise) return body.then((decoded) => this.#outcomeOf(answer, meaning, decoded))
-    return this.#outcomeOf(answer, meaning, body)
+    const body = isEmpty ? nothing : decodeBody(wire, encoding, settings.bodyLimit.decoded, this.#decodes)
+    if (!(body instanceof Promise)) return this.#outcomeOf(answer, meaning, body)
+    return body.then((decoded) => {
+      this.#cutDecoding = undefined
+      this.#deadline.end()
+      return this.#outcomeOf(answer, meaning, decoded)
+    })
+  }
+
+  readonly #decodes = (cut: () => void): void => {
+    this.#cutDecoding = cut
+    if (this.#isExpired || this.#giveUp?.isGivenUp === true) cut()
   }
 
   #outcomeOf({ status, headers }: Answer, meaning: StatusMeaning, body: Buffer): Outcome {
@@ -254,7 +271,7 @@ export class FetchTry {
 
   #errorOf(thrown: unknown): NetworkError {
     if (thrown instanceof NetworkError) return thrown
-    const broken = thrown instanceof ExchangeError ? thrown : undefined
+    const broken = this.#brokenBy(thrown)
     return classify(broken?.cause ?? thrown, {
       at: { ...this.#at(), status: broken?.progress.status ?? this.#status },
       progress: broken?.progress ?? notYet,
@@ -262,6 +279,16 @@ export class FetchTry {
       timeout: this.#timeout,
       connectTimeout: this.#connectTimeout,
       bodyLimit: this.#parts.settings.bodyLimit,
+    })
+  }
+
+  #brokenBy(thrown: unknown): ExchangeError | undefined {
+    if (thrown instanceof ExchangeError) return thrown
+    if (!(thrown instanceof DecodingCut)) return undefined
+    return new ExchangeError(new ExchangeEnded('timeout'), {
+      connected: true,
+      status: this.#status,
+      bytes: this.#wireBytes,
     })
   }
 

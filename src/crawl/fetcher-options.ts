@@ -51,7 +51,8 @@ export interface FetchSettings {
   readonly cookies: boolean
 }
 
-const keys = [
+/** Options of a spider that its fetcher reads. */
+export const FETCHER_KEYS: readonly (keyof FetcherOptions)[] = [
   'timeout',
   'connectTimeout',
   'validStatus',
@@ -64,13 +65,16 @@ const keys = [
   'cache',
   'allowPrivate',
   'tls',
-] as const satisfies readonly (keyof FetcherOptions)[]
+]
 
 const MEBIBYTE = 1024 * 1024
 
+/** Bytes of a body once decoded, where nobody says otherwise. */
+export const MOST_DECODED: number = 64 * MEBIBYTE
+
 /** Reads what a fetcher does by itself; proxies, cache and guard read their own. */
 export function readFetcherOptions(subject: string, options: FetcherOptions): FetchSettings {
-  checkKeys(subject, options, keys)
+  checkKeys(subject, options, FETCHER_KEYS)
   const limits = options.bodyLimit ?? {}
   checkKeys(`bodyLimit of ${subject}`, limits, ['wire', 'decoded'])
   return {
@@ -81,7 +85,7 @@ export function readFetcherOptions(subject: string, options: FetcherOptions): Fe
     maxRedirects: readWholeNumber(subject, 'maxRedirects', options.maxRedirects, { min: 0, max: 100 }) ?? 10,
     bodyLimit: {
       wire: readWholeNumber(subject, 'bodyLimit.wire', limits.wire, { min: 1 }) ?? 16 * MEBIBYTE,
-      decoded: readWholeNumber(subject, 'bodyLimit.decoded', limits.decoded, { min: 1 }) ?? 64 * MEBIBYTE,
+      decoded: readWholeNumber(subject, 'bodyLimit.decoded', limits.decoded, { min: 1 }) ?? MOST_DECODED,
     },
     headers: readHeaders(subject, options.headers),
     cookies: readBoolean(subject, 'cookies', options.cookies) ?? true,

@@ -5,6 +5,7 @@ import type { Json } from '../payload.ts'
 import { MAX_PRIORITY } from '../task.ts'
 import { isSameDomain } from './domains.ts'
 import type { CrawlRequest } from './request.ts'
+import type { Gated } from './request-gate.ts'
 import type { SpiderSettings } from './spider-options.ts'
 import type { Numbers } from './stats.ts'
 import { hostnameOf, hostOf } from './url-parts.ts'
@@ -48,10 +49,10 @@ export class Frontier {
   }
 
   /** `from` is the URL of the page they stand on; undefined: they are of `start`. */
-  offer(requests: readonly CrawlRequest[], from: string | undefined): Offer {
+  offer({ requests, refused }: Gated, from: string | undefined): Offer {
     const jobs: NewJob[] = []
     const accepted: CrawlRequest[] = []
-    const dropped: [Dropped, CrawlRequest][] = []
+    const dropped: [Dropped, CrawlRequest][] = refused.map((request) => ['refused', request])
     for (const request of requests) {
       const because = this.#refuses(request, from)
       if (because === undefined) {
@@ -151,6 +152,7 @@ export class Frontier {
       priority: Math.min(MAX_PRIORITY, Math.max(-MAX_PRIORITY, request.priority)),
       delay: request.delay,
       lane: undefined,
+      group: hostOf(request.url),
       dedupe: request.dedupe ? { key: request.identity, for: FOR_EVER } : undefined,
     }
   }

@@ -6,27 +6,50 @@ import type { RequestRun } from './request-run.ts'
 
 type Line = HostLine<RequestRun>
 
+/** So many wait for a host that answers: the next one is there at once, and few are held for it. */
+const ENOUGH = 16
+/** Of pages that are kept some may be among them, which wait for no host. */
+const ENOUGH_TO_CACHE = 1000
+
+/** What lines are told by, and whom they tell. */
+export interface Lined {
+  readonly politeness: Politeness
+  readonly clock: Clock
+  readonly isCaching: boolean
+  /** Those that somebody may wait for. */
+  hosts(): Iterable<HostNode>
+  /** A host may have a turn again. */
+  wake(): void
+  /** A host is no longer full. */
+  hasRoom(): void
+}
+
 /** The lines of requests before their hosts. A host that has no turn to give makes nobody else wait. */
 export class HostLines {
-  readonly #politeness: Politeness
-  readonly #clock: Clock
-  readonly #hosts: () => Iterable<HostNode>
-  readonly #wake: () => void
+  readonly #crawl: Lined
+  /** Hosts that more requests would only wait for. */
+  readonly #full = new Set<string>()
   /** Lines whose host may have a turn; each gives one and goes to the end. */
   #ready: Line[] = []
   #waiting = 0
 
-  /** `hosts` are those that somebody may wait for; `wake` is called when a host may have a turn again. */
-  constructor(politeness: Politeness, clock: Clock, hosts: () => Iterable<HostNode>, wake: () => void) {
-    this.#politeness = politeness
-    this.#clock = clock
-    this.#hosts = hosts
-    this.#wake = wake
+  constructor(crawl: Lined) {
+    this.#crawl = crawl
   }
 
   /** Requests that wait for their turn. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Hosts that need no more requests at present: some wait already, and it does not bear more of them. */
+  get full(): ReadonlySet<string> {
+    return this.#full
+  }
+
+  /** Whether somebody may have a turn now. */
+  get mayHaveTurn(): boolean {
+    return this.#ready.length > 0
   }
 
   /** Behind those of its priority that are there already. */
@@ -41,6 +64,7 @@ export class HostLines {
     else runs.splice(at, 0, run)
     this.#waiting += 1
     if (line.timer === undefined) this.#mayBeReady(line)
+    this.#look(host, line)
   }
 
   /** The next one that has its turn; undefined if nobody has. */
@@ -49,14 +73,14 @@ export class HostLines {
       const [run] = line.waiting
       line.isReady = false
       if (run === undefined) continue
-      const turn = this.#politeness.tryTurn(run.request.url)
+      const turn = this.#crawl.politeness.tryTurn(run.request.url)
       if ('end' in turn) {
         run.turn = turn
-        this.#leave(line, 0)
+        this.#leave(run.host, line, 0)
         if (line.waiting.length > 0) this.#mayBeReady(line)
         return run
       }
-      this.#waitFor(line, turn.nextAt)
+      this.#waitFor(run.host, line, turn.nextAt)
     }
     return undefined
   }
@@ -66,20 +90,20 @@ export class HostLines {
     const line = host.line as Line | undefined
     if (line === undefined || line.waiting.length === 0 || line.timer !== undefined) return
     this.#mayBeReady(line)
-    this.#wake()
+    this.#crawl.wake()
   }
 
   /** It waits no longer. */
   remove(run: RequestRun): void {
     const line = run.host.line as Line | undefined
     const at = line?.waiting.indexOf(run) ?? -1
-    if (line !== undefined && at !== -1) this.#leave(line, at)
+    if (line !== undefined && at !== -1) this.#leave(run.host, line, at)
   }
 
   /** Those who wait, taken out. */
   takeAll(): readonly RequestRun[] {
     const all: RequestRun[] = []
-    for (const host of this.#hosts()) {
+    for (const host of this.#crawl.hosts()) {
       const line = host.line as Line | undefined
       if (line === undefined) continue
       this.#clearTimer(line)
@@ -87,6 +111,7 @@ export class HostLines {
       all.push(...line.waiting.splice(0))
     }
     this.#ready = []
+    this.#full.clear()
     this.#waiting = 0
     return all
   }
@@ -97,29 +122,39 @@ export class HostLines {
     this.#ready.push(line)
   }
 
-  #leave(line: Line, at: number): void {
+  #leave(host: HostNode, line: Line, at: number): void {
     if (at === 0) line.waiting.shift()
     else line.waiting.splice(at, 1)
     this.#waiting -= 1
     if (line.waiting.length === 0) this.#clearTimer(line)
+    this.#look(host, line)
   }
 
   #clearTimer(line: Line): void {
-    if (line.timer !== undefined) this.#clock.clearTimeout(line.timer)
+    if (line.timer !== undefined) this.#crawl.clock.clearTimeout(line.timer)
     line.timer = undefined
   }
 
   /** `Infinity`: until a turn is given back. */
-  #waitFor(line: Line, nextAt: number): void {
+  #waitFor(host: HostNode, line: Line, nextAt: number): void {
     if (nextAt === Infinity || line.timer !== undefined) return
-    line.timer = this.#clock.setTimeout(
+    const { clock } = this.#crawl
+    line.timer = clock.setTimeout(
       () => {
         line.timer = undefined
+        this.#look(host, line)
         if (line.waiting.length === 0) return
         this.#mayBeReady(line)
-        this.#wake()
+        this.#crawl.wake()
       },
-      Math.max(0, nextAt - this.#clock.now()),
+      Math.max(0, nextAt - clock.now()),
     )
+    this.#look(host, line)
+  }
+
+  #look({ name }: HostNode, { waiting, timer }: Line): void {
+    const enough = this.#crawl.isCaching ? ENOUGH_TO_CACHE : timer === undefined ? ENOUGH : 1
+    if (waiting.length >= enough) this.#full.add(name)
+    else if (waiting.length <= enough / 2 && this.#full.delete(name)) this.#crawl.hasRoom()
   }
 }

@@ -2,7 +2,8 @@ import '../node-version.ts'
 
 // Spiders
 export { spider, type Spider } from './spider.ts'
-export type { DomainOptions, SpiderOptions, Start } from './spider-options.ts'
+export type { DomainOptions, SpiderOptions, Start, StartContext } from './spider-options.ts'
+export type { SitemapEntry } from './sitemap-text.ts'
 export { request, type CrawlRequest } from './request.ts'
 export type { CacheMode, Meta, RequestOptions } from './request-options.ts'
 export type {

@@ -19,6 +19,7 @@ import { PageSettlement, type Settling } from './page-settlement.ts'
 import type { PageOwner } from './page-source.ts'
 import { Progress } from './progress.ts'
 import type { CrawlRequest } from './request.ts'
+import { RequestGate, type GatedCrawl } from './request-gate.ts'
 import type { RequestRun } from './request-run.ts'
 import { Seeding, type SeededCrawl } from './seeding.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
@@ -44,7 +45,7 @@ export interface CrawlPlace {
 type Phase = 'opening' | 'crawling' | 'draining' | 'over'
 
 /** One crawl from its first request to its last page: when it begins, what ends it, and what its pages tell it. */
-export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl, HoldingCrawl, CrawlHost {
+export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl, HoldingCrawl, GatedCrawl, CrawlHost {
   readonly tree: Tree
   readonly path: string
   readonly subject: string
@@ -52,6 +53,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   readonly numbers: Numbers
   readonly items: ItemStream
   readonly frontier: Frontier
+  readonly gate: RequestGate
   readonly held: HeldRequests
   readonly hooks: HookTable
   readonly pages: PageMaker
@@ -85,6 +87,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.#startedAt = tree.clock.now()
     this.items = new ItemStream(() => this.#itemsChanged())
     this.frontier = new Frontier(tree, path, spider.settings, this.numbers)
+    this.gate = new RequestGate(this)
     this.settlement = new PageSettlement(this)
     this.held = new HeldRequests(this)
     this.hooks = hookTable({ plugins: [] }, level)
@@ -120,6 +123,10 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     return this.#phase === 'crawling'
   }
 
+  get isSeeded(): boolean {
+    return this.#seeding.isOver
+  }
+
   get isPaused(): boolean {
     return this.chart.isPaused
   }
@@ -128,8 +135,8 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     return this.spider.settings.concurrency - this.held.running - this.#watching
   }
 
-  ranDry(): void {
-    this.#seeding.ranDry()
+  ranDry(areFull: boolean): void {
+    this.#seeding.ranDry(areFull)
   }
 
   runAt(slot: number): RequestRun {
@@ -174,7 +181,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
         hostResumed: (host) => tree.events.emit('host.resumed', { path: `${path}/${host}` }),
       })
       this.#tools = tools
-      this.#seeding.begin()
+      this.#seeding.begin(tools)
     } catch (error) {
       if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
       return this.#end({ kind: 'refused', error })
@@ -186,12 +193,12 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
       subject: this.subject,
       numbers: this.numbers,
       ...this.#tools,
-      check: (request) => this.#seeding.check(request),
+      check: (request) => this.check(request),
       endTurn: (run, outcome) => this.held.endTurn(run, outcome),
     }
     if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
     this.#phase = 'crawling'
-    if (spider.settings.progress) this.#progress = new Progress(() => this.stats(), tree.clock)
+    if (spider.settings.progress) this.#progress = new Progress(this, tree.clock)
     this.taking.begin()
     if (this.#open > 0) this.chart.seeded()
     this.taking.wake()
@@ -296,6 +303,10 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
 
   add(requests: readonly CrawlRequest[]): void {
     this.settlement.add(requests, () => this.seeded())
+  }
+
+  check(request: CrawlRequest): void {
+    this.#seeding.check(request)
   }
 
   seeded(): void {

@@ -14,6 +14,7 @@ import type { Frontier, Offer } from './frontier.ts'
 import type { HeldRequests } from './held-requests.ts'
 import { ABANDONED } from './items.ts'
 import type { CrawlRequest } from './request.ts'
+import type { Gated, RequestGate } from './request-gate.ts'
 import type { RequestRun } from './request-run.ts'
 import type { EndKind, Numbers } from './stats.ts'
 
@@ -27,6 +28,7 @@ export interface Settling {
   readonly path: string
   readonly numbers: Numbers
   readonly frontier: Frontier
+  readonly gate: RequestGate
   readonly held: HeldRequests
   /** What is to be kept beside the queue now. */
   notes(): Readonly<Record<string, Json>>
@@ -91,12 +93,14 @@ export class PageSettlement {
   /** Queues requests that stand on no page. */
   add(requests: readonly CrawlRequest[], then: () => void): void {
     const { frontier, changed } = this.#crawl
-    const offer = frontier.offer(requests, undefined)
-    frontier.count(offer)
-    this.#step(undefined, undefined, offer, ({ enqueued }) => {
-      const count = frontier.accepted(offer, enqueued)
-      then()
-      changed.call(this.#crawl, count)
+    this.#gate(requests, (gated) => {
+      const offer = frontier.offer(gated, undefined)
+      frontier.count(offer)
+      this.#step(undefined, undefined, offer, ({ enqueued }) => {
+        const count = frontier.accepted(offer, enqueued)
+        then()
+        changed.call(this.#crawl, count)
+      })
     })
   }
 
@@ -191,8 +195,8 @@ export class PageSettlement {
     const items = allOf(run, 'items')
     const requests = allOf(run, 'requests')
     this.#crawl.held.left(run)
-    const write = (): void => {
-      const offer = requests.length === 0 ? nothing : frontier.offer(requests, run.pageUrl ?? run.request.url)
+    const write = (gated: Gated): void => {
+      const offer = requests.length === 0 ? nothing : frontier.offer(gated, run.pageUrl ?? run.request.url)
       numbers.take(run.tally)
       if (end !== undefined) numbers.end(end)
       if (items.length > 0) numbers.add('item', items.length)
@@ -205,12 +209,12 @@ export class PageSettlement {
       })
     }
     const given = items.length === 0 ? undefined : this.#crawl.give(items)
-    if (given === undefined) return write()
+    if (given === undefined) return this.#gate(requests, write)
     this.#pending += 1
     given.then(
       () => {
         this.#pending -= 1
-        write()
+        this.#gate(requests, write)
       },
       (error: unknown) => {
         this.#pending -= 1
@@ -219,6 +223,17 @@ export class PageSettlement {
         this.release(run.lease)
       },
     )
+  }
+
+  /** What plugins let through, at once where none looks. */
+  #gate(requests: readonly CrawlRequest[], then: (gated: Gated) => void): void {
+    const gated = this.#crawl.gate.pass(requests)
+    if (!(gated instanceof Promise)) return then(gated)
+    this.#pending += 1
+    void gated.then((passed) => {
+      this.#pending -= 1
+      then(passed)
+    })
   }
 
   #announce({ lease, job, host }: RequestRun, told: RunOutcome): void {

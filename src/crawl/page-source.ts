@@ -109,7 +109,7 @@ export class PageSource implements JobSource {
     if (isSpent || (error as NetworkError).permanent) return { ...own, isFinal: true }
     tally.add('retry-network')
     run.next = fresh(request)
-    return { ...own, isFinal: false, again: true }
+    return { ...own, isFinal: false, again: true, ...(retryAfter !== undefined && { retryAfter }) }
   }
 
   /** It costs no try, but of many in a row the last one does. */

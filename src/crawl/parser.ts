@@ -1,10 +1,13 @@
 import type { CheerioAPI } from 'cheerio'
+import { DomHandler, Parser } from 'htmlparser2'
+import { DEEPEST, flatten } from './flat-markup.ts'
 import type { FindLinks } from './found-links.ts'
+import { isTrap } from './trap.ts'
 
 /**
  * How a page is read. `html5` reads it as browsers do, whatever is wrong with it: selectors from a browser's tools fit,
  * as it too adds a `<tbody>` to a table. `fast` takes half the time, and broken markup as it stands. A page that is made
- * to be slow for `html5` is read by `fast` all the same.
+ * to be slow for `html5` is read by `fast` all the same, and what is nested deeper than browsers do is read flat.
  */
 export type ParserKind = 'html5' | 'fast'
 
@@ -17,53 +20,99 @@ export interface Parse {
 
 /** Loads a parser; a crawl that never parses pays for none. */
 export async function loadParser(kind: ParserKind): Promise<Parse> {
-  const { load: loadFast } = await import('cheerio/slim')
+  const { load: loadSlim } = await import('cheerio/slim')
   const { findFastLinks } = await import('./fast-links.ts')
-  if (kind === 'fast') return Object.assign((html: string) => loadFast(html), { findLinks: findFastLinks })
+  const loadFast = (html: string): CheerioAPI => loadSlim(parseShallow(html) as never)
+  if (kind === 'fast') return Object.assign(loadFast, { findLinks: findFastLinks })
   const [{ load }, { findBrowserLinks }] = await Promise.all([import('cheerio'), import('./browser-links.ts')])
-  const findLinks: FindLinks = (html) => (isTrap(html) ? findFastLinks(html) : findBrowserLinks(html))
-  return Object.assign((html: string) => (isTrap(html) ? loadFast(html) : load(html)), { findLinks })
+  const findLinks: FindLinks = (html) => (isTrap(html) ? undefined : findBrowserLinks(html))
+  const adapter = (load('') as Internals)._options?.treeAdapter
+  if (adapter === undefined) return Object.assign((html: string) => load(html), { findLinks })
+  const read = (html: string): CheerioAPI =>
+    unlessTrap(
+      () => load(html, { treeAdapter: guarded(adapter, html.length) } as never),
+      () => loadFast(html),
+    )
+  return Object.assign(read, { findLinks })
 }
 
-/** Shorter pages cannot hold enough tags to matter. */
-const SHORTEST_TRAP = 16 * 1024
+/** A page costs its parser more than its length: it is made for that. */
+class Trap extends Error {}
 
-/** Browsers stop to nest here, too. */
-const DEEPEST = 512
+function unlessTrap<Result>(read: () => Result, otherwise: () => Result): Result {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof Trap) return otherwise()
+    throw error
+  }
+}
 
-/** Elements the parser may have to make anew, over what the page has. */
-const MOST_REMADE = 2_000_000
+/** What cheerio 1.2 hands on to parse5 8, and what of that stands in the way of a trap. */
+interface Internals {
+  readonly _options?: { readonly treeAdapter?: TreeAdapter }
+}
+
+interface TreeAdapter {
+  createElement(...given: unknown[]): unknown
+}
 
 /**
- * Whether a page would cost a parser of HTML5 more than its length: it looks through all open elements at each tag, and
- * opens formatting that was left open anew in each paragraph. 100 000 tags in each other took it 66 s, the fast one 1 s.
+ * A parser of HTML5 looks through all open elements at each tag, and opens formatting that was left open anew in each
+ * paragraph: 100 000 tags in each other took it 66 s. It tells of each element that it makes and opens.
  */
-function isTrap(html: string): boolean {
-  if (html.length < SHORTEST_TRAP) return false
-  const tag = /<(\/?)([a-z][a-z0-9]*)/gi
-  let tags = 0
-  let open = 0
-  let formatting = 0
-  let mostFormatting = 0
-  for (let found = tag.exec(html); found !== null; found = tag.exec(html)) {
-    const [, slash, name = ''] = found
-    const lower = name.toLowerCase()
-    const step = slash === '' ? 1 : -1
-    tags += 1
-    if (formats.has(lower)) formatting = Math.max(0, formatting + step)
-    else if (!closeThemselves.has(lower)) open = Math.max(0, open + step)
-    mostFormatting = Math.max(mostFormatting, formatting)
-    if (open + formatting > DEEPEST) return true
-  }
-  return mostFormatting * tags > MOST_REMADE
+function guarded(adapter: TreeAdapter, length: number): TreeAdapter {
+  let depth = 0
+  let left = length / 2 + 1000 // no tag is shorter, but for those that are made without one
+  return {
+    ...adapter,
+    createElement: (...given) => {
+      left -= 1
+      if (left < 0) throw new Trap()
+      return adapter.createElement(...given)
+    },
+    onItemPush: () => {
+      depth += 1
+      if (depth > DEEPEST) throw new Trap()
+    },
+    onItemPop: () => {
+      depth -= 1
+    },
+  } as TreeAdapter
 }
 
-const formats: ReadonlySet<string> = new Set('a b big code em font i nobr s small strike strong tt u'.split(' '))
+/** The fast parser looks through all open tags at each end, too. */
+class ShallowHandler extends DomHandler {
+  override onopentag(...given: Parameters<DomHandler['onopentag']>): void {
+    super.onopentag(...given)
+    if (this.tagStack.length > DEEPEST + 1) throw new Trap() // the document itself is one
+  }
+}
 
-/** Elements without content, and those that the next one of their kind closes. */
-const closeThemselves: ReadonlySet<string> = new Set(
-  (
-    'area base br col embed hr img input link meta param source track wbr html head body ' +
-    'p li dt dd option optgroup tr td th thead tbody tfoot colgroup caption rp rt'
-  ).split(' '),
-)
+type Document = DomHandler['root']
+
+function parseShallow(html: string): Document {
+  return withFewRoots(
+    unlessTrap(
+      () => parseBy(new ShallowHandler(), html),
+      () => parseBy(new DomHandler(), flatten(html)),
+    ),
+  )
+}
+
+function parseBy(handler: DomHandler, html: string): Document {
+  new Parser(handler).end(html)
+  return handler.root
+}
+
+/** A page without an `<html>` has as many roots as it likes: cheerio 1.2 compares each with each other at every look. */
+const MOST_ROOTS = 1000
+
+function withFewRoots(document: Document): Document {
+  if (document.children.length <= MOST_ROOTS) return document
+  const framed = parseBy(new DomHandler(), '<html>')
+  const [html] = framed.children as [Document['children'][number] & { children: Document['children'] }]
+  html.children = document.children
+  for (const child of html.children) child.parent = html as never
+  return framed
+}

@@ -92,6 +92,11 @@ export class Politeness {
     })
   }
 
+  /** So long a host is left alone that asks for that much. */
+  capped(retryAfter: number): number {
+    return Math.min(retryAfter, this.#maxRetryAfter)
+  }
+
   /** Makes the delay of a host at least this long, as its robots.txt asks. */
   slowTo(url: string, delay: number): void {
     const host = this.#hostOf(url)
@@ -147,14 +152,14 @@ export class Politeness {
   }
 
   #end(host: Host, outcome: HostOutcome, startedAt: number): void {
-    const change = host.pace.end(this.#capped(outcome), startedAt, this.#parts.clock.now())
+    const change = host.pace.end(this.#cappedOutcome(outcome), startedAt, this.#parts.clock.now())
     if (change !== undefined) this.#parts.onChange?.({ ...change, host: host.name })
     this.#serve(host)
   }
 
-  #capped(outcome: HostOutcome): HostOutcome {
+  #cappedOutcome(outcome: HostOutcome): HostOutcome {
     if (outcome.kind !== 'throttled' || outcome.retryAfter === undefined) return outcome
-    return { kind: 'throttled', retryAfter: Math.min(outcome.retryAfter, this.#maxRetryAfter) }
+    return { kind: 'throttled', retryAfter: this.capped(outcome.retryAfter) }
   }
 
   /** Gives turns to who waits, as many as the host has now, and comes back when it has the next one. */

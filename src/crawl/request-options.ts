@@ -187,11 +187,14 @@ export function readProxy(subject: string, key: string, value: unknown): string 
   if (value === undefined || value === false) return value
   const url = typeof value === 'string' ? URL.parse(value) : null
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.hostname !== '') return url.href
+  const isSocks = url?.protocol.startsWith('socks') === true
   throw new InvalidOptionError(
     subject,
     key,
     value,
-    `Write an http or https URL, as in 'http://user:password@host:3128'.`,
+    isSocks
+      ? `SOCKS is not spoken here: give the HTTP port of that proxy, or put one that speaks HTTP before it, such as 'http://127.0.0.1:8118' of Privoxy.`
+      : `Write an http or https URL, as in 'http://user:password@host:3128'.`,
   )
 }
 

@@ -16,6 +16,8 @@ export type Verdict =
   | { readonly kind: 'denied' }
   /** The file cannot be had at present, so nothing is allowed; it is asked for again after so many ms. */
   | { readonly kind: 'unknown'; readonly retryIn: number }
+  /** The same, because the host asks for patience. */
+  | { readonly kind: 'throttled'; readonly retryIn: number }
 
 export interface RobotsParts {
   /** The crawl's own fetcher, so that guard, proxies and limits are the same. */
@@ -33,6 +35,7 @@ interface Entry {
   readonly until: number
   /** How often in a row it could not be had. */
   readonly failures: number
+  readonly isThrottled: boolean
 }
 
 const DAY = 86_400_000
@@ -65,8 +68,10 @@ export class Robots {
     return this.#entries.get(new URL(url).origin)?.rules?.sitemaps ?? []
   }
 
-  #verdict({ rules, until }: Entry, url: string): Verdict {
-    if (rules === undefined) return { kind: 'unknown', retryIn: Math.max(0, until - this.#parts.clock.now()) }
+  #verdict({ rules, until, isThrottled }: Entry, url: string): Verdict {
+    if (rules === undefined) {
+      return { kind: isThrottled ? 'throttled' : 'unknown', retryIn: Math.max(0, until - this.#parts.clock.now()) }
+    }
     return rules.allows(url) ? { kind: 'allowed', crawlDelay: rules.crawlDelay } : { kind: 'denied' }
   }
 
@@ -89,15 +94,16 @@ export class Robots {
     })
     const outcome = await fetch(asked, { signal })
     const now = clock.now()
-    const known = (rules: RobotsRules): Entry => ({ rules, until: now + DAY, failures: 0 })
+    const known = (rules: RobotsRules): Entry => ({ rules, until: now + DAY, failures: 0, isThrottled: false })
     if (outcome.kind === 'page' && outcome.response.status < 300) {
       return known(parseRobots(decodeText(outcome.response.body, undefined, 'utf-8'), agent))
     }
     if (statusOf(outcome) >= 400 && statusOf(outcome) < 500 && outcome.kind !== 'throttled') return known(allowAll)
     if (outcome.kind === 'error' && outcome.error instanceof BodyTooLargeError) return known(denyAll)
+    const isThrottled = outcome.kind === 'throttled'
     const wait = delayOf(this.#backoff, failures + 1, this.#parts.random ?? Math.random)
-    const asks = outcome.kind === 'throttled' ? Math.min(outcome.retryAfter ?? 0, DAY) : 0
-    return { rules: undefined, until: now + Math.max(wait, asks), failures: failures + 1 }
+    const asks = isThrottled ? Math.min(outcome.retryAfter ?? 0, DAY) : 0
+    return { rules: undefined, until: now + Math.max(wait, asks), failures: failures + 1, isThrottled }
   }
 
   #remember(origin: string, entry: Entry): void {

@@ -4,7 +4,13 @@ import { UnknownHandlerError } from './errors.ts'
 import type { CrawlRequest } from './request.ts'
 import { Seeds } from './seeds.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
+import { readSitemaps } from './sitemaps.ts'
+import type { StartContext } from './spider-options.ts'
 import type { Numbers } from './stats.ts'
+import type { Tools } from './tools.ts'
+
+/** Requests that are not over while more of them are read from a generator, for hosts that could be asked. */
+const MOST_AHEAD = 10_000
 
 /** What reading `start` needs of its crawl. */
 export interface SeededCrawl {
@@ -27,6 +33,7 @@ export interface SeededCrawl {
 /** Reads `start`, no faster than the queue empties, and checks that there is a handler for each request. */
 export class Seeding {
   readonly #crawl: SeededCrawl
+  readonly #isEnded = new AbortController()
   #seeds: Seeds | undefined
 
   constructor(crawl: SeededCrawl) {
@@ -49,19 +56,28 @@ export class Seeding {
     if (!handlers.has(name)) throw new UnknownHandlerError(spider, name, [...handlers.keys()])
   }
 
-  begin(): void {
-    const { subject, spider, numbers } = this.#crawl
-    this.#seeds = new Seeds(subject, spider.settings.start, numbers.seeds)
+  begin({ fetcher, politeness }: Tools): void {
+    const { tree, path, subject, spider, numbers } = this.#crawl
+    const { signal } = this.#isEnded
+    const sitemap = (url: string): ReturnType<StartContext['sitemap']> =>
+      readSitemaps(url, { tree, path, spider, fetcher, politeness, signal })
+    this.#seeds = new Seeds(subject, spider.settings.start, numbers.seeds, { sitemap, signal })
   }
 
   end(): void {
+    this.#isEnded.abort()
     this.#seeds?.end()
   }
 
-  /** Nothing is due: it is read on, or all is over. */
-  ranDry(): void {
+  /**
+   * Nothing is due: it is read on, or all is over. What is due and waits for hosts that are full may be all there is of
+   * them: others are looked for, in a list to its end, in a generator so far.
+   */
+  ranDry(areFull: boolean): void {
     const seeds = this.#seeds as Seeds
+    const { numbers, spider } = this.#crawl
     if (seeds.isOver || seeds.isReading) return this.#crawl.maybeOver()
+    if (areFull && numbers.open >= MOST_AHEAD && !Array.isArray(spider.settings.start)) return
     void this.#read(seeds)
   }
 
@@ -76,6 +92,7 @@ export class Seeding {
       crawl.seeded()
       crawl.maybeOver()
     } catch (error) {
+      if (!crawl.isCrawling) return crawl.maybeOver() // it was told to stop
       if (error instanceof UnknownHandlerError) return crawl.refused(error)
       crawl.fatal(new Failure({ error, path: crawl.path, kind: 'thrown', at: crawl.tree.clock.now() }))
     }

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
 import { isRequest, type CrawlRequest } from './request.ts'
-import type { Start } from './spider-options.ts'
+import type { Start, StartContext } from './spider-options.ts'
 
 /** Reads what a crawl begins with, no more of it than is asked for. */
 export class Seeds {
@@ -11,10 +11,10 @@ export class Seeds {
   isOver = false
 
   /** The first `skip` of them were read by an earlier run. */
-  constructor(subject: string, start: Start, skip: number) {
+  constructor(subject: string, start: Start, skip: number, context: StartContext) {
     this.#subject = subject
     this.#skip = skip
-    const given = typeof start === 'function' ? start() : start
+    const given = typeof start === 'function' ? start(context) : start
     this.#iterator = Symbol.asyncIterator in given ? given[Symbol.asyncIterator]() : given[Symbol.iterator]()
   }
 

@@ -10,19 +10,38 @@ import { HOOK_TIMEOUT, readPlugins, type Plugin } from '../plugin.ts'
 import { exponential, readBackoff, type Backoff } from '../retry.ts'
 import { readRestarts, type Supervisor, type SupervisorOptions } from '../supervisor.ts'
 import { readDomains, type DomainMatch, type DomainTable } from './domains.ts'
-import type { FetcherOptions } from './fetcher-options.ts'
+import { FETCHER_KEYS, type FetcherOptions } from './fetcher-options.ts'
 import { Fetcher } from './fetcher.ts'
 import type { ParserKind } from './parser.ts'
 import { paceKeys, type DomainPace } from './politeness-options.ts'
 import { Politeness, type PolitenessOptions } from './politeness.ts'
 import { readHeaders, readTryLimit } from './request-options.ts'
 import type { CrawlRequest } from './request.ts'
+import type { SitemapEntry } from './sitemap-text.ts'
+
+/** What a function that gives the first requests can use. */
+export interface StartContext {
+  /**
+   * The pages that a sitemap names, and the sitemaps of an index, packed or not; of a robots.txt those of all its
+   * sitemaps. Fetched as pages are. Throws where it cannot be had; what is no sitemap is an empty one.
+   *
+   * @example
+   * const books = spider('books', {
+   *   async *start({ sitemap }) {
+   *     for await (const { url } of sitemap('https://books.example/robots.txt')) yield request('book', url)
+   *   },
+   * })
+   */
+  readonly sitemap: (url: string) => AsyncGenerator<SitemapEntry, void, undefined>
+  /** Aborts when the crawl is over before all was read. */
+  readonly signal: AbortSignal
+}
 
 /** What a crawl begins with: requests, or something that gives them one by one as the queue empties. */
 export type Start =
   | Iterable<CrawlRequest>
   | AsyncIterable<CrawlRequest>
-  | (() => Iterable<CrawlRequest> | AsyncIterable<CrawlRequest>)
+  | ((context: StartContext) => Iterable<CrawlRequest> | AsyncIterable<CrawlRequest>)
 
 /** How one host, or the hosts below one, are treated differently. */
 export interface DomainOptions extends DomainPace {
@@ -113,21 +132,6 @@ export interface SpiderSettings {
   readonly tags: readonly string[]
   readonly child: ChildPolicy
 }
-
-const FETCHER_KEYS = [
-  'timeout',
-  'connectTimeout',
-  'validStatus',
-  'isValid',
-  'maxRedirects',
-  'bodyLimit',
-  'headers',
-  'proxies',
-  'cookies',
-  'cache',
-  'allowPrivate',
-  'tls',
-] as const satisfies readonly (keyof FetcherOptions)[]
 
 const KEYS: readonly string[] = [
   'start',

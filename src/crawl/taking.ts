@@ -1,5 +1,7 @@
 import { whenever } from '../actors/answer.ts'
 import { runAsNobody } from '../actors/floating.ts'
+import type { HookTable } from '../actors/hook-table.ts'
+import { Intake } from '../actors/intake.ts'
 import type { Tree } from '../actors/tree.ts'
 import { JOBS_PER_COMMIT, JOBS_PER_STEP } from '../actors/turn.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
@@ -17,8 +19,8 @@ import type { SpiderDefinition } from './spider-definition.ts'
 import type { Numbers } from './stats.ts'
 import type { Tools } from './tools.ts'
 
-/** Requests that wait for their hosts although they were taken: so far others are looked for behind them. */
-const MOST_WAITING = 1000
+/** Requests that wait for their hosts although they were taken. Of each host few do, so that takes many hosts. */
+const MOST_WAITING = 10_000
 /** How long a broker that did not answer is left alone. */
 const BROKER_AWAY = 1_000
 
@@ -30,6 +32,7 @@ export interface TakingCrawl {
   readonly spider: SpiderDefinition
   readonly numbers: Numbers
   readonly frontier: Frontier
+  readonly hooks: HookTable
   readonly held: HeldRequests
   readonly pages: PageMaker
   readonly settlement: PageSettlement
@@ -38,8 +41,8 @@ export interface TakingCrawl {
   readonly isPaused: boolean
   /** Slots that nobody has. */
   readonly slots: number
-  /** Nothing is due. */
-  ranDry(): void
+  /** Nothing is due, but for what waits for hosts that are full. */
+  ranDry(areFull: boolean): void
   /** Nothing of it may be on its way any more. */
   maybeOver(): void
 }
@@ -51,35 +54,50 @@ export class Taking {
   readonly #lines: HostLines
   /** Those whose page is there already. */
   readonly #cached: RequestRun[] = []
-  #leasing: 'no' | 'asked' | 'again' = 'no'
+  readonly #intake: Intake
+  /** Pages that plugins let begin. */
+  #room = 0
+  #isLeasing = false
   #isPumpDue = false
+  /** Nothing is due but what full hosts would get. */
+  #isDry = false
   #unwatch: (() => void) | undefined
   #cancelRetry: (() => void) | undefined
 
   constructor(crawl: TakingCrawl, tools: Tools) {
     this.#crawl = crawl
     this.#tools = tools
-    this.#lines = new HostLines(
-      tools.politeness,
-      crawl.tree.clock,
-      () => crawl.pages.hosts.values(),
-      () => this.wake(),
-    )
+    const { name, settings } = crawl.spider
+    const { description, tags, isCaching } = settings
+    const { tree, path, hooks } = crawl
+    this.#intake = new Intake({ tree, path, hooks, definition: { name, description, tags } }, () => this.wake())
+    this.#lines = new HostLines({
+      politeness: tools.politeness,
+      clock: tree.clock,
+      isCaching,
+      hosts: () => crawl.pages.hosts.values(),
+      wake: () => this.wake(),
+      hasRoom: () => (this.#isDry = false),
+    })
   }
 
   /** Whether nothing is on its way from the broker. */
   get isIdle(): boolean {
-    return this.#leasing === 'no'
+    return !this.#isLeasing
   }
 
   begin(): void {
-    this.#unwatch = this.#crawl.tree.broker.watch(this.#crawl.path, () => this.wake())
+    this.#unwatch = this.#crawl.tree.broker.watch(this.#crawl.path, () => {
+      this.#isDry = false
+      this.wake()
+    })
   }
 
   /** Takes none any more. */
   end(): void {
     this.#unwatch?.()
     this.#cancelRetry?.()
+    this.#intake.end()
   }
 
   /** Those that were taken and not started, taken out. */
@@ -110,15 +128,19 @@ export class Taking {
   #pump(): void {
     const crawl = this.#crawl
     if (!crawl.isCrawling || crawl.isPaused) return
+    const mayStart = this.#cached.length > 0 || this.#lines.mayHaveTurn
+    if (mayStart || !(this.#isLeasing || this.#isDry)) this.#room = this.#intake.room(crawl.slots)
     this.#startReady()
-    if (this.#leasing !== 'no') return void (this.#leasing = 'again')
+    if (this.#isLeasing) return
+    if (this.#isDry) return crawl.slots > 0 ? crawl.ranDry(this.#lines.full.size > 0) : undefined
     const { broker } = crawl.tree
     const most = broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
-    const room = Math.min(crawl.slots, most, MOST_WAITING - this.#lines.waiting)
+    const room = Math.min(crawl.slots, this.#room, most, MOST_WAITING - this.#lines.waiting)
     if (room <= 0) return
-    this.#leasing = 'asked'
+    this.#isLeasing = true
+    this.#isDry = true // unless somebody says otherwise meanwhile
     whenever(
-      () => broker.lease(crawl.path, room),
+      () => broker.lease(crawl.path, room, this.#lines.full),
       (leases) => this.#received(leases, room),
       (error) => this.#brokerIsAway(error),
     )
@@ -126,18 +148,19 @@ export class Taking {
 
   #received(leases: readonly LeasedJob[], room: number): void {
     const crawl = this.#crawl
-    const isMoreDue = leases.length === room || this.#leasing === 'again'
-    this.#leasing = 'no'
+    if (leases.length === room) this.#isDry = false
+    this.#isLeasing = false
     for (const lease of leases) this.#receive(lease)
     this.#startReady()
     if (!crawl.isCrawling) return crawl.maybeOver()
-    if (isMoreDue) this.wake()
-    else crawl.ranDry()
+    if (this.#isDry) crawl.ranDry(this.#lines.full.size > 0)
+    else this.wake()
   }
 
   #brokerIsAway(error: unknown): void {
     const crawl = this.#crawl
-    this.#leasing = 'no'
+    this.#isLeasing = false
+    this.#isDry = false
     crawl.tree.callbackFailed(crawl.path, 'broker.lease', error)
     if (crawl.isCrawling) this.#cancelRetry = crawl.tree.sleep(BROKER_AWAY, () => this.wake())
     else crawl.maybeOver()
@@ -191,9 +214,10 @@ export class Taking {
   }
 
   #startReady(): void {
-    while (this.#crawl.slots > 0) {
+    while (this.#crawl.slots > 0 && this.#room > 0) {
       const run = this.#cached.shift() ?? this.#lines.next()
       if (run === undefined) return
+      this.#room -= 1
       this.#crawl.held.start(run)
     }
   }

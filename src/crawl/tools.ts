@@ -56,7 +56,7 @@ export async function openTools(
         clock,
         random,
         fetch: async (request, options) => {
-          const outcome = await fetcher.fetch(request, options)
+          const outcome = capped(await fetcher.fetch(request, options), politeness)
           noteError(robotsErrors, request.url, outcome)
           return outcome
         },
@@ -69,6 +69,11 @@ export async function openTools(
     await Promise.all([fetcher.close(), jsonl?.close()])
   }
   return { fetcher, politeness, robots, robotsErrors, parse, deadlines, jsonl, close }
+}
+
+function capped(outcome: Outcome, politeness: Politeness): Outcome {
+  if (outcome.kind !== 'throttled' || outcome.retryAfter === undefined) return outcome
+  return { ...outcome, retryAfter: politeness.capped(outcome.retryAfter) }
 }
 
 /** Why a robots.txt could not be had: pages of that origin fail by it. */

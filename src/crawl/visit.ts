@@ -72,14 +72,10 @@ function getPage(run: RequestRun, crawling: Crawling): CrawledPage | undefined |
 }
 
 async function prepareAndFetch(run: RequestRun, crawling: Crawling): Promise<CrawledPage | undefined> {
-  const allowed = await askRobots(run.request.url, crawling)
+  const { url } = run.request
+  const answer = await askRobots(url, crawling)
   run.giveUp?.throwIfGivenUp()
-  if (allowed === false) {
-    run.isDenied = true
-    return undefined
-  }
-  // Without its robots.txt none of its pages may be had: the try ends as that one did.
-  if (allowed !== true) return judgeOutcome(run, { kind: 'error', error: allowed, proxy: undefined }, crawling)
+  if (answer !== true) return judgeOutcome(run, answer === false ? { kind: 'refused', url } : answer, crawling)
   const request = await prepared(run.request, crawling.spider)
   run.giveUp?.throwIfGivenUp()
   return await fetchPage(run, request, crawling)
@@ -88,17 +84,23 @@ async function prepareAndFetch(run: RequestRun, crawling: Crawling): Promise<Cra
 function fetchPage(run: RequestRun, request: CrawlRequest, crawling: Crawling): Promise<CrawledPage | undefined> {
   const { spider, robots, fetcher } = crawling
   if (spider.settings.isCaching && request.cache === 'use') run.tally.add('cache-miss')
+  let hop: Outcome | undefined // what its robots.txt came to, where that cannot be had
+  const allows = async (url: string): Promise<boolean> => {
+    const answer = await askRobots(url, crawling)
+    if (typeof answer !== 'boolean') hop = answer
+    return answer === true
+  }
   const fetched = fetcher.fetch(request, {
     giveUp: run.giveUp,
     tryCount: run.request.networkTryCount + 1,
     lastProxy: run.lastProxy,
-    allows: robots === undefined ? undefined : async (url) => (await askRobots(url, crawling)) === true,
+    allows: robots === undefined ? undefined : allows,
   })
-  return fetched.then((outcome) => judgeOutcome(run, outcome, crawling))
+  return fetched.then((outcome) => judgeOutcome(run, hop ?? outcome, crawling))
 }
 
 /** What came of the fetch: a page, an error that breaks the try off, or nothing where a hop was denied. */
-function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): CrawledPage | undefined {
+function judgeOutcome(run: RequestRun, outcome: Outcome & Again, crawling: Crawling): CrawledPage | undefined {
   const { tally } = run
   const { parse } = crawling
   switch (outcome.kind) {
@@ -112,7 +114,8 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
       return new CrawledPage(response, request, parse, undefined)
     }
     case 'throttled': {
-      const { response, retryAfter } = outcome
+      const { response } = outcome
+      const retryAfter = outcome.retryAfter === undefined ? undefined : crawling.politeness.capped(outcome.retryAfter)
       crawling.endTurn(run, { kind: 'throttled', retryAfter })
       tally.add('throttled')
       const { url, status } = response
@@ -129,7 +132,7 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
       tally.add(`network-error-${error.code}`)
       if (response !== undefined) download(run, response)
       if (request.raw) return new CrawledPage(response ?? nothingOf(request), request, parse, error)
-      return breakOff(run, error, 'network')
+      return breakOff(run, error, 'network', outcome.retryIn)
     }
     case 'refused':
       run.isDenied = true
@@ -137,8 +140,15 @@ function judgeOutcome(run: RequestRun, outcome: Outcome, crawling: Crawling): Cr
   }
 }
 
-/** Whether its robots.txt allows a URL; the error, where that file cannot be had. */
-function askRobots(url: string, crawling: Crawling): boolean | NetworkError | Promise<boolean | NetworkError> {
+/** A try that is broken off may not be worth another one sooner. */
+interface Again {
+  readonly retryIn?: number
+}
+
+type RobotsAnswer = boolean | (Outcome & Again)
+
+/** Whether its robots.txt allows a URL. Where that cannot be had, none of the site's pages may be: a try ends as that one did. */
+function askRobots(url: string, crawling: Crawling): RobotsAnswer | Promise<RobotsAnswer> {
   const verdict = crawling.robots?.check(url)
   if (verdict === undefined) return true
   return verdict instanceof Promise
@@ -146,14 +156,17 @@ function askRobots(url: string, crawling: Crawling): boolean | NetworkError | Pr
     : readVerdict(verdict, url, crawling)
 }
 
-function readVerdict(verdict: Verdict, url: string, { robotsErrors, politeness }: Crawling): boolean | NetworkError {
+function readVerdict(verdict: Verdict, url: string, { robotsErrors, politeness }: Crawling): RobotsAnswer {
   if (verdict.kind === 'allowed') {
     if (verdict.crawlDelay !== undefined) politeness.slowTo(url, verdict.crawlDelay)
     return true
   }
   if (verdict.kind === 'denied') return false
-  const error = robotsErrors.get(new URL(url).origin)
-  return error ?? new StatusError({ url: new URL('/robots.txt', url).href, status: 503 })
+  const { kind, retryIn } = verdict
+  const known = robotsErrors.get(new URL(url).origin)
+  const error = known ?? new StatusError({ url: new URL('/robots.txt', url).href, status: 503 })
+  if (kind === 'unknown') return { kind: 'error', error, proxy: undefined, retryIn }
+  return { kind: 'throttled', response: { ...nothingOf(error), status: error.status ?? 0 }, retryAfter: retryIn }
 }
 
 async function prepared(request: CrawlRequest, { settings }: SpiderDefinition): Promise<CrawlRequest> {
@@ -186,7 +199,7 @@ function isFaultOfHost(error: NetworkError): boolean {
 }
 
 /** What a page has that never came. */
-function nothingOf({ url }: CrawlRequest): Response {
+function nothingOf({ url }: { readonly url: string }): Response {
   const nothing = { headers: {}, body: Buffer.alloc(0), redirects: [], proxy: undefined }
   return { url, status: 0, fromCache: false, wireBytes: 0, ...nothing }
 }

@@ -3,6 +3,7 @@ import { Bot as GrammyBot, BotError, Composer as GrammyComposer, type Context, t
 import { Bot, Composer } from 'rootcatch/bot'
 import { settle } from 'rootcatch/testing'
 import { botInfo, message, TOKEN } from '../support/bot-updates.ts'
+import { seeded } from '../support/seeded.ts'
 
 type AnyComposer = GrammyComposer<Context>
 
@@ -15,17 +16,6 @@ const grammy: Kind = { bot: () => new GrammyBot(TOKEN, { botInfo }), composer: (
 const ours: Kind = {
   bot: () => new Bot<Context>(TOKEN, { botInfo }) as unknown as GrammyBot<Context>,
   composer: () => new Composer<Context>(),
-}
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
 }
 
 /** What an error looks like from outside: how often it is wrapped, and what is at the bottom. */

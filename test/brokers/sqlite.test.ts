@@ -49,7 +49,7 @@ describe('the file', () => {
     await opened(path)
     expect(readRow(path, 'PRAGMA journal_mode')).toEqual({ journal_mode: 'wal' })
     expect(readRow(path, 'PRAGMA application_id')).toEqual({ application_id: 0x72637463 })
-    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 3 })
+    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 4 })
     const loose = `SELECT count(*) AS tables FROM pragma_table_list
       WHERE type = 'table' AND schema = 'main' AND name NOT LIKE 'sqlite_%' AND NOT strict`
     expect(readRow(path, loose)).toEqual({ tables: 0 })
@@ -61,10 +61,12 @@ describe('the file', () => {
     await add(broker, 'a')
     await broker.close()
     const earlier = new DatabaseSync(path)
-    earlier.exec('DROP TABLE schedules; DROP TABLE notes; PRAGMA user_version = 1')
+    earlier.exec(
+      'DROP TABLE schedules; DROP TABLE notes; DROP INDEX ready_groups; ALTER TABLE jobs DROP COLUMN grp; PRAGMA user_version = 1',
+    )
     earlier.close()
     const again = await opened(path)
-    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 3 })
+    expect(readRow(path, 'PRAGMA user_version')).toEqual({ user_version: 4 })
     expect(await take(again)).toMatchObject([{ id: 'a' }])
     expect(await again.schedule({ queue, spec: 'every 100', next: 100 })).toBe(100)
   })
@@ -165,7 +167,7 @@ describe('a path that is refused', () => {
     const { code, message } = await refusal(path)
     expect(code).toBe('store-newer')
     expect(message).toBe(
-      `${path} was written by a newer rootcatch (schema 7, this one knows 3). Update rootcatch, or use another file.`,
+      `${path} was written by a newer rootcatch (schema 7, this one knows 4). Update rootcatch, or use another file.`,
     )
     expect(readFileSync(path).equals(before)).toBe(true)
   })

@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { memory } from 'rootcatch'
 import { request, type CrawlRequest } from 'rootcatch/crawl'
+import { sqlite } from 'rootcatch/sqlite'
 import { website, type Website, type WebsiteOptions } from 'rootcatch/testing'
+import { newFiles } from '../support/sqlite-store.ts'
 import { crawlOnce, hurriedClock, localSpider, startQuietly } from '../support/crawling.ts'
 
+const newFile = newFiles()
 const sites: Website[] = []
 afterEach(async () => {
   for (const site of sites.splice(0)) await site.close()
@@ -141,6 +145,46 @@ describe('hosts', () => {
     expect(system.tree().children?.[0]?.children, 'removed when it is empty').toEqual([])
   })
 
+  describe.each([
+    ['memory', () => memory()],
+    ['sqlite', () => sqlite(newFile())],
+  ])('of which 5 000 requests wait (%s)', (_, broker) => {
+    test.each([
+      ['a list', (requests: readonly CrawlRequest[]) => requests],
+      [
+        'a generator',
+        (requests: readonly CrawlRequest[]) =>
+          function* () {
+            yield* requests
+          },
+      ],
+    ])('hold up nobody behind them in %s, and of what waits little is held', async (_kind, start) => {
+      const site = await open()
+      const slow = site.url.replace('127.0.0.1', 'localhost')
+      const many = (count: number, name: string, at: string): CrawlRequest[] =>
+        Array.from({ length: count }, (__, index) => request(name, `${at}/${name}/${index}`))
+      const books = localSpider('books', {
+        start: start([...many(5000, 'slow', slow), ...many(50, 'fast', site.url)]),
+        allowPrivate: ['127.0.0.1', 'localhost'],
+        domains: { localhost: { delay: '1h' } },
+      })
+      let [fast, most] = [0, 0]
+      books.on('slow', () => {})
+      books.on('fast', async () => {
+        fast += 1
+        const [queue] = await system.queues()
+        most = Math.max(most, queue?.leased ?? 0)
+        if (fast === 50) crawl.cancel('enough')
+      })
+      await using system = await startQuietly(books, { broker: broker(), clock: undefined as never })
+      const crawl = system.run(books)
+      await crawl.settled()
+      expect(fast).toBe(50)
+      expect(site.requests.filter(({ path }) => path.startsWith('/slow'))).toHaveLength(1)
+      expect(most).toBeLessThanOrEqual(50)
+    })
+  })
+
   test('are asked for no more pages at once than perHost says', async () => {
     let now = 0
     let most = 0
@@ -222,6 +266,27 @@ describe('hosts', () => {
     expect(pathsOf(site)).toEqual(['/robots.txt', '/shop/1', '/redirect-to?url=/book/2'])
     expect(counters).toMatchObject({ robots: 2, request: 1, page: 1 })
     expect(outcome).toMatchObject({ status: 'done', value: { failed: 0 } })
+  })
+
+  test('that are redirected to are tried again where their robots.txt cannot be had at first: nothing is dropped', async () => {
+    let asked = 0
+    const to = await open({
+      routes: {
+        '/robots.txt': (_request, response) => {
+          asked += 1
+          if (asked === 1) response.writeHead(500).end()
+          else if (asked === 2) response.writeHead(429, { 'retry-after': '30' }).end()
+          else response.end('User-agent: *\nAllow: /')
+        },
+      },
+    })
+    const site = await open()
+    const url = `${site.url}/redirect-to?url=${encodeURIComponent(`${to.url}/book/1`)}`
+    const books = localSpider('books', { start: [request('page', url)], robots: true, networkTryLimit: 2 })
+    books.on('page', ({ $, emit }) => emit($('h1').text()))
+    const { counters } = await crawlOnce(books)
+    expect(counters).toMatchObject({ item: 1, request: 1, 'network-error-http-500': 1, throttled: 1, 'network-ok': 1 })
+    expect(counters).not.toHaveProperty('robots')
   })
 
   test('whose robots.txt cannot be had are asked for no page', async () => {

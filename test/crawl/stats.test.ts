@@ -87,8 +87,12 @@ Running: 0`)
 
 test('the progress line tells pages, speed, what runs and waits, retries and time', () => {
   const running = { ...stats, counters: { page: 213, 'retry-network': 12, 'retry-task': 2 }, running: 16, queued: 482 }
-  expect(progressText({ ...running, elapsed: 12_345 }, 17.38)).toBe(
-    'books  213 pages  17.4/s  16 running  482 queued  14 retries  0:00:12',
+  const at = { ...running, ended: { ok: 210, error: 0, fallback: 3, failed: 0 }, elapsed: 12_345 }
+  const line = 'books  213 pages  17.4/s  16 running  482 queued  14 retries  0:00:12'
+  expect(progressText(at, { pages: 17.38 })).toBe(line)
+  expect(progressText(at, { pages: 17.38, left: 28_900 })).toBe(`${line}  ETA 0:00:28`)
+  expect(progressText({ ...at, ended: { ok: 208, error: 1, fallback: 2, failed: 2 } }, { pages: 17.38 })).toBe(
+    line.replace('retries', 'retries  3 failed'),
   )
 })
 

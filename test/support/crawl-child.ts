@@ -26,6 +26,6 @@ books.on('book', ({ $, emit, request: page }) => {
 const system = await start(supervisor('app', [books]), { broker: sqlite(store) })
 const crawl = system.run(books)
 for await (const item of crawl) say(`item ${(item as { title: string }).title}`)
-const { requests, items } = await crawl
-say(`done ${requests} ${items} ${JSON.stringify(crawl.stats().ended)} ${crawl.stats().queued}`)
+await crawl
+say(`done ${JSON.stringify(crawl.stats())}`)
 await system.stop()
