@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { refuseNodeVersion } from '../src/node-version.ts'
@@ -24,6 +26,33 @@ describe('importing an entry', () => {
     const child = await runNode(['--input-type=module', '-e', `${old}; await import('rootcatch')`])
     expect(child.stderr).toContain('Error: rootcatch needs Node.js >=22.19 (found v20.20.2).')
     expect(child.code).not.toBe(0)
+  })
+})
+
+describe('the sources', () => {
+  // Linking comes before evaluating: such a name is a SyntaxError before the guard can say its sentence.
+  const newerThanNode20 = /zstd|getCallSites|registerHooks|stripTypeScriptTypes|^node:(?:sqlite|sea|test\/.+)$/i
+
+  test('import no name from Node that Node 20 lacks', async () => {
+    const found: string[] = []
+    for await (const path of glob('src/**/*.ts')) {
+      const text = readFileSync(path, 'utf8')
+      for (const [, names = '', from = ''] of text.matchAll(
+        /^import (?!type)(?:\w+, )?\{([^}]*)\} from '(node:[^']+)'/gm,
+      )) {
+        const taken = names.split(',').map((name) => name.trim())
+        found.push(...taken.filter((name) => !name.startsWith('type ')).map((name) => `${path} ${from} ${name}`))
+      }
+    }
+    expect(found.length).toBeGreaterThan(20)
+    expect(
+      found.filter((line) =>
+        line
+          .split(' ')
+          .slice(1)
+          .some((word) => newerThanNode20.test(word)),
+      ),
+    ).toEqual([])
   })
 })
 

@@ -1,11 +1,11 @@
 import type { Transform } from 'node:stream'
-import {
+// By its default: a name that an old Node lacks would fail before node-version.ts has spoken.
+import zlib, {
   constants,
   createBrotliDecompress,
   createGunzip,
   createInflate,
   createInflateRaw,
-  createZstdDecompress,
   gunzipSync,
 } from 'node:zlib'
 
@@ -82,7 +82,7 @@ const decoders: ReadonlyMap<string, (body: Buffer) => Transform> = new Map<strin
   ['deflate', inflateEither],
   ['br', () => createBrotliDecompress({ chunkSize })],
   // HTTP allows a window of 8 MB; a larger one is memory that a stranger asks for.
-  ['zstd', () => createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 23 } })],
+  ['zstd', () => zlib.createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 23 } })],
 ])
 
 async function decodeOnce(body: Buffer, encoding: string, limits: Limits): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { brotliCompressSync, createGzip, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import zlib, { brotliCompressSync, createGzip, deflateSync, gzipSync } from 'node:zlib'
 import { frame, type Visit } from './website-shop.ts'
 
 /** The pages that do what sites do to crawlers: by their first name, with what stands behind it. */
@@ -130,7 +130,7 @@ const encoders: ReadonlyMap<string, (body: Buffer) => Buffer> = new Map<string, 
   ['gzip', gzipSync],
   ['deflate', deflateSync],
   ['br', brotliCompressSync],
-  ['zstd', zstdCompressSync],
+  ['zstd', (bytes) => zlib.zstdCompressSync(bytes)],
 ])
 
 function toNumber(text: string, otherwise: number): number {
