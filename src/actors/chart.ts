@@ -128,7 +128,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     owner: ChartOwner<Output>,
   ): ChartActor<Sent> {
     const chart = chartOf(logic)
-    if (chart !== undefined && allowsLightActors(this.ref.system)) {
+    if (chart?.isPlain === true && allowsLightActors(this.ref.system)) {
       const actor = new LightActor(chart, this.ref, id, input, owner)
       actor.start()
       return actor
