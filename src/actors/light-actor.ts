@@ -36,6 +36,8 @@ export function allowsLightActors(system: object): boolean {
 
 /** Who hears of the output of a chart. */
 export interface ChartOwner<Output = unknown> {
+  /** What it was started with, for whoever looks at it. */
+  readonly input: unknown
   /** It has reached a final state. */
   over(output: Output): void
 }
@@ -53,7 +55,6 @@ export class LightActor {
   readonly id: string
   readonly _parent: AnyActorRef
   readonly #chart: Chart
-  readonly #input: unknown
   readonly #owner: ChartOwner<never>
   #sessionId: string | undefined
   #state: State
@@ -67,11 +68,10 @@ export class LightActor {
   #isBusy = true
   #waiting: AnyEventObject[] | undefined
 
-  constructor(chart: Chart, parent: AnyActorRef, id: string, input: unknown, owner: ChartOwner<never>) {
+  constructor(chart: Chart, parent: AnyActorRef, id: string, owner: ChartOwner<never>) {
     this.id = id
     this._parent = parent
     this.#chart = chart
-    this.#input = input
     this.#state = chart.initial
     this.#owner = owner
   }
@@ -94,7 +94,7 @@ export class LightActor {
   }
 
   get options(): { readonly input: unknown } {
-    return { input: this.#input }
+    return { input: this.#owner.input }
   }
 
   getSnapshot(): Snapshot<unknown> {
@@ -102,12 +102,12 @@ export class LightActor {
     return this.#snapshot
   }
 
-  start(): void {
-    const event = { type: 'xstate.init', input: this.#input }
+  start(input: unknown): void {
+    const event = { type: 'xstate.init', input }
     if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {
-      this.#enter(this.#state, this.#chart.contextOf(this.#input, this), event)
+      this.#enter(this.#state, this.#chart.contextOf(input, this), event)
     } catch (error) {
       thrown = { error }
     }

@@ -72,10 +72,10 @@ function watch(machine: unknown, sources: readonly string[], input: unknown, eve
   parent.subscribe({ error: () => {} })
   parent.start()
   const chart = chartOf(logic)
-  const owner = { over: () => {} }
+  const owner = { input, over: () => {} }
   const actor =
     by === 'light' && chart !== undefined
-      ? new LightActor(chart, parent, 'chart', input, owner).ref
+      ? new LightActor(chart, parent, 'chart', owner).ref
       : (createActor(logic, { parent, id: 'chart', input } as never) as AnyActorRef)
   if (by !== 'light') {
     const heard = by === 'interpreter' ? 'compiled' : by // only what differs may differ
@@ -86,7 +86,7 @@ function watch(machine: unknown, sources: readonly string[], input: unknown, eve
     })
     actor.on('*', (event: unknown) => seen.push([heard, 'emitted', event]))
   }
-  ;(actor as unknown as { start(): void }).start()
+  ;(actor as unknown as { start(input?: unknown): void }).start(input)
   for (const event of events) {
     if (event.type === 'time') clock.increment(event['ms'] as number)
     else if (event.type === 'from inside') send?.({ type: 'e0', n: 1 }) // of the latest stay, be it over or not
