@@ -136,7 +136,18 @@ const machine = setup({
 }).createMachine({
   id: 'job',
   description: 'One unit of work, from its first attempt to its outcome. The final state is the outcome.',
-  context: ({ input }) => ({ ...input, failure: null, retryAfter: null }),
+  context: ({ input: { slot, id, path, attempt, charged, putOffs, attempts, hasFallback } }) => ({
+    slot,
+    id,
+    path,
+    attempt,
+    charged,
+    putOffs,
+    attempts,
+    hasFallback,
+    failure: null,
+    retryAfter: null,
+  }),
   initial: 'running',
   states: {
     running: {

@@ -52,7 +52,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   #id: string
   #path: string
   readonly #host: RunHost
-  #queued: Queued | undefined
+  #queued: 'no' | 'yes' | 'duplicate' = 'no'
   #outcome: RunOutcome<Value> | undefined
   /** Boxed: what `await run` rejects with, where that is not the failure. */
   #refusal: { readonly error: unknown } | undefined
@@ -78,9 +78,9 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    if (this.#queued === undefined && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
-    if (this.#queued === undefined) throw this.#rejection()
-    return this.#queued
+    if (this.#queued === 'no' && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
+    if (this.#queued === 'no') throw this.#rejection()
+    return { id: this.#id, duplicate: this.#queued === 'duplicate' }
   }
 
   /** Never rejects. */
@@ -133,7 +133,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   /** @internal What the system tells its run. */
   static readonly tell = {
     queued: (run: AnyRun, queued: Queued, path: string): void => {
-      run.#queued = queued
+      run.#queued = queued.duplicate ? 'duplicate' : 'yes'
       run.#id = queued.id
       run.#path = path
       run.#queuedWait?.resolve()

@@ -1,6 +1,7 @@
 import type { AnyStateMachine } from 'xstate'
 import type { ChartStay } from './chart-stay.ts'
-import type { Context, State } from './chart-table.ts'
+import type { Context } from './chart-acts.ts'
+import type { State } from './chart-table.ts'
 
 type Status = 'active' | 'done' | 'stopped'
 

@@ -8,6 +8,7 @@ export class ChartStay implements Stay<AnyEventObject> {
   readonly #effect: AnyEffect
   readonly #input: unknown
   readonly #actor: Stay<AnyEventObject>
+  hasBegun = false
   #isOver = false
   #ending: Ending | undefined
 
@@ -18,7 +19,9 @@ export class ChartStay implements Stay<AnyEventObject> {
   }
 
   begin(): void {
-    if (!this.#isOver) this.#ending = this.#effect(this.#input, this)
+    if (this.#isOver || this.hasBegun) return
+    this.hasBegun = true
+    this.#ending = this.#effect(this.#input, this)
   }
 
   send(event: AnyEventObject): void {

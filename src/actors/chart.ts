@@ -124,16 +124,15 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   startChart<Sent extends AnyEventObject, Output>(
     logic: AnyActorLogic,
     id: string,
-    input: unknown,
     owner: ChartOwner<Output>,
   ): ChartActor<Sent> {
     const chart = chartOf(logic)
-    if (chart !== undefined && allowsLightActors(this.ref.system)) {
-      const actor = new LightActor(chart, this.ref, id, input, owner)
-      actor.start()
+    if (chart?.isPlain === true && allowsLightActors(this.ref.system)) {
+      const actor = new LightActor(chart, this.ref, id, owner)
+      actor.start(owner.input)
       return actor
     }
-    const ref = this.createChild(logic, id, input)
+    const ref = this.createChild(logic, id, owner.input)
     this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()
     return new RunningChart<Sent>(this as never, ref)

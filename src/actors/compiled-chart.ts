@@ -1,15 +1,8 @@
-import type { AnyActorLogic, AnyEventObject, AnyStateMachine } from 'xstate'
+import type { ActorScope, AnyActorLogic, AnyEventObject, AnyStateMachine, Snapshot } from 'xstate'
+import { perform, type Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { ChartStay } from './chart-stay.ts'
-import {
-  chosen,
-  readTable,
-  type AnyEffect,
-  type Chart,
-  type Context,
-  type State,
-  type Transition,
-} from './chart-table.ts'
+import { chosen, holds, readTable, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
 import type { Stay } from './effect.ts'
 import { tellsSteps } from './tells-steps.ts'
 
@@ -17,6 +10,8 @@ const chartKey: unique symbol = Symbol('chart')
 
 /** Logic that runs a table. */
 type CompiledLogic = AnyActorLogic & { readonly [chartKey]: Chart }
+
+type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
 /**
  * A flat chart as a table of its states, made from the machine itself: the same snapshots as the interpreter, at a small
@@ -40,54 +35,153 @@ function logicOf(chart: Chart): AnyActorLogic {
   const { machine, initial, logic } = chart
   Object.defineProperty(logic, chartKey, { value: chart })
   logic.getInitialSnapshot = (scope, input) => {
-    const made = chart.contextOf(input, scope.self)
     const event = { type: 'xstate.init', input }
-    if (initial.isFinal) {
-      return ChartSnapshot.over(machine, initial, made, 'done', chart.outputOf(initial, made, event))
+    const step = new Step(chart, scope as unknown as Scope, event)
+    step.context = chart.contextOf(input, scope.self)
+    try {
+      step.enter(initial)
+      if (!chart.isPlain) step.settle()
+      return step.snapshot()
+    } catch (error) {
+      return { ...step.snapshot(), status: 'error', error } as never
     }
-    return ChartSnapshot.active(machine, initial, made, stayOf(initial, made, event, scope))
   }
   logic.start = (snapshot) => ChartSnapshot.stayOf(snapshot)?.begin()
   logic.transition = (before, event: AnyEventObject, scope) => {
     const snapshot = before as ChartSnapshot
-    const state = ChartSnapshot.stateOf(snapshot)
-    const stay = ChartSnapshot.stayOf(snapshot)
-    if (event.type === 'xstate.stop') {
-      if (stay !== undefined) scope.defer(() => stay.end())
-      return ChartSnapshot.over(machine, state, snapshot.context, 'stopped', undefined)
-    }
+    const step = new Step(chart, scope as unknown as Scope, event)
+    step.state = ChartSnapshot.stateOf(snapshot)
+    step.stay = ChartSnapshot.stayOf(snapshot)
+    step.context = snapshot.context
+    if (event.type === 'xstate.stop') return step.stop()
     if (snapshot.status !== 'active') return snapshot
-    const transition = chosen(state, snapshot.context, event)
-    if (transition === undefined) return snapshot
-    let after = snapshot.context
-    for (const assign of transition.assigns) after = { ...after, ...assign({ context: after, event }) }
-    const { target } = transition
-    tellStep(chart, state, transition, event, scope.self as never)
-    if (target === undefined) return ChartSnapshot.active(machine, state, after, stay)
-    if (stay !== undefined) scope.defer(() => stay.end())
-    if (target.isFinal) {
-      return ChartSnapshot.over(machine, target, after, 'done', chart.outputOf(target, after, event))
-    }
-    const next = stayOf(target, after, event, scope)
-    if (next !== undefined) scope.defer(() => next.begin())
-    return ChartSnapshot.active(machine, target, after, next)
+    const transition = chosen(step.state, step.context, event)
+    if (transition === undefined) tellStep(undefined, event, scope.self as never)
+    else step.take(transition)
+    if (!chart.isPlain) step.settle()
+    return step.isChanged ? step.snapshot() : snapshot
   }
   logic.getPersistedSnapshot = (snapshot, options) =>
     machine.getPersistedSnapshot((snapshot as ChartSnapshot).whole as never, options) as never
   return logic
 }
 
-function stayOf(state: State, context: Context, event: AnyEventObject, scope: unknown): ChartStay | undefined {
-  if (state.effect === undefined) return undefined
-  const { self } = scope as { readonly self: Stay<AnyEventObject> }
-  return new ChartStay(state.effect, state.effectInput?.({ context, event }), self)
+/** What one event leads to, until the chart rests again. */
+class Step {
+  state: State
+  context: Context = NO_CONTEXT
+  stay: ChartStay | undefined
+  isChanged = false
+  readonly #chart: Chart
+  readonly #scope: Scope
+  /** What is being reacted to: the event, or one that was raised on the way. */
+  #event: AnyEventObject
+  readonly #queue: AnyEventObject[] = []
+  #isOver = false
+  #output: unknown
+
+  constructor(chart: Chart, scope: Scope, event: AnyEventObject) {
+    this.#chart = chart
+    this.#scope = scope
+    this.#event = event
+    this.state = chart.initial
+  }
+
+  take(transition: Transition): void {
+    const { acts, target } = transition
+    if (target !== undefined) this.#leave()
+    this.#perform(acts)
+    if (target !== undefined) this.enter(target)
+    tellStep(transition, this.#event, this.#scope.self as never)
+  }
+
+  enter(state: State): void {
+    const { effect, effectInput, entry, exit, isFinal } = state
+    if (state !== this.state || effect !== undefined) this.isChanged = true
+    this.state = state
+    this.#perform(entry)
+    if (effect !== undefined) {
+      const input = effectInput?.({ context: this.context, event: this.#event })
+      const stay = new ChartStay(effect, input, this.#scope.self as unknown as Stay<AnyEventObject>)
+      this.#scope.defer(() => stay.begin())
+      this.stay = stay
+    }
+    if (!isFinal) return
+    this.#isOver = true
+    this.#output = this.#chart.outputOf(state, this.context, this.#event)
+    this.#perform(exit)
+  }
+
+  /** Follows what needs no event, and what was raised, as the interpreter does. */
+  settle(): void {
+    let mayGoOn = true
+    for (let count = 0; !this.#isOver; count += 1) {
+      if (count > MOST_STEPS) throw new Error(`${this.#chart.machine.id} does not come to rest`)
+      const own = mayGoOn ? this.state.always.find((each) => holds(each, this.context, this.#event)) : undefined
+      if (own !== undefined) {
+        mayGoOn = this.#isMovedBy(own)
+        continue
+      }
+      const next = this.#queue.shift()
+      if (next === undefined) return
+      this.#event = next
+      const transition = chosen(this.state, this.context, next)
+      if (transition === undefined) tellStep(undefined, next, this.#scope.self as never)
+      else this.take(transition)
+      mayGoOn = true
+    }
+  }
+
+  stop(): ChartSnapshot {
+    const { stay } = this
+    if (stay !== undefined) this.#scope.defer(() => stay.end())
+    tellStep(undefined, this.#event, this.#scope.self as never)
+    return ChartSnapshot.over(this.#chart.machine, this.state, this.context, 'stopped', undefined)
+  }
+
+  snapshot(): ChartSnapshot {
+    const { machine } = this.#chart
+    const { state, context, stay } = this
+    if (this.#isOver) return ChartSnapshot.over(machine, state, context, 'done', this.#output)
+    return ChartSnapshot.active(machine, state, context, stay)
+  }
+
+  /** Whether it changed anything; otherwise it would be taken again and again. */
+  #isMovedBy(transition: Transition): boolean {
+    const before = this.isChanged
+    this.isChanged = false
+    this.take(transition)
+    const isMoved = this.isChanged
+    this.isChanged ||= before
+    return isMoved
+  }
+
+  #leave(): void {
+    const { state, stay } = this
+    this.#perform(state.exit)
+    this.stay = undefined
+    if (stay === undefined) return
+    this.isChanged = true
+    if (stay.hasBegun) this.#scope.defer(() => stay.end())
+    else stay.end()
+  }
+
+  #perform(acts: Transition['acts']): void {
+    if (acts.length === 0) return
+    const { machine } = this.#chart
+    const context = perform(acts, this.context, this.#event, { machine, scope: this.#scope, queue: this.#queue })
+    if (context === this.context) return
+    this.context = context
+    this.isChanged = true
+  }
 }
+
+const NO_CONTEXT: Context = Object.freeze({})
+const MOST_STEPS = 100_000
 
 /** What the interpreter tells an inspector of a step; where nobody looks on it is not even made. */
 export function tellStep(
-  { machine }: Chart,
-  state: State,
-  { at }: Transition,
+  transition: Transition | undefined,
   event: AnyEventObject,
   actorRef: { readonly system: unknown },
 ): void {
@@ -96,7 +190,6 @@ export function tellStep(
     _sendInspectionEvent?(event: object): void
   }
   if (system[tellsSteps] !== true) return
-  const definition = machine.root.states[state.name]?.transitions.get(at.event)?.[at.index]
-  const step = { type: '@xstate.microstep', actorRef, event, _transitions: definition ? [definition] : [] }
-  system._sendInspectionEvent?.(step)
+  const _transitions = transition === undefined ? [] : [transition.definition]
+  system._sendInspectionEvent?.({ type: '@xstate.microstep', actorRef, event, _transitions })
 }

@@ -120,7 +120,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   /** It may be over, or cut off, before its chart was given back. */
   start(host: Host, logic: AnyActorLogic, name: string): void {
-    this.#chart = host.startChart<JobEvent, JobOutput>(logic, name, this.input, this)
+    this.#chart = host.startChart<JobEvent, JobOutput>(logic, name, this)
     if (this.#isCutOff) this.#chart.stop()
   }
 

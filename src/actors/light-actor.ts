@@ -1,7 +1,8 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
+import type { Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { ChartStay } from './chart-stay.ts'
-import { chosen, type Chart, type Context, type State, type Transition } from './chart-table.ts'
+import { chosen, type Chart, type State, type Transition } from './chart-table.ts'
 import { tellStep } from './compiled-chart.ts'
 import { tellsSteps } from './tells-steps.ts'
 
@@ -35,6 +36,8 @@ export function allowsLightActors(system: object): boolean {
 
 /** Who hears of the output of a chart. */
 export interface ChartOwner<Output = unknown> {
+  /** What it was started with, for whoever looks at it. */
+  readonly input: unknown
   /** It has reached a final state. */
   over(output: Output): void
 }
@@ -52,7 +55,6 @@ export class LightActor {
   readonly id: string
   readonly _parent: AnyActorRef
   readonly #chart: Chart
-  readonly #input: unknown
   readonly #owner: ChartOwner<never>
   #sessionId: string | undefined
   #state: State
@@ -66,11 +68,10 @@ export class LightActor {
   #isBusy = true
   #waiting: AnyEventObject[] | undefined
 
-  constructor(chart: Chart, parent: AnyActorRef, id: string, input: unknown, owner: ChartOwner<never>) {
+  constructor(chart: Chart, parent: AnyActorRef, id: string, owner: ChartOwner<never>) {
     this.id = id
     this._parent = parent
     this.#chart = chart
-    this.#input = input
     this.#state = chart.initial
     this.#owner = owner
   }
@@ -93,7 +94,7 @@ export class LightActor {
   }
 
   get options(): { readonly input: unknown } {
-    return { input: this.#input }
+    return { input: this.#owner.input }
   }
 
   getSnapshot(): Snapshot<unknown> {
@@ -101,12 +102,12 @@ export class LightActor {
     return this.#snapshot
   }
 
-  start(): void {
-    const event = { type: 'xstate.init', input: this.#input }
+  start(input: unknown): void {
+    const event = { type: 'xstate.init', input }
     if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {
-      this.#enter(this.#state, this.#chart.contextOf(this.#input, this), event)
+      this.#enter(this.#state, this.#chart.contextOf(input, this), event)
     } catch (error) {
       thrown = { error }
     }
@@ -157,7 +158,8 @@ export class LightActor {
     const [state, stay] = [this.#state, this.#stay]
     try {
       const transition = chosen(state, this.#context as Context, event)
-      if (transition !== undefined) this.#follow(state, transition, event)
+      if (transition !== undefined) this.#follow(transition, event)
+      else if (this.#isSeen()) tellStep(undefined, event, this)
     } catch (error) {
       return this.#fail(error)
     }
@@ -172,13 +174,18 @@ export class LightActor {
     this.#show(event, shown)
   }
 
-  #follow(state: State, transition: Transition, event: AnyEventObject): void {
+  #follow(transition: Transition, event: AnyEventObject): void {
     let context = this.#context as Context
-    for (const assign of transition.assigns) context = { ...context, ...assign({ context, event }) }
-    if (this.#isSeen()) tellStep(this.#chart, state, transition, event, this)
-    if (transition.target !== undefined) return this.#enter(transition.target, context, event)
-    this.#context = context
-    this.#snapshot = undefined
+    for (const act of transition.acts) {
+      if (act.kind !== 'assign') continue // a plain chart has no others
+      context = { ...context, ...act.change({ context, event }, act.params(context, event)) }
+    }
+    if (transition.target !== undefined) this.#enter(transition.target, context, event)
+    else if (context !== this.#context) {
+      this.#context = context
+      this.#snapshot = undefined
+    }
+    if (this.#isSeen()) tellStep(transition, event, this)
   }
 
   /** What the chart computes may throw, and then it has not moved. */
@@ -213,7 +220,9 @@ export class LightActor {
     const stay = this.#stay
     this.#status = 'stopped'
     this.#stay = this.#snapshot = undefined
-    const shown = this.#isSeen() ? this.getSnapshot() : undefined
+    const isSeen = this.#isSeen()
+    if (isSeen) tellStep(undefined, STOP, this)
+    const shown = isSeen ? this.getSnapshot() : undefined
     try {
       stay?.end()
     } catch (error) {

@@ -113,10 +113,14 @@ export function revive(
 
 /** Writes an attempt that failed into the history. */
 export function remember(entry: Entry, { kind, at, attempt, error }: Failure): void {
-  entry.history ??= []
-  if (entry.history.length === KEPT_HISTORY) entry.history.shift()
-  const { generation } = entry
-  entry.history.push({ generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) })
+  const { generation, history } = entry
+  const latest = { generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) }
+  if (history === undefined) {
+    entry.history = [latest] // no longer than that: most jobs that wait have failed once
+    return
+  }
+  if (history.length === KEPT_HISTORY) history.shift()
+  history.push(latest)
 }
 
 /** A copy, so that an old lease keeps its old token. */

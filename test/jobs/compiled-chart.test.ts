@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { jobMachine, supervisorMachine, workerMachine } from 'rootcatch/machines'
-import { assign, createActor, createMachine, fromTransition, type AnyActorLogic, type AnyActorRef } from 'xstate'
+import {
+  assign,
+  createActor,
+  createMachine,
+  fromTransition,
+  not,
+  sendTo,
+  type AnyActorLogic,
+  type AnyActorRef,
+} from 'xstate'
 import { toChartLogic } from '../../src/actors/chart.ts'
 import { compileChart } from '../../src/actors/compiled-chart.ts'
 import type { Effect } from '../../src/actors/effect.ts'
@@ -240,15 +249,40 @@ describe('a chart in its compiled form', () => {
       [],
       false,
     ],
-    ['with a delay', createMachine({ initial: 'a', states: { a: { after: { 5: 'b' } }, b: {} } }), [], false],
-    ['with a wildcard', createMachine({ initial: 'a', states: { a: { on: { '*': 'b' } }, b: {} } }), [], false],
+    ['with a delay', createMachine({ initial: 'a', states: { a: { after: { 5: 'b' } }, b: {} } }), [], true],
+    ['with a wildcard', createMachine({ initial: 'a', states: { a: { on: { '*': 'b' } }, b: {} } }), [], true],
     [
       'with an action of its own',
       createMachine({ initial: 'a', states: { a: { on: { e: { actions: () => {} } } } } }),
       [],
+      true,
+    ],
+    ['with a step to itself', createMachine({ initial: 'a', states: { a: { on: { e: 'a' } } } }), [], true],
+    [
+      'with parallel states',
+      createMachine({ initial: 'a', states: { a: { type: 'parallel', states: { b: {} } } } }),
+      [],
       false,
     ],
-    ['with a step to itself', createMachine({ initial: 'a', states: { a: { on: { e: 'a' } } } }), [], false],
+    ['with events of the whole', createMachine({ initial: 'a', on: { e: '.a' }, states: { a: {} } }), [], false],
+    [
+      'that sends to others',
+      createMachine({ initial: 'a', states: { a: { entry: sendTo('b', { type: 'e' }) } } }),
+      [],
+      false,
+    ],
+    [
+      'with a guard made of guards',
+      createMachine({ initial: 'a', states: { a: { on: { e: { guard: not('g'), target: 'b' } } }, b: {} } }),
+      [],
+      false,
+    ],
+    [
+      'that waits for an actor to be done',
+      createMachine({ initial: 'a', states: { a: { invoke: { src: 'x', onDone: 'b' } }, b: {} } }),
+      ['x'],
+      false,
+    ],
     [
       'that rests on something unknown',
       createMachine({ initial: 'a', states: { a: { invoke: { src: 'x' } } } }),
