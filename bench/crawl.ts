@@ -5,7 +5,7 @@
  * How: the site is a process of its own, so is each contender; all have 50 connections, and follow every link of a page
  * once. `fast` and `html5` read title and links by cheerio, in its fast form and as browsers read; `links` takes nothing
  * but links; `plain` takes them by a regular expression, so that what is left is fetching and keeping the books: it has
- * no aim. Rounds are interleaved, each in a new process that warms up on a tenth of the site; a ratio is the median of
+ * no aim. Rounds are interleaved, each in a new process that warms up on half of the site; a ratio is the median of
  * the ratios per round, of pages per second of processor time, for the machine may be shared; by the clock in brackets.
  * The loop keeps nothing, retries nothing and counts nothing: it is the floor, not a peer. `kept` is what the heap grew by
  * for each page between a tenth of them and all, after collections, on a site where few pages wait at a time: what is
@@ -57,10 +57,10 @@ const COMPARISONS: readonly Comparison[] = isSmoke
       { pages: 10_000, bytes: 2_000, handling: 'html5', against: 'loop', goal: 0.9, aim: 0.95 },
       { pages: 3_000, bytes: 50_000, handling: 'fast', against: 'loop', goal: 0.9, aim: 0.95 },
       { pages: 1_500, bytes: 50_000, handling: 'html5', against: 'loop', goal: 0.9, aim: 0.95 },
-      { pages: 2_000, bytes: 2_000, handling: 'fast', against: 'crawlee', goal: 5, aim: 10 },
-      { pages: 600, bytes: 50_000, handling: 'fast', against: 'crawlee', goal: 1.5, aim: 3 },
-      { pages: 2_000, bytes: 2_000, handling: 'links', against: 'crawlee', goal: 12, aim: 20 },
-      { pages: 600, bytes: 50_000, handling: 'links', against: 'crawlee', goal: 5, aim: 9 },
+      { pages: 1_000, bytes: 2_000, handling: 'fast', against: 'crawlee', goal: 5, aim: 10 },
+      { pages: 300, bytes: 50_000, handling: 'fast', against: 'crawlee', goal: 1.5, aim: 3 },
+      { pages: 1_000, bytes: 2_000, handling: 'links', against: 'crawlee', goal: 12, aim: 20 },
+      { pages: 300, bytes: 50_000, handling: 'links', against: 'crawlee', goal: 5, aim: 9 },
     ]
 /** Bytes that may be kept for each page. */
 const KEPT = { goal: 600, aim: 300 }
@@ -153,7 +153,7 @@ function spawnJson<Answer>(args: readonly string[], file: string = import.meta.f
 async function measure([name = '', text = '', url = '']: readonly string[]): Promise<Rate | readonly number[]> {
   const { pages, handling } = JSON.parse(text) as Load
   const contender = name === 'loop' ? loop : crawl
-  await contender(url, handling, Math.ceil(pages / 10), () => {}) // warm-up
+  await contender(url, handling, Math.ceil(pages / 2), () => {}) // warm-up
   if (name === 'heap') return await heapsOf(url, pages, handling)
   const usedBefore = process.cpuUsage()
   const startedAt = performance.now()

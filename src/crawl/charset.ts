@@ -56,7 +56,8 @@ function known(label: string | undefined): string | undefined {
 /** As nearly all pages write it: to look up a charset takes as long as to decode a page. */
 const utf8Labels: ReadonlySet<string> = new Set(['utf-8', 'UTF-8', 'utf8'])
 
-const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const utf8 = (bytes: Uint8Array): string => bufferOf(bytes).toString('utf8')
 const latin1 = (bytes: Uint8Array): string => bufferOf(bytes).toString('latin1')
 

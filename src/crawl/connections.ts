@@ -43,7 +43,8 @@ export class Connections {
   /** The way to a URL, through a proxy or not. */
   route(url: string, proxy: string | undefined, connectTimeout: number): Route {
     const dispatcher = this.#agent(proxy, connectTimeout)
-    const [origin, path] = [originOf(url), targetOf(url)]
+    const origin = originOf(url)
+    const path = targetOf(url)
     if (proxy === undefined || origin.startsWith('https:')) return { dispatcher, origin, path, headers: undefined }
     const to = new URL(proxy)
     const authorization = proxyAuthorization(to)

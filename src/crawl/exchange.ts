@@ -143,8 +143,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #answer(wire: Buffer): void {
-    const [status, headers] = [this.#status, this.#headers]
-    if (this.#settle() && status !== undefined) this.#resolve({ status, headers, wire })
+    const status = this.#status
+    if (this.#settle() && status !== undefined) this.#resolve({ status, headers: this.#headers, wire })
   }
 
   #fail(error: unknown): void {

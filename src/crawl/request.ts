@@ -12,7 +12,7 @@ import {
   type RequestFields,
   type RequestOptions,
 } from './request-options.ts'
-import { identityOf, readUrl, withoutFragment, type BadUrl } from './url-identity.ts'
+import { identityOf, isWhole, readUrl, withoutFragment, type BadUrl } from './url-identity.ts'
 import { originOf } from './url-parts.ts'
 
 const brand = Symbol.for('rootcatch.request')
@@ -113,7 +113,8 @@ export class CrawlRequest implements RequestFields {
 
   /** A request that this one's page leads to. Relative URLs are read as a browser reads them, and `Referer` is set. */
   follow(name: string, url: string, options: RequestOptions = {}): CrawlRequest {
-    const target = readTarget(name, url, this.#page?.base ?? this.url)
+    // Where a page stands is looked up in its text, and a whole URL needs it not.
+    const target = readTarget(name, url, isWhole(url) ? undefined : (this.#page?.base ?? this.url))
     const fields = readRequestOptions(target.name, options)
     const isRead = target.badUrl === undefined && (this.badUrl === undefined || this.#page !== undefined)
     const referer = isRead ? refererOf(this.#page?.url ?? this.url, target.url) : undefined

@@ -12,8 +12,7 @@ const LONGEST_URL = 16_384
 /** Reads a URL, against a base where one is given. What signs in leaves the URL and becomes a header. */
 export function readUrl(text: string, base?: string): ReadUrl {
   if (text.length > LONGEST_URL) return { bad: 'is too long' }
-  // Beside a whole URL its base would be parsed for nothing.
-  const url = base === undefined || whole.test(text) ? URL.parse(text) : URL.parse(text, base)
+  const url = base === undefined ? URL.parse(text) : URL.parse(text, base)
   if (url === null) return { bad: noHost.test(text) ? 'has no host' : 'does not parse' }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return { bad: 'is not http or https' }
   if (url.hostname === '') return { bad: 'has no host' }
@@ -21,7 +20,10 @@ export function readUrl(text: string, base?: string): ReadUrl {
   return { url, authorization: takeCredentials(url) }
 }
 
-const whole = /^https?:\/\//
+/** Whether a URL says all by itself: its base would be parsed for nothing. */
+export function isWhole(url: unknown): boolean {
+  return typeof url === 'string' && /^https?:\/\//.test(url)
+}
 
 const noHost = /^\s*https?:[\\/]*(?:[?#:]|$)/i
 
