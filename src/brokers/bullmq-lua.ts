@@ -14,9 +14,10 @@ local function arg() at = at + 1; return ARGV[at] end
 local function num() return tonumber(arg()) end
 
 local KEYS_OF = { children = 'waiting-children', leases = '~leases', lanes = '~lanes', inLanes = '~delayed',
-  idle = '~idle', schedule = '~schedule', notes = '~notes', seen = '~seen', epoch = '~epoch' }
-for _, list in ipairs({ 'wait', 'active', 'prioritized', 'delayed', 'completed', 'failed', 'events', 'meta', 'limiter',
-  'pc', 'marker', 'stalled', 'paused', 'id' }) do KEYS_OF[list] = list end
+  idle = '~idle', schedule = '~schedule', notes = '~notes', seen = '~seen', epoch = '~epoch', wait = 'wait',
+  active = 'active', prioritized = 'prioritized', delayed = 'delayed', completed = 'completed', failed = 'failed',
+  events = 'events', meta = 'meta', limiter = 'limiter', pc = 'pc', marker = 'marker', stalled = 'stalled',
+  paused = 'paused', id = 'id' }
 local queue = { __index = function(q, name)
   local part = KEYS_OF[name]
   if not part then return nil end

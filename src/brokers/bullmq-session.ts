@@ -204,7 +204,9 @@ export class Session {
     if (!this.#watchers.byQueue.has(path)) return this.#ask(queue, limit)
     const { jobs, ask } = this.#along.fetch(queue, limit)
     if (ask > 0) return this.#ask(queue, ask)
-    if (jobs.length < limit && !this.#along.isDry(queue)) setImmediate(() => this.#watchers.wake(path))
+    // Where none is there, one is being asked for.
+    const isMore = jobs.length > 0 && jobs.length < limit && !this.#along.isDry(queue)
+    if (isMore) setImmediate(() => this.#watchers.wake(path))
     return jobs
   }
 
