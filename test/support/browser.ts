@@ -36,7 +36,8 @@ export function browsing(): {
       page.on('pageerror', (error) => complaints.push(String(error)))
       page.on('console', (message) => {
         // A connection that is refused while the process is away is told by the browser, not by the page.
-        const isRefused = /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|the server responded with a status of 401/
+        const isRefused =
+          /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|the server responded with a status of 401/
         if (message.type() === 'error' && !isRefused.test(message.text())) complaints.push(message.text())
       })
       await page.goto(handleOf(system).link())
