@@ -1,6 +1,6 @@
 // Builds what the package ships as JavaScript: one file per entry, and what entries share in a few more beside them. Read
 // as a hundred files the core takes three times as long to import (decision 028). Types are tsc's.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import manifest from '../package.json' with { type: 'json' }
@@ -43,6 +43,8 @@ for (const path of [...written].filter((name) => name.endsWith('.map'))) {
   writeFileSync(`${root}dist/${path}`, JSON.stringify(map))
 }
 for (const path of readdirSync(`${root}dist`, { recursive: true, encoding: 'utf8' })) {
-  const isLeft = /\.js(?:\.map)?$/.test(path) && !written.has(path.replaceAll('\\', '/'))
+  const isLeft = path.includes('.d.ts')
+    ? !existsSync(root + path.replace(/\.d\.ts(?:\.map)?$/, '.ts'))
+    : /\.js(?:\.map)?$/.test(path) && !written.has(path.replaceAll('\\', '/'))
   if (isLeft) rmSync(`${root}dist/${path}`) // of an earlier build, and it would be packed
 }

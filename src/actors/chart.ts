@@ -71,11 +71,22 @@ class RunningChart<Event extends AnyEventObject> implements ChartActor<Event> {
   }
 }
 
+const compiled = new WeakMap<AnyStateMachine, AnyActorLogic>()
+
+/** Nodes come and go, too: a chart of theirs is compiled once. */
+function compiledOf(machine: AnyStateMachine): AnyActorLogic {
+  const known = compiled.get(machine)
+  if (known !== undefined) return known
+  const logic = compileChart(machine, {}) ?? machine
+  compiled.set(machine, logic)
+  return logic
+}
+
 /** The actor of a node of the tree. Its children are detached, so that thousands of them cost the same as ten. */
 export class Host<Event extends AnyEventObject = AnyEventObject> {
   readonly ref: AnyActorRef
   /** Events that the node itself sent: nobody else can make its chart tell what is not so. */
-  readonly #own = new WeakSet<AnyEventObject>()
+  readonly #own: AnyEventObject[] = []
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
   readonly #owners = new Map<string, ChartOwner | undefined>()
@@ -91,7 +102,11 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       this.ref = options.self as AnyActorRef
       return
     }
-    const logic = this.#logicOf(machine as AnyActorLogic, onShutdown)
+    const isSeen = !allowsLightActors(options.parent.ref.system)
+    const logic = this.#logicOf(
+      isSeen ? (machine as AnyActorLogic) : compiledOf(machine as AnyStateMachine),
+      onShutdown,
+    )
     this.ref = createActor(logic, { id: options.id, input: options.input, parent: options.parent.ref } as never)
     this.ref.subscribe({ error: () => {} }) // an observer without `error` makes XState throw from a timer
   }
@@ -106,7 +121,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   }
 
   send(event: Event): void {
-    this.#own.add(event)
+    this.#own.push(event) // no WeakSet: a collector has more work with it than all restarts together
     this.ref.send(event)
   }
 
@@ -157,6 +172,13 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     owner.over(event['output'])
   }
 
+  /** They are taken in the order in which they were sent. */
+  #isOwn(event: AnyEventObject): boolean {
+    const at = this.#own.indexOf(event)
+    if (at !== -1) this.#own.splice(0, at + 1)
+    return at !== -1
+  }
+
   #logicOf(machine: AnyActorLogic, onShutdown: () => void): AnyActorLogic {
     const logic = Object.create(machine) as AnyActorLogic // keeps `config` and `definition`: it still draws as itself
     logic.getInitialSnapshot = (scope, input) => {
@@ -166,7 +188,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     logic.transition = (snapshot, event: AnyEventObject, scope) => {
       // A state node remembers every event type for ever (facts of XState 5.33), so what others send, and the ends of
       // children, stay away from it.
-      const isOwn = this.#own.has(event) || event.type === 'xstate.stop'
+      const isOwn = this.#isOwn(event) || event.type === 'xstate.stop'
       const next = isOwn ? machine.transition(snapshot, event, scope) : snapshot
       if (event.type === 'shutdown') onShutdown()
       else if (!isOwn && event.type.startsWith('xstate.done.actor.')) this.#tellOutput(event)

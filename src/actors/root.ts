@@ -107,7 +107,7 @@ export class Root implements RootLevel {
     timers.attach(actor.system)
     tree.tap.attach(actor.system as never)
     listNoActors(actor.system as never)
-    allowLightActors(actor.system)
+    if (inspect === undefined) allowLightActors(actor.system) // else everything is shown by XState itself
     actor.subscribe({ error: () => {} })
     actor.start()
     this.#ownActor = actor

@@ -263,7 +263,7 @@ describe('a compiled chart', () => {
     expect(count.sequences).toBeGreaterThan(20_000)
     expect(count.compiled).toBe(count.sequences)
     expect(count.light).toBeGreaterThan(0.3 * count.sequences)
-  }, 60_000)
+  }, 240_000)
 
   const ours = Object.values(charts) as unknown as readonly AnyStateMachine[]
 
