@@ -4,8 +4,9 @@
  * 1 000 events and the engine's metrics.
  *
  * How: rounds are interleaved, each in a new process that warms up first; a ratio is the median of the ratios per round.
- * Latency is from asking for a job until its result is there, while as many jobs are under way as there are slots. Ours
- * tells who awaits the run, which the bare one leaves to whoever wants it. CPU is that of the process, Redis is besides.
+ * Throughput is with work at hand: twenty jobs are under way for each slot. Latency is without a queue: from asking for a
+ * job until its result is there, with as many under way as there are slots. Ours tells who awaits the run, which the bare
+ * one leaves to whoever wants it. CPU is that of the process, Redis is besides.
  */
 import { spawnSync } from 'node:child_process'
 import { findRedis, startRedis } from '../tools/redis.ts'
@@ -13,6 +14,7 @@ import { bare, rootcatch } from './fleet/contenders.ts'
 
 interface Load {
   readonly concurrency: number
+  readonly inFlight: number
   readonly jobs: number
 }
 
@@ -33,11 +35,14 @@ interface Row {
 
 const isSmoke = process.argv.includes('--smoke')
 const ROUNDS = isSmoke ? 1 : 5
+const QUEUED = 20
 const LOADS: readonly Load[] = isSmoke
-  ? [{ concurrency: 50, jobs: 1_000 }]
+  ? [{ concurrency: 50, inFlight: 50, jobs: 1_000 }]
   : [
-      { concurrency: 1, jobs: 1_500 },
-      { concurrency: 50, jobs: 10_000 },
+      { concurrency: 1, inFlight: QUEUED, jobs: 3_000 },
+      { concurrency: 1, inFlight: 1, jobs: 1_500 },
+      { concurrency: 50, inFlight: 50 * QUEUED, jobs: 15_000 },
+      { concurrency: 50, inFlight: 50, jobs: 10_000 },
     ]
 const CONTENDERS = { ours: rootcatch, bare }
 type Name = keyof typeof CONTENDERS
@@ -67,19 +72,20 @@ async function compare(): Promise<void> {
   if (rows.some(({ holds }) => !holds) && !isSmoke) process.exitCode = 1
 }
 
-function rowsOf({ concurrency, jobs }: Load, rounds: readonly Record<Name, Measured>[]): readonly Row[] {
+function rowsOf({ concurrency, inFlight, jobs }: Load, rounds: readonly Record<Name, Measured>[]): readonly Row[] {
   const of = (name: Name, what: keyof Measured): number => median(rounds.map((round) => round[name][what]))
-  const ratioOf = (what: keyof Measured): number =>
-    median(rounds.map(({ ours, bare: other }) => ours[what] / other[what]))
+  const ratiosOf = (what: keyof Measured): readonly number[] =>
+    rounds.map(({ ours, bare: other }) => ours[what] / other[what])
   for (const name of ['ours', 'bare'] as const) {
     const text = `${Math.round(of(name, 'perSecond'))} jobs/s, p99 ${of(name, 'p99').toFixed(1)} ms, ${of(name, 'cpu').toFixed(0)} µs CPU`
-    console.log(`concurrency ${concurrency}, ${jobs} jobs, ${name}: ${text}`)
+    console.log(`concurrency ${concurrency}, ${inFlight} under way, ${jobs} jobs, ${name}: ${text}`)
   }
-  const [rate, p99] = [ratioOf('perSecond'), ratioOf('p99')]
-  return [
-    { name: `throughput at concurrency ${concurrency}`, ratio: rounded(rate), goal: 0.9, holds: rate >= 0.9 },
-    { name: `p99 latency at concurrency ${concurrency}`, ratio: rounded(p99), goal: 1.2, holds: p99 <= 1.2 },
-  ]
+  if (inFlight > concurrency) {
+    const ratio = median(ratiosOf('perSecond'))
+    return [{ name: `throughput at concurrency ${concurrency}`, ratio: rounded(ratio), goal: 0.9, holds: ratio >= 0.9 }]
+  }
+  const ratio = median(ratiosOf('p99'))
+  return [{ name: `p99 latency at concurrency ${concurrency}`, ratio: rounded(ratio), goal: 1.2, holds: ratio <= 1.2 }]
 }
 
 function spawnContender(name: Name, load: Load, path: string): Measured {
@@ -93,14 +99,13 @@ function spawnContender(name: Name, load: Load, path: string): Measured {
 }
 
 async function measure([name = '', text = '', path = '']: readonly string[]): Promise<Measured> {
-  const { concurrency, jobs } = JSON.parse(text) as Load
+  const { concurrency, inFlight, jobs } = JSON.parse(text) as Load
   const contender = await CONTENDERS[name as Name](path, concurrency)
   const drive = (count: number): Promise<readonly number[]> =>
     new Promise((resolve) => {
       const [startedAt, took] = [new Map<number, number>(), [] as number[]]
-      let [added, first] = [0, undefined as number | undefined]
+      let added = 0
       const settled = (n: number): void => {
-        first ??= n
         took.push(performance.now() - (startedAt.get(n) as number))
         if (took.length === count) return resolve(took)
         refillSoon()
@@ -113,7 +118,7 @@ async function measure([name = '', text = '', path = '']: readonly string[]): Pr
       }
       const refill = (): void => {
         isDue = false
-        const more = Math.min(count - added, concurrency - (added - took.length))
+        const more = Math.min(count - added, inFlight - (added - took.length))
         for (let index = 0; index < more; index += 1) startedAt.set(base + added + index + 1, performance.now())
         added += more
         if (more > 0) contender.add(more, settled)

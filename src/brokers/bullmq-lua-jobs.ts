@@ -2,30 +2,30 @@
 export const JOBS = `
 local FOREVER = 2147483647
 
-local function readJob()
-  local job = { q = Q(arg()), id = arg(), eid = arg(), isNew = arg() == '1', name = arg(), data = arg(),
-    priority = num(), delay = num() }
-  local lane, key, time = arg(), arg(), arg()
+function F.readJob()
+  local job = { q = F.Q(F.arg()), id = F.arg(), eid = F.arg(), isNew = F.arg() == '1', name = F.arg(), data = F.arg(),
+    priority = F.num(), delay = F.num() }
+  local lane, key, time = F.arg(), F.arg(), F.arg()
   if lane ~= '' then job.lane = string.sub(lane, 2) end
   if key ~= '' then job.key = string.sub(key, 2) end
   if time == 'inf' then job.time = time elseif time ~= '' then job.time = tonumber(time) end
   job.fields = {}
-  for index = 1, num() do job.fields[index] = arg() end
+  for index = 1, F.num() do job.fields[index] = F.arg() end
   return job
 end
 
-local function readJobs()
+function F.readJobs()
   local jobs = {}
-  for index = 1, num() do jobs[index] = readJob() end
+  for index = 1, F.num() do jobs[index] = F.readJob() end
   return jobs
 end
 
 -- Before anything is written: the id of a job that is there already.
-local function clashOf(jobs)
+function F.clashOf(jobs)
   local keys, ids = {}, {}
   for _, job in ipairs(jobs) do
     local held = job.key and job.q.name .. '\\n' .. job.key
-    local isDuplicate = held and (keys[held] or holderOf(job.q, job.key))
+    local isDuplicate = held and (keys[held] or F.holderOf(job.q, job.key))
     if held then keys[held] = true end
     local place = job.q.p .. job.eid
     if not isDuplicate and not job.time and not job.isNew and (ids[place] or rcall('EXISTS', place) == 1) then
@@ -36,7 +36,7 @@ local function clashOf(jobs)
 end
 
 -- Another number behind an id that an older record still has.
-local function freeId(job)
+function F.freeId(job)
   local id, eid, nth = job.id, job.eid, 1
   while rcall('EXISTS', job.q.p .. eid) == 1 do
     nth = nth + 1
@@ -45,26 +45,26 @@ local function freeId(job)
   return id, eid
 end
 
-local function follow(q, eid)
+function F.follow(q, eid)
   local known = rcall('HMGET', q.p .. eid, '~by', '~fw')
   if known[1] == SELF or string.find(' ' .. (known[2] or '') .. ' ', ' ' .. SELF .. ' ', 1, true) then return end
   rcall('HSET', q.p .. eid, '~fw', (known[2] and known[2] .. ' ' or '') .. SELF)
 end
 
 -- Gives the id, and '1' if it is a duplicate.
-local function add(job)
+function F.add(job)
   local q = job.q
-  know(q)
+  F.know(q)
   if job.key then
-    local id, eid = holderOf(q, job.key)
+    local id, eid = F.holderOf(q, job.key)
     if id then
-      if eid then follow(q, eid) end
-      event(q, 'deduplicated', 'jobId', eid or id, 'deduplicationId', job.key, 'deduplicatedJobId', job.eid)
+      if eid then F.follow(q, eid) end
+      F.event(q, 'deduplicated', 'jobId', eid or id, 'deduplicationId', job.key, 'deduplicatedJobId', job.eid)
       return id, '1'
     end
   end
   local id, eid = job.id, job.eid
-  if job.time then id, eid = freeId(job) end
+  if job.time then id, eid = F.freeId(job) end
   local key, due = q.p .. eid, NOW + job.delay
   local opts = { priority = job.priority, attempts = FOREVER }
   local args = { [1] = q.p, [2] = eid, [3] = job.name, [4] = NOW }
@@ -79,13 +79,13 @@ local function add(job)
     if job.lane then rcall('ZADD', q.inLanes, due, eid) end
     if rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then q.isReady = (q.isReady or 0) + 1 end
   else
-    if job.lane then promote(q) end
+    if job.lane then F.promote(q) end
     E.addPrioritizedJob(
       { q.marker, q.meta, q.id, q.prioritized, q.delayed, q.completed, q.active, q.events, q.pc },
       { cmsgpack.pack(args), job.data, cmsgpack.pack(opts) })
     if job.lane then
       rcall('ZREM', q.prioritized, eid)
-      arrive(q, eid, job.lane, due, job.priority)
+      F.arrive(q, eid, job.lane, due, job.priority)
     end
     q.isReady = (q.isReady or 0) + 1
   end
@@ -105,7 +105,7 @@ local function add(job)
   if job.time then
     fields[#fields + 1] = '~df'
     fields[#fields + 1] = job.time
-    holdFor(q, job.key, job.time, id)
+    F.holdFor(q, job.key, job.time, id)
   end
   if eid ~= 'j-' .. id then
     fields[#fields + 1] = '~id'
@@ -116,16 +116,16 @@ local function add(job)
 end
 
 -- At most 16 are woken by one step: each of those wakes another one if it finds more than it can take.
-local function wakeForAdded()
+function F.wakeForAdded()
   for _, q in pairs(queues) do
-    if q.isReady and q.isReady > 0 then wake(q, math.min(q.isReady, 16)) end
+    if q.isReady and q.isReady > 0 then F.wake(q, math.min(q.isReady, 16)) end
   end
 end
 
-local function addAll(jobs)
+function F.addAll(jobs)
   local answers = {}
   for index, job in ipairs(jobs) do
-    local id, isDuplicate = add(job)
+    local id, isDuplicate = F.add(job)
     answers[2 * index - 1], answers[2 * index] = id, isDuplicate
   end
   return answers
@@ -133,17 +133,17 @@ end
 
 -- Taking
 
-local function timeOf(first) return first[2] and string.format('%.0f', math.floor(tonumber(first[2]))) or '' end
+function F.timeOf(first) return first[2] and string.format('%.0f', math.floor(tonumber(first[2]))) or '' end
 
-local function take(q, limit, token)
+function F.take(q, limit, token)
   local until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
   if until_[2] and tonumber(until_[2]) <= NOW then
-    expire(q)
+    F.expire(q)
     until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
   end
   local due = rcall('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
   local isDue = due[2] and math.floor(tonumber(due[2]) / 4096) <= NOW
-  if isDue then promote(q) end
+  if isDue then F.promote(q) end
   -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
   local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait)
   if isDue then count = count + rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1) end
@@ -169,33 +169,33 @@ local function take(q, limit, token)
     rcall('SADD', q.idle, SELF)
   else
     rcall('SREM', q.idle, SELF)
-    if count > #taken and rcall('SCARD', q.idle) > 0 then wake(q, 1) end
+    if count > #taken and rcall('SCARD', q.idle) > 0 then F.wake(q, 1) end
   end
-  local next = isDue and nextOf(q.delayed, 4096) or due[2] and string.format('%.0f', tonumber(due[2]) / 4096) or ''
+  local next = isDue and F.nextOf(q.delayed, 4096) or due[2] and string.format('%.0f', tonumber(due[2]) / 4096) or ''
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), next,
-    until_[2] and timeOf(until_) or string.format('%.0f', NOW + LEASE) }
+    until_[2] and F.timeOf(until_) or string.format('%.0f', NOW + LEASE) }
 end
 
 -- What a call takes along: as one job ends, or is added, another is taken in the same step.
-local function takeAlong()
+function F.takeAlong()
   local found = {}
-  for index = 1, num() do
-    local q, limit, token = Q(arg()), num(), arg()
-    found[index] = take(q, limit, token)
+  for index = 1, F.num() do
+    local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
+    found[index] = F.take(q, limit, token)
     if q.isReady then q.isReady = q.isReady - #found[index][3] end
   end
   return found
 end
 
-local function lease()
-  local q, limit, token = Q(arg()), num(), arg()
-  local found = take(q, limit, token)
-  return { found, awake() }
+function F.lease()
+  local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
+  local found = F.take(q, limit, token)
+  return { found, F.awake() }
 end
 
 -- What deliveries come to
 
-local function addToHistory(key, entry, fields)
+function F.addToHistory(key, entry, fields)
   if entry == '' then return end
   local past = rcall('HMGET', key, '~hi', '~hn')
   local count = tonumber(past[2] or 0) + 1
@@ -207,26 +207,26 @@ local function addToHistory(key, entry, fields)
   for _, field in ipairs({ '~hi', history, '~hn', count }) do fields[#fields + 1] = field end
 end
 
-local function readOutcome()
-  local outcome = { q = Q(arg()), eid = arg(), lock = arg(), isAgain = arg() == '1', processes = arg(), lane = arg(),
-    isFollowed = arg() == '1', kind = arg(), text = arg(), delay = num(), entry = arg(), isCharged = arg() == '1',
+function F.readOutcome()
+  local outcome = { q = F.Q(F.arg()), eid = F.arg(), lock = F.arg(), isAgain = F.arg() == '1', processes = F.arg(), lane = F.arg(),
+    isFollowed = F.arg() == '1', kind = F.arg(), text = F.arg(), delay = F.num(), entry = F.arg(), isCharged = F.arg() == '1',
     fields = {}, gone = {} }
   outcome.lane = outcome.lane ~= '' and string.sub(outcome.lane, 2)
-  for index = 1, num() do outcome.fields[index] = arg() end
-  for index = 1, num() do outcome.gone[index] = arg() end
+  for index = 1, F.num() do outcome.fields[index] = F.arg() end
+  for index = 1, F.num() do outcome.gone[index] = F.arg() end
   return outcome
 end
 
-local function isHeld(outcome)
+function F.isHeld(outcome)
   local q, eid = outcome.q, outcome.eid
   return rcall('GET', q.p .. eid .. ':lock') == outcome.lock
 end
 
-local function comeAgain(q, outcome)
+function F.comeAgain(q, outcome)
   local eid, key = outcome.eid, q.p .. outcome.eid
   local due = NOW + outcome.delay
   local job = rcall('HMGET', key, '~un', '~ln')
-  if job[1] then return giveUp(q, eid, job[1], outcome.fields, true) end
+  if job[1] then return F.giveUp(q, eid, job[1], outcome.fields, true) end
   outcome.fields[#outcome.fields + 1] = '~due'
   outcome.fields[#outcome.fields + 1] = due
   if #outcome.gone > 0 then rcall('HDEL', key, unpack(outcome.gone)) end
@@ -236,11 +236,11 @@ local function comeAgain(q, outcome)
       '' })
   rcall('ZREM', q.leases, eid)
   if job[2] then rcall('ZADD', q.inLanes, due, eid) end
-  if outcome.delay == 0 or rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then wake(q, 1) end
+  if outcome.delay == 0 or rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then F.wake(q, 1) end
 end
 
 -- Of a call that comes again because its answer was lost: whether the first one was heard.
-local function wasHeard(outcome)
+function F.wasHeard(outcome)
   if not outcome.isAgain then return false end
   if outcome.kind == 'release' then return true end
   local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', outcome.fields[1] or '~at')
@@ -249,86 +249,86 @@ local function wasHeard(outcome)
 end
 
 -- '1' if it was written.
-local function settle(outcome)
+function F.settle(outcome)
   local q, kind = outcome.q, outcome.kind
   if kind == 'done' then
-    local answer = finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields, outcome)
-    return (answer >= 0 or wasHeard(outcome)) and '1' or ''
+    local answer = F.finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields, outcome)
+    return (answer >= 0 or F.wasHeard(outcome)) and '1' or ''
   end
-  if not isHeld(outcome) then return wasHeard(outcome) and '1' or '' end
+  if not F.isHeld(outcome) then return F.wasHeard(outcome) and '1' or '' end
   if kind == 'release' then
-    putBack(q, outcome.eid)
+    F.putBack(q, outcome.eid)
     return '1'
   end
-  addToHistory(q.p .. outcome.eid, outcome.entry, outcome.fields)
+  F.addToHistory(q.p .. outcome.eid, outcome.entry, outcome.fields)
   if kind == 'again' then
-    comeAgain(q, outcome)
+    F.comeAgain(q, outcome)
   else
-    finish(q, outcome.eid, outcome.lock, 'failed', 'failedReason', outcome.text, outcome.fields, outcome)
+    F.finish(q, outcome.eid, outcome.lock, 'failed', 'failedReason', outcome.text, outcome.fields, outcome)
   end
   return '1'
 end
 
 -- Not without an end: the dead letters are all there besides.
-local function escalate(job)
+function F.escalate(job)
   if rcall('EXISTS', S .. 'catch') == 0 or rcall('ZCARD', job.q.prioritized) >= 10000 then return end
-  add(job)
+  F.add(job)
   rcall('PUBLISH', S .. 'all', 'e' .. job.q.name)
 end
 
-local function settleAll()
+function F.settleAll()
   local answers = {}
-  ends, isShared = num(), true
+  ends, isShared = F.num(), true
   for index = 1, ends do
-    local outcome = readOutcome()
-    local escalation = arg() == '1' and readJob()
-    local isFirst = escalation and isHeld(outcome)
-    answers[index] = settle(outcome)
-    if isFirst then escalate(escalation) end
+    local outcome = F.readOutcome()
+    local escalation = F.arg() == '1' and F.readJob()
+    local isFirst = escalation and F.isHeld(outcome)
+    answers[index] = F.settle(outcome)
+    if isFirst then F.escalate(escalation) end
   end
-  flush()
-  local taken = takeAlong()
-  wakeForAdded()
-  return { answers, taken, awake() }
+  F.flush()
+  local taken = F.takeAlong()
+  F.wakeForAdded()
+  return { answers, taken, F.awake() }
 end
 
-local function enqueueAll()
+function F.enqueueAll()
   local answers = {}
-  for index = 1, num() do
-    local jobs = readJobs()
-    local clash = clashOf(jobs)
-    answers[index] = clash and { '', clash } or addAll(jobs)
+  for index = 1, F.num() do
+    local jobs = F.readJobs()
+    local clash = F.clashOf(jobs)
+    answers[index] = clash and { '', clash } or F.addAll(jobs)
   end
-  local taken = takeAlong()
-  wakeForAdded()
-  return { answers, taken, awake() }
+  local taken = F.takeAlong()
+  F.wakeForAdded()
+  return { answers, taken, F.awake() }
 end
 
-local function step()
-  local q = Q(arg())
-  local outcome = arg() == '1' and readOutcome()
-  local jobs = readJobs()
-  if outcome and not isHeld(outcome) then
+function F.step()
+  local q = F.Q(F.arg())
+  local outcome = F.arg() == '1' and F.readOutcome()
+  local jobs = F.readJobs()
+  if outcome and not F.isHeld(outcome) then
     return { '', {}, {} }
   end
-  local clash = clashOf(jobs)
+  local clash = F.clashOf(jobs)
   if clash then return { 'clash', { clash }, {} } end
-  if outcome then settle(outcome) end
-  local enqueued = addAll(jobs)
-  for _ = 1, num() do
-    local name, text = arg(), arg()
+  if outcome then F.settle(outcome) end
+  local enqueued = F.addAll(jobs)
+  for _ = 1, F.num() do
+    local name, text = F.arg(), F.arg()
     if text == '' then rcall('HDEL', q.notes, name) else rcall('HSET', q.notes, name, text) end
   end
-  wakeForAdded()
-  return { '1', enqueued, awake() }
+  F.wakeForAdded()
+  return { '1', enqueued, F.awake() }
 end
 
-local function extend()
+function F.extend()
   local answers = {}
-  for index = 1, num() do
-    local q, eid, lock = Q(arg()), arg(), arg()
+  for index = 1, F.num() do
+    local q, eid, lock = F.Q(F.arg()), F.arg(), F.arg()
     answers[2 * index - 1], answers[2 * index] = '', false
-    if isHeld({ q = q, eid = eid, lock = lock }) then
+    if F.isHeld({ q = q, eid = eid, lock = lock }) then
       answers[2 * index - 1] = '1'
       answers[2 * index] = rcall('HGET', q.p .. eid, '~un')
       rcall('PEXPIRE', q.p .. eid .. ':lock', 2 * LEASE + 5000)
@@ -338,7 +338,7 @@ local function extend()
   return answers
 end
 
-local operations = { enqueue = enqueueAll, lease = lease, settle = settleAll, step = step, extend = extend }
+local operations = { enqueue = F.enqueueAll, lease = F.lease, settle = F.settleAll, step = F.step, extend = F.extend }
 -- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
 if OP ~= 'enqueue' then rcall('DEL', S .. 'nothing') end
 if operations[OP] then return operations[OP]() end

@@ -1,40 +1,40 @@
 /** What is asked of a store besides: records, dead letters, schedules, notes, counts, and the look at what became due. */
 export const STORE = `
-local function cancel()
-  local eid, hint, reason, message = arg(), arg(), arg(), arg()
-  local q = find(eid, hint)
+function F.cancel()
+  local eid, hint, reason, message = F.arg(), F.arg(), F.arg(), F.arg()
+  local q = F.find(eid, hint)
   if not q then return { 'unknown' } end
-  local state = stateOf(q, eid)
+  local state = F.stateOf(q, eid)
   if state == 'completed' or state == 'failed' then return { 'finished' } end
   if state == 'running' then
     rcall('HSET', q.p .. eid, '~un', reason)
     local lock = rcall('GET', q.p .. eid .. ':lock')
-    if lock then tell(string.match(lock, '^[^:]*'), 'c' .. message) end
+    if lock then F.tell(string.match(lock, '^[^:]*'), 'c' .. message) end
     return { 'leased' }
   end
-  if not takeOut(q, eid) then return { 'unknown' } end
+  if not F.takeOut(q, eid) then return { 'unknown' } end
   rcall('LPUSH', q.active, eid)
-  giveUp(q, eid, reason, {}, false)
-  return { 'cancelled', awake() }
+  F.giveUp(q, eid, reason, {}, false)
+  return { 'cancelled', F.awake() }
 end
 
-local function record()
-  local eid, hint = arg(), arg()
-  local q = find(eid, hint)
+function F.record()
+  local eid, hint = F.arg(), F.arg()
+  local q = F.find(eid, hint)
   if not q then return false end
-  return { q.name, stateOf(q, eid), rcall('HGETALL', q.p .. eid), eid }
+  return { q.name, F.stateOf(q, eid), rcall('HGETALL', q.p .. eid), eid }
 end
 
-local function deadMember(q, eid) return q.name .. '\\n' .. eid end
+function F.deadMember(q, eid) return q.name .. '\\n' .. eid end
 
 -- Of those before a death, at most so many are looked at: how far it came, and those that fit.
-local function deadLetters()
-  local before, limit, task, kind, since = arg(), num(), arg(), arg(), tonumber(arg())
+function F.deadLetters()
+  local before, limit, task, kind, since = F.arg(), F.num(), F.arg(), F.arg(), tonumber(F.arg())
   local found = {}
   local scanned = rcall('ZREVRANGEBYSCORE', S .. 'dead', before, '-inf', 'WITHSCORES', 'LIMIT', 0, 1000)
   for index = 1, #scanned, 2 do
     local split = string.find(scanned[index], '\\n', 1, true)
-    local q, eid, death = Q(string.sub(scanned[index], 1, split - 1)), string.sub(scanned[index], split + 1),
+    local q, eid, death = F.Q(string.sub(scanned[index], 1, split - 1)), string.sub(scanned[index], split + 1),
       scanned[index + 1]
     local job = rcall('HMGET', q.p .. eid, '~ki', 'finishedOn', '~dn')
     if not rcall('ZSCORE', q.failed, eid) or job[3] ~= death then
@@ -48,25 +48,25 @@ local function deadLetters()
   return { #scanned == 2000 and '(' .. scanned[2000] or '', found }
 end
 
-local function findDead(eid, hint)
-  local q = find(eid, hint)
+function F.findDead(eid, hint)
+  local q = F.find(eid, hint)
   return q and rcall('ZSCORE', q.failed, eid) and q
 end
 
-local function letter()
-  local eid, hint = arg(), arg()
-  local q = findDead(eid, hint)
+function F.letter()
+  local eid, hint = F.arg(), F.arg()
+  local q = F.findDead(eid, hint)
   return q and { q.name, 'failed', rcall('HGETALL', q.p .. eid), eid }
 end
 
-local function replay()
-  local eid, hint, hasInput, data, isNothing, restarts = arg(), arg(), arg() == '1', arg(), arg() == '1', arg()
-  local q = findDead(eid, hint)
+function F.replay()
+  local eid, hint, hasInput, data, isNothing, restarts = F.arg(), F.arg(), F.arg() == '1', F.arg(), F.arg() == '1', F.arg()
+  local q = F.findDead(eid, hint)
   if not q then return false end
   local key = q.p .. eid
   E.reprocessJob({ key, q.events, q.failed, q.wait, q.meta, q.active, q.marker, q.prioritized, q.pc },
     { eid, 'LPUSH', 'failedReason', 'failed', '1', '1' })
-  rcall('ZREM', S .. 'dead', deadMember(q, eid))
+  rcall('ZREM', S .. 'dead', F.deadMember(q, eid))
   rcall('HDEL', key, '~st', '~fl', '~ki', '~dn', '~rs', 'stc', 'defa', 'stacktrace')
   rcall('HSET', key, '~at', 0, '~ch', 0, '~po', 0, '~due', NOW)
   rcall('HSETNX', key, '~ge', 1)
@@ -77,61 +77,61 @@ local function replay()
     if isNothing then rcall('HSET', key, '~ni', '1') else rcall('HDEL', key, '~ni') end
   end
   local job = rcall('HMGET', key, '~ln', '~dk', '~df', 'priority', '~id')
-  if job[2] and not holderOf(q, job[2]) then
+  if job[2] and not F.holderOf(q, job[2]) then
     if job[3] then
-      holdFor(q, job[2], job[3] == 'inf' and 'inf' or tonumber(job[3]), job[5] or string.sub(eid, 3))
+      F.holdFor(q, job[2], job[3] == 'inf' and 'inf' or tonumber(job[3]), job[5] or string.sub(eid, 3))
     else
       rcall('SET', q.p .. 'de:' .. job[2], eid)
     end
   end
   if job[1] then
     rcall('ZREM', q.prioritized, eid)
-    promote(q)
-    arrive(q, eid, job[1], NOW, tonumber(job[4]))
+    F.promote(q)
+    F.arrive(q, eid, job[1], NOW, tonumber(job[4]))
   end
-  follow(q, eid)
-  wake(q, 1)
-  return { q.name, awake() }
+  F.follow(q, eid)
+  F.wake(q, 1)
+  return { q.name, F.awake() }
 end
 
-local function removeDead(q, eid)
+function F.removeDead(q, eid)
   rcall('ZREM', q.failed, eid)
-  rcall('ZREM', S .. 'dead', deadMember(q, eid))
+  rcall('ZREM', S .. 'dead', F.deadMember(q, eid))
   rcall('DEL', q.p .. eid, q.p .. eid .. ':logs')
-  event(q, 'removed', 'jobId', eid, 'prev', 'failed')
+  F.event(q, 'removed', 'jobId', eid, 'prev', 'failed')
 end
 
-local function discard()
-  local eid, hint = arg(), arg()
-  local q = findDead(eid, hint)
+function F.discard()
+  local eid, hint = F.arg(), F.arg()
+  local q = F.findDead(eid, hint)
   if not q then return '' end
-  removeDead(q, eid)
+  F.removeDead(q, eid)
   return '1'
 end
 
-local function bury()
-  local job, text, fields = readJob(), arg(), {}
-  for index = 1, num() do fields[index] = arg() end
+function F.bury()
+  local job, text, fields = F.readJob(), F.arg(), {}
+  for index = 1, F.num() do fields[index] = F.arg() end
   local q, eid = job.q, job.eid
-  if rcall('ZSCORE', q.failed, eid) then removeDead(q, eid) end
+  if rcall('ZSCORE', q.failed, eid) then F.removeDead(q, eid) end
   if rcall('EXISTS', q.p .. eid) == 1 then return '' end
-  add(job)
-  takeOut(q, eid)
+  F.add(job)
+  F.takeOut(q, eid)
   rcall('LPUSH', q.active, eid)
-  addToHistory(q.p .. eid, table.remove(fields), fields)
-  finish(q, eid, '0', 'failed', 'failedReason', text, fields, nil)
+  F.addToHistory(q.p .. eid, table.remove(fields), fields)
+  F.finish(q, eid, '0', 'failed', 'failedReason', text, fields, nil)
   return '1'
 end
 
-local function clear()
-  local q, isMore = Q(arg()), false
+function F.clear()
+  local q, isMore = F.Q(F.arg()), false
   local function drop(list, eids)
     for _, eid in ipairs(eids) do
       if list == q.active then rcall('LREM', list, -1, eid)
       elseif list == q.wait then rcall('LREM', list, 1, eid)
       else rcall('ZREM', list, eid) end
       local lane = rcall('HMGET', q.p .. eid, '~ln', '~dk')
-      if lane[1] then rcall('DEL', laneKey(q, lane[1])) end
+      if lane[1] then rcall('DEL', F.laneKey(q, lane[1])) end
       if lane[2] then rcall('DEL', q.p .. 'de:' .. lane[2]) end
       rcall('DEL', q.p .. eid, q.p .. eid .. ':lock', q.p .. eid .. ':logs')
     end
@@ -145,46 +145,46 @@ local function clear()
   return ''
 end
 
-local function keepSchedule()
-  local q, spec, next = Q(arg()), arg(), arg()
-  know(q)
+function F.keepSchedule()
+  local q, spec, next = F.Q(F.arg()), F.arg(), F.arg()
+  F.know(q)
   local known = rcall('HMGET', q.schedule, 'spec', 'next')
   if known[1] == spec then return known[2] end
   rcall('HSET', q.schedule, 'spec', spec, 'next', next)
   return next
 end
 
-local function unschedule()
-  local q = Q(arg())
+function F.unschedule()
+  local q = F.Q(F.arg())
   local isThere = rcall('HEXISTS', q.schedule, 'spec')
   rcall('HDEL', q.schedule, 'spec', 'next') -- the latest job stays known: what it made is not made again
   return tostring(isThere)
 end
 
-local function isUnfinished(q, eid)
-  local state = eid and stateOf(q, eid)
+function F.isUnfinished(q, eid)
+  local state = eid and F.stateOf(q, eid)
   return state and state ~= 'completed' and state ~= 'failed'
 end
 
-local function tick()
-  local q, spec, due, next, overlap, hasJob = Q(arg()), arg(), arg(), arg(), arg() == '1', arg() == '1'
+function F.tick()
+  local q, spec, due, next, overlap, hasJob = F.Q(F.arg()), F.arg(), F.arg(), F.arg(), F.arg() == '1', F.arg() == '1'
   local known = rcall('HMGET', q.schedule, 'spec', 'next', 'last')
   if known[1] ~= spec then return { 'stale', '' } end
   if known[2] ~= due then return { 'stale', known[2] } end
   rcall('HSET', q.schedule, 'next', next)
   if not hasJob then return { 'skipped', '' } end
-  local job = readJob()
+  local job = F.readJob()
   if rcall('EXISTS', q.p .. job.eid) == 1 then return { 'stale', next } end
-  if not overlap and isUnfinished(q, known[3]) then return { 'skipped', idOf(q, known[3]) } end
-  local id, isDuplicate = add(job)
+  if not overlap and F.isUnfinished(q, known[3]) then return { 'skipped', F.idOf(q, known[3]) } end
+  local id, isDuplicate = F.add(job)
   if isDuplicate == '1' then return { 'skipped', id } end
   rcall('HSET', q.schedule, 'last', job.eid)
-  wakeForAdded()
-  return { 'added', '', awake() }
+  F.wakeForAdded()
+  return { 'added', '', F.awake() }
 end
 
 -- The oldest of each priority is the first of its stretch; nothing else is read.
-local function oldestOf(q, latest)
+function F.oldestOf(q, latest)
   local oldest
   local function see(due) if due and (not oldest or due < oldest) then oldest = due end end
   local from = '-inf'
@@ -201,12 +201,12 @@ local function oldestOf(q, latest)
   return oldest
 end
 
-local function stats()
+function F.stats()
   local answers, latest = {}, (NOW + 1) * 4096 - 1
   for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
-    local q = Q(name)
+    local q = F.Q(name)
     local due = rcall('ZCOUNT', q.delayed, 0, latest)
-    local oldest = oldestOf(q, latest)
+    local oldest = F.oldestOf(q, latest)
     answers[#answers + 1] = { name,
       rcall('ZCARD', q.prioritized) + rcall('ZCARD', q.children) + rcall('LLEN', q.wait) + due,
       rcall('ZCARD', q.delayed) - due, rcall('ZCARD', q.leases), rcall('ZCARD', q.failed),
@@ -216,63 +216,63 @@ local function stats()
 end
 
 -- What became due and what was lost, of queues that somebody here waits for.
-local function look()
+function F.look()
   local answers = {}
-  for index = 1, num() do
-    local q = Q(arg())
-    expire(q)
-    promote(q)
+  for index = 1, F.num() do
+    local q = F.Q(F.arg())
+    F.expire(q)
+    F.promote(q)
     local isDue = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) +
       rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1) > 0
-    answers[index] = { q.name, isDue and '1' or '', nextOf(q.delayed, 4096), nextOf(q.leases, 1) }
+    answers[index] = { q.name, isDue and '1' or '', F.nextOf(q.delayed, 4096), F.nextOf(q.leases, 1) }
   end
   return answers
 end
 
 -- Somebody waits for jobs; whether there are some already.
-local function join()
-  local q = Q(arg())
+function F.join()
+  local q = F.Q(F.arg())
   rcall('SADD', q.idle, SELF)
   return rcall('ZCARD', q.prioritized) + rcall('ZCARD', q.delayed) + rcall('LLEN', q.wait) > 0 and '1' or ''
 end
 
 -- This process was told and takes nothing: somebody else may.
-local function pass()
-  local q = Q(arg())
+function F.pass()
+  local q = F.Q(F.arg())
   rcall('SREM', q.idle, SELF)
-  if rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) > 0 or nextOf(q.delayed, 4096) ~= '' then wake(q, 1) end
+  if rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait) > 0 or F.nextOf(q.delayed, 4096) ~= '' then F.wake(q, 1) end
   return '1'
 end
 
-local function leave()
-  for _ = 1, num() do rcall('SREM', Q(arg()).idle, SELF) end
+function F.leave()
+  for _ = 1, F.num() do rcall('SREM', F.Q(F.arg()).idle, SELF) end
   return '1'
 end
 
 -- What this process was given although it never heard so: the answer was lost on its way.
-local function reconcile()
-  local q, held = Q(arg()), {}
-  for _ = 1, num() do held[arg()] = true end
+function F.reconcile()
+  local q, held = F.Q(F.arg()), {}
+  for _ = 1, F.num() do held[F.arg()] = true end
   for _, eid in ipairs(rcall('ZRANGE', q.leases, 0, -1)) do
     local lock = rcall('GET', q.p .. eid .. ':lock')
-    if lock and not held[lock] and string.match(lock, '^[^:]*') == SELF then putBack(q, eid) end
+    if lock and not held[lock] and string.match(lock, '^[^:]*') == SELF then F.putBack(q, eid) end
   end
   return '1'
 end
 
 -- Processes of which somebody knows for sure that they have ended: what they held was lost.
-local function bereave()
+function F.bereave()
   local gone = {}
-  for _ = 1, num() do
-    local process = arg()
+  for _ = 1, F.num() do
+    local process = F.arg()
     gone[process] = true
     rcall('HDEL', S .. 'processes', process)
   end
   for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
-    local q = Q(name)
+    local q = F.Q(name)
     for _, eid in ipairs(rcall('ZRANGE', q.leases, 0, -1)) do
       local lock = rcall('GET', q.p .. eid .. ':lock')
-      if lock and gone[string.match(lock, '^[^:]*')] then lose(q, eid) end
+      if lock and gone[string.match(lock, '^[^:]*')] then F.lose(q, eid) end
     end
     for process in pairs(gone) do rcall('SREM', q.idle, process) end
   end
@@ -280,29 +280,29 @@ local function bereave()
 end
 
 -- Everywhere at once, for whoever takes asks the queue; those who wait are told when it goes on.
-local function pause()
-  local q, isPaused = Q(arg()), arg() == '1'
-  know(q)
+function F.pause()
+  local q, isPaused = F.Q(F.arg()), F.arg() == '1'
+  F.know(q)
   E.pause({ isPaused and q.wait or q.paused, isPaused and q.paused or q.wait, q.meta, q.prioritized, q.events, q.delayed,
     q.marker }, { isPaused and 'paused' or 'resumed', '1' })
-  if not isPaused then wake(q, 16) end
-  return awake()
+  if not isPaused then F.wake(q, 16) end
+  return F.awake()
 end
 
 -- What the engine allows of a queue over all processes; '' takes a limit away.
-local function limit()
-  local q = Q(arg())
-  know(q)
+function F.limit()
+  local q = F.Q(F.arg())
+  F.know(q)
   for _, name in ipairs({ 'concurrency', 'max', 'duration' }) do
-    local value = arg()
+    local value = F.arg()
     if value == '' then rcall('HDEL', q.meta, name) else rcall('HSET', q.meta, name, value) end
   end
-  wake(q, 16)
-  return awake()
+  F.wake(q, 16)
+  return F.awake()
 end
 
 -- Somebody will hear of what nobody decided: from now on it is kept.
-local function expect()
+function F.expect()
   rcall('SET', S .. 'catch', '1')
   local names = {}
   for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
@@ -311,13 +311,13 @@ local function expect()
   return names
 end
 
-local function notes()
-  return rcall('HGETALL', Q(arg()).notes)
+function F.notes()
+  return rcall('HGETALL', F.Q(F.arg()).notes)
 end
 
-local others = { cancel = cancel, record = record, dead = deadLetters, letter = letter, replay = replay,
-  discard = discard, bury = bury, clear = clear, schedule = keepSchedule, unschedule = unschedule, tick = tick,
-  stats = stats, notes = notes, pause = pause, limit = limit, expect = expect, look = look, join = join, pass = pass,
-  leave = leave, reconcile = reconcile, bereave = bereave }
+local others = { cancel = F.cancel, record = F.record, dead = F.deadLetters, letter = F.letter, replay = F.replay,
+  discard = F.discard, bury = F.bury, clear = F.clear, schedule = F.keepSchedule, unschedule = F.unschedule, tick = F.tick,
+  stats = F.stats, notes = F.notes, pause = F.pause, limit = F.limit, expect = F.expect, look = F.look, join = F.join, pass = F.pass,
+  leave = F.leave, reconcile = F.reconcile, bereave = F.bereave }
 return others[OP]()
 `

@@ -9,9 +9,11 @@ local IS_CLUSTER, EVENTS, METRICS, KEEP_LAST, KEEP_AGE, LOST_LIMIT =
 local LEASE = tonumber(ARGV[11])
 local rcall = redis.call
 local S = P .. ':~'
+-- In one table: each function that captures many others would be searched for by each that is made after it.
+local F = {}
 local at = 11
-local function arg() at = at + 1; return ARGV[at] end
-local function num() return tonumber(arg()) end
+function F.arg() at = at + 1; return ARGV[at] end
+function F.num() return tonumber(F.arg()) end
 
 local KEYS_OF = { children = 'waiting-children', leases = '~leases', lanes = '~lanes', inLanes = '~delayed',
   idle = '~idle', schedule = '~schedule', notes = '~notes', seen = '~seen', epoch = '~epoch', wait = 'wait',
@@ -30,7 +32,7 @@ local queues, woken = {}, {}
 -- How many jobs this call may end, and whether it takes them from the leases at its end.
 local ends, isShared = 1, false
 
-local function Q(name)
+function F.Q(name)
   local q = queues[name]
   if not q then
     q = setmetatable({ name = name, p = P .. ':' .. name .. ':' }, queue)
@@ -40,7 +42,7 @@ local function Q(name)
 end
 
 -- A queue that is used for the first time.
-local function know(q)
+function F.know(q)
   if q.isKnown then return end
   q.isKnown = true
   if rcall('SADD', S .. 'queues', q.name) == 0 then return end
@@ -48,16 +50,16 @@ local function know(q)
   rcall('SETNX', q.pc, HALF) -- what is put back stands before all that was never taken
 end
 
-local function event(q, ...)
+function F.event(q, ...)
   rcall('XADD', q.events, 'MAXLEN', '~', EVENTS, '*', 'event', ...)
 end
 
-local function tell(process, message)
+function F.tell(process, message)
   return rcall('PUBLISH', S .. 'to:' .. process, message)
 end
 
 -- So many jobs may be taken: as many of those who found nothing are told. One that does not hear is gone.
-local function wake(q, jobs)
+function F.wake(q, jobs)
   if rcall('SREM', q.idle, SELF) == 1 then
     jobs = jobs - 1
     woken[q.name] = '!'
@@ -66,60 +68,60 @@ local function wake(q, jobs)
   while jobs > 0 do
     local process = rcall('SPOP', q.idle)
     if not process then return end
-    if tell(process, 'w' .. q.name) > 0 or IS_CLUSTER then jobs = jobs - 1 end
+    if F.tell(process, 'w' .. q.name) > 0 or IS_CLUSTER then jobs = jobs - 1 end
   end
 end
 
 -- Queues of which this process may take jobs; with a mark, if it was counted as one of those that were told.
-local function awake()
+function F.awake()
   local names = {}
   for name, isCounted in pairs(woken) do names[#names + 1] = isCounted .. name end
   return names
 end
 
 -- The engine's order inside a priority is a number that counts up; it must not begin again while jobs stand behind.
-local function turnOf(q, priority)
+function F.turnOf(q, priority)
   return priority * 4294967296 + rcall('INCR', q.pc) % 4294967296
 end
 
-local function makeReady(q, eid, turn)
+function F.makeReady(q, eid, turn)
   rcall('ZADD', q.prioritized, turn, eid)
   rcall('ZADD', q.marker, 0, '0')
-  event(q, 'waiting', 'jobId', eid)
+  F.event(q, 'waiting', 'jobId', eid)
 end
 
 -- Lanes: only the head of a lane is among the engine's prioritized jobs. Those behind stand in its waiting-children, by
 -- the time they were due, and in a set of their lane.
 
-local function laneKey(q, lane) return q.p .. '~lane:' .. lane end
+function F.laneKey(q, lane) return q.p .. '~lane:' .. lane end
 
-local function standBehind(q, eid, lane, due, turn)
+function F.standBehind(q, eid, lane, due, turn)
   local member = string.format('%010d', turn % 4294967296) .. eid
-  rcall('ZADD', laneKey(q, lane), due, member)
+  rcall('ZADD', F.laneKey(q, lane), due, member)
   rcall('ZADD', q.children, due, eid)
   rcall('HSET', q.p .. eid, '~lm', member, '~sc', turn)
 end
 
-local function comeBehind(q, eid, lane, member)
-  rcall('ZREM', laneKey(q, lane), member)
+function F.comeBehind(q, eid, lane, member)
+  rcall('ZREM', F.laneKey(q, lane), member)
   rcall('ZREM', q.children, eid)
 end
 
 -- A job of a lane is due. Whether it may be taken.
-local function arrive(q, eid, lane, due, priority)
+function F.arrive(q, eid, lane, due, priority)
   local head = rcall('HGET', q.lanes, lane)
-  local turn = turnOf(q, priority)
+  local turn = F.turnOf(q, priority)
   if head and head ~= eid then
-    standBehind(q, eid, lane, due, turn)
+    F.standBehind(q, eid, lane, due, turn)
     return false
   end
   if not head then rcall('HSET', q.lanes, lane, eid) end
-  makeReady(q, eid, turn)
+  F.makeReady(q, eid, turn)
   return true
 end
 
 -- Delayed jobs of lanes that became due: those without a lane the engine promotes itself.
-local function promote(q)
+function F.promote(q)
   while true do
     local due = rcall('ZRANGEBYSCORE', q.inLanes, '-inf', NOW, 'LIMIT', 0, 200)
     if #due == 0 then return end
@@ -128,70 +130,70 @@ local function promote(q)
       if rcall('ZREM', q.delayed, eid) == 1 then
         local job = rcall('HMGET', q.p .. eid, '~ln', '~due', 'priority')
         rcall('HSET', q.p .. eid, 'delay', 0)
-        arrive(q, eid, job[1], tonumber(job[2]), tonumber(job[3]))
+        F.arrive(q, eid, job[1], tonumber(job[2]), tonumber(job[3]))
       end
     end
   end
 end
 
 -- A job is over: if it was the head of its lane, the next one is.
-local function leaveLane(q, eid, lane)
+function F.leaveLane(q, eid, lane)
   if not lane or rcall('HGET', q.lanes, lane) ~= eid then return end
-  promote(q)
-  local member = rcall('ZRANGE', laneKey(q, lane), 0, 0)[1]
+  F.promote(q)
+  local member = rcall('ZRANGE', F.laneKey(q, lane), 0, 0)[1]
   if not member then
     rcall('HDEL', q.lanes, lane)
     return
   end
   local head = string.sub(member, 11)
-  comeBehind(q, head, lane, member)
+  F.comeBehind(q, head, lane, member)
   rcall('HSET', q.lanes, lane, head)
-  makeReady(q, head, tonumber(rcall('HGET', q.p .. head, '~sc')))
-  wake(q, 1)
+  F.makeReady(q, head, tonumber(rcall('HGET', q.p .. head, '~sc')))
+  F.wake(q, 1)
 end
 
 -- Keys to deduplicate by: those held while a job is unfinished are the engine's, those held for a time are ours.
 
-local function timedKey(q, key)
+function F.timedKey(q, key)
   return q.p .. '~key:' .. (rcall('GET', q.epoch) or '0') .. ':' .. key
 end
 
-local function idOf(q, eid)
+function F.idOf(q, eid)
   return rcall('HGET', q.p .. eid, '~id') or string.sub(eid, 3)
 end
 
 -- The id of the job that holds a key.
-local function holderOf(q, key)
+function F.holderOf(q, key)
   local eid = rcall('GET', q.p .. 'de:' .. key)
-  if eid and rcall('EXISTS', q.p .. eid) == 1 then return idOf(q, eid), eid end
+  if eid and rcall('EXISTS', q.p .. eid) == 1 then return F.idOf(q, eid), eid end
   local seen = rcall('HGET', q.seen, key)
   if seen then return seen end
-  local held = rcall('GET', timedKey(q, key))
+  local held = rcall('GET', F.timedKey(q, key))
   if not held then return nil end
   local space = string.find(held, ' ', 1, true)
   if tonumber(string.sub(held, 1, space - 1)) <= NOW then return nil end
   return string.sub(held, space + 1)
 end
 
-local function holdFor(q, key, time, id)
+function F.holdFor(q, key, time, id)
   if time == 'inf' then
     rcall('HSET', q.seen, key, id)
     return
   end
   -- Which time it is says the caller's clock; that of Redis only takes away what nobody asked for again.
-  rcall('SET', timedKey(q, key), string.format('%.0f', math.ceil(NOW + time)) .. ' ' .. id, 'PX',
+  rcall('SET', F.timedKey(q, key), string.format('%.0f', math.ceil(NOW + time)) .. ' ' .. id, 'PX',
     string.format('%.0f', math.ceil(time) + 60000))
 end
 
 -- Who waits for a job in another process is told that it is over.
-local function tellEnd(q, eid, processes, isUnasked)
+function F.tellEnd(q, eid, processes, isUnasked)
   for process in string.gmatch(processes, '%S+') do
-    if process ~= SELF or isUnasked then tell(process, 's' .. idOf(q, eid)) end
+    if process ~= SELF or isUnasked then F.tell(process, 's' .. F.idOf(q, eid)) end
   end
 end
 
 -- Jobs that end in one millisecond keep their order by a part of it.
-local function endTime(q)
+function F.endTime(q)
   if not q.ended or q.ended == q.lastEnd then
     q.lastEnd = rcall('INCRBY', q.p .. '~finished', ends)
     q.ended = q.lastEnd - ends
@@ -202,7 +204,7 @@ local function endTime(q)
 end
 
 local options = {}
-local function optionsOf(token, target)
+function F.optionsOf(token, target)
   local known = options[target .. token]
   if known then return known end
   local keep = target == 'failed' and { count = -1 } or { count = KEEP_LAST, age = KEEP_AGE }
@@ -212,7 +214,7 @@ local function optionsOf(token, target)
 end
 
 -- Ends a job that is active; below 0 if that lock does not hold it. What the caller knows of the job needs no look.
-local function finish(q, eid, token, target, prop, text, fields, known, isUnasked)
+function F.finish(q, eid, token, target, prop, text, fields, known, isUnasked)
   local key = q.p .. eid
   if not known then
     local job = rcall('HMGET', key, '~by', '~fw', '~ln')
@@ -226,11 +228,11 @@ local function finish(q, eid, token, target, prop, text, fields, known, isUnaske
     fields[#fields + 1] = '~dn'
     fields[#fields + 1] = death
   end
-  if known.processes ~= SELF and KEEP_LAST == 0 then tellEnd(q, eid, known.processes, isUnasked) end
+  if known.processes ~= SELF and KEEP_LAST == 0 then F.tellEnd(q, eid, known.processes, isUnasked) end
   local answer = E.moveToFinished(
     { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc, q[target],
       key, q.p .. 'metrics:' .. target, q.marker },
-    { eid, endTime(q), prop, text, target, '0', q.p, optionsOf(token, target),
+    { eid, F.endTime(q), prop, text, target, '0', q.p, F.optionsOf(token, target),
       #fields > 0 and cmsgpack.pack(fields) or '' })
   if answer < 0 then return answer end
   if isShared then
@@ -239,22 +241,22 @@ local function finish(q, eid, token, target, prop, text, fields, known, isUnaske
   else
     rcall('ZREM', q.leases, eid)
   end
-  if (known.processes ~= SELF or isUnasked) and KEEP_LAST ~= 0 then tellEnd(q, eid, known.processes, isUnasked) end
-  leaveLane(q, eid, known.lane)
+  if (known.processes ~= SELF or isUnasked) and KEEP_LAST ~= 0 then F.tellEnd(q, eid, known.processes, isUnasked) end
+  F.leaveLane(q, eid, known.lane)
   return answer
 end
 
-local function flush()
+function F.flush()
   for _, q in pairs(queues) do
     if q.over then
       rcall('ZREM', q.leases, unpack(q.over))
-      if rcall('HEXISTS', q.meta, 'concurrency') == 1 then wake(q, #q.over) end
+      if rcall('HEXISTS', q.meta, 'concurrency') == 1 then F.wake(q, #q.over) end
     end
   end
 end
 
 -- Takes a job that nobody holds from wherever it waits; false if it is not there.
-local function takeOut(q, eid)
+function F.takeOut(q, eid)
   local job = rcall('HMGET', q.p .. eid, '~ln', '~lm')
   if rcall('ZREM', q.delayed, eid) == 1 then
     if job[1] then rcall('ZREM', q.inLanes, eid) end
@@ -262,54 +264,54 @@ local function takeOut(q, eid)
   end
   if rcall('ZREM', q.prioritized, eid) == 1 then return true end
   if rcall('ZSCORE', q.children, eid) then
-    comeBehind(q, eid, job[1], job[2])
+    F.comeBehind(q, eid, job[1], job[2])
     return true
   end
   return rcall('LREM', q.wait, 1, eid) == 1
 end
 
-local function giveUp(q, eid, reason, fields, isUnasked)
+function F.giveUp(q, eid, reason, fields, isUnasked)
   local list = { '~st', 'cancelled', '~re', reason }
   for _, field in ipairs(fields) do list[#list + 1] = field end
   rcall('DEL', q.p .. eid .. ':lock')
-  finish(q, eid, '0', 'completed', 'returnvalue',
+  F.finish(q, eid, '0', 'completed', 'returnvalue',
     '{"status":"cancelled","reason":' .. (reason == '' and 'null' or reason) .. '}', list, nil, isUnasked)
 end
 
 -- A job that was held stands where it had stood: before those that were never taken, in the order it was taken in. If
 -- somebody gave it up meanwhile, it is over instead.
-local function putBack(q, eid)
+function F.putBack(q, eid)
   local key = q.p .. eid
   local job = rcall('HMGET', key, '~un', 'priority')
-  if job[1] then return giveUp(q, eid, job[1], {}, true) end
+  if job[1] then return F.giveUp(q, eid, job[1], {}, true) end
   local lock = rcall('GET', key .. ':lock')
   rcall('LREM', q.active, -1, eid)
   rcall('DEL', key .. ':lock')
   rcall('ZREM', q.leases, eid)
   local taken = lock and tonumber(string.match(lock, ':(%d+)')) or 0
-  makeReady(q, eid, math.max(1, tonumber(job[2] or 1)) * 4294967296 + taken % HALF)
-  wake(q, 1)
+  F.makeReady(q, eid, math.max(1, tonumber(job[2] or 1)) * 4294967296 + taken % HALF)
+  F.wake(q, 1)
 end
 
 -- Nobody extended it. One that was lost too often gets the engine's mark for that, and whoever takes it next buries it.
-local function lose(q, eid)
+function F.lose(q, eid)
   local lost = rcall('HINCRBY', q.p .. eid, 'stc', 1)
   if lost >= LOST_LIMIT then rcall('HSET', q.p .. eid, 'defa', 'job stalled more than allowable limit') end
-  event(q, 'stalled', 'jobId', eid)
-  putBack(q, eid)
+  F.event(q, 'stalled', 'jobId', eid)
+  F.putBack(q, eid)
 end
 
-local function expire(q)
-  for _, eid in ipairs(rcall('ZRANGEBYSCORE', q.leases, '-inf', NOW, 'LIMIT', 0, 200)) do lose(q, eid) end
+function F.expire(q)
+  for _, eid in ipairs(rcall('ZRANGEBYSCORE', q.leases, '-inf', NOW, 'LIMIT', 0, 200)) do F.lose(q, eid) end
 end
 
-local function nextOf(set, divisor)
+function F.nextOf(set, divisor)
   local first = rcall('ZRANGE', set, 0, 0, 'WITHSCORES')
   return first[2] and string.format('%.0f', math.floor(tonumber(first[2]) / divisor)) or ''
 end
 
 -- Where a job is: undefined if there is none.
-local function stateOf(q, eid)
+function F.stateOf(q, eid)
   if rcall('EXISTS', q.p .. eid) == 0 then return nil end
   if rcall('ZSCORE', q.leases, eid) then return 'running' end
   if rcall('ZSCORE', q.completed, eid) then return 'completed' end
@@ -320,10 +322,10 @@ local function stateOf(q, eid)
 end
 
 -- The queue that has a job; looked for where it was said to be first.
-local function find(eid, hint)
-  if hint ~= '' and rcall('EXISTS', P .. ':' .. hint .. ':' .. eid) == 1 then return Q(hint) end
+function F.find(eid, hint)
+  if hint ~= '' and rcall('EXISTS', P .. ':' .. hint .. ':' .. eid) == 1 then return F.Q(hint) end
   for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
-    if name ~= hint and rcall('EXISTS', P .. ':' .. name .. ':' .. eid) == 1 then return Q(name) end
+    if name ~= hint and rcall('EXISTS', P .. ':' .. name .. ':' .. eid) == 1 then return F.Q(name) end
   end
 end
 `
