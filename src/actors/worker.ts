@@ -246,12 +246,12 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#chart.showDrySoon()
   }
 
-  /** Whoever is paused waits for no jobs: a broker of many processes is to tell one that takes them. */
+  /** Whoever is paused waits for no jobs, but for those that were lost: their failure is told all the same. */
   #pauseOrGoOn(): void {
     if (this.#phase !== 'taking') return
     const { isPaused } = this.#queue
     this.#unwatch?.()
-    this.#unwatch = isPaused ? undefined : this.#tree.broker.watch(this.#path, () => this.#wake())
+    this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake(), !isPaused)
     this.#chart.showPause(isPaused)
     this.#wake()
   }
