@@ -124,6 +124,16 @@ export const errorGroups: readonly ErrorGroup[] = [
         'evicting',
         'Redis at 10.0.0.3:6379 has maxmemory-policy allkeys-lru, so it may drop jobs. Set it to noeviction.',
       ),
+      new BrokerError(
+        'denied',
+        'Redis at 10.0.0.3:6379 does not let us in: WRONGPASS invalid username-password pair. Correct username and password of connection, or the rights of that user.',
+      ),
+      new BrokerError('full', 'Redis at 10.0.0.3:6379 is out of memory, so it takes no jobs. Give it more maxmemory.'),
+      new BrokerError(
+        'read-only',
+        'Redis at 10.0.0.3:6379 is a replica that takes no writes. Give the address of the master, or use Sentinel or Cluster.',
+      ),
+      new BrokerError('unsupported', 'Redis at 10.0.0.3:6379 is version 5.0.7, at least 6.2 is needed. Update it.'),
       new BrokerError('away', './app.db is not open. Give the broker to start(), or call open() first.'),
     ],
   },
