@@ -246,12 +246,12 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#chart.showDrySoon()
   }
 
-  /** Whoever is paused waits for no jobs, but for those that were lost: their failure is told all the same. */
+  /** Whoever is paused waits for no jobs: a broker of many processes is to tell one that takes them. */
   #pauseOrGoOn(): void {
     if (this.#phase !== 'taking') return
     const { isPaused } = this.#queue
     this.#unwatch?.()
-    this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake(), !isPaused)
+    this.#unwatch = isPaused ? undefined : this.#tree.broker.watch(this.#path, () => this.#wake())
     this.#chart.showPause(isPaused)
     this.#wake()
   }

@@ -251,8 +251,7 @@ export interface Broker {
    */
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
-  /** Who is not `isTaking` waits for nothing but what was lost: a broker of many processes tells others of jobs. */
-  watch(queue: string, wake: () => void, isTaking?: boolean): () => void
+  watch(queue: string, wake: () => void): () => void
   /** Tells what happens in other processes; gives the way to end that. Absent where there are no others. */
   listen?(elsewhere: Elsewhere): () => void
   /**

@@ -412,7 +412,7 @@ export class Session {
 
   #isBack(): void {
     for (const listener of this.#watchers.listeners) listener.settled(undefined)
-    for (const path of this.#watchers.taking()) this.join(path)
+    for (const path of this.#watchers.byQueue.keys()) this.join(path)
     void this.watch.look()
   }
 

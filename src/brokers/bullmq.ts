@@ -192,10 +192,9 @@ class BullmqBroker implements FleetBroker {
     return readEnqueued(await this.#opened.enqueue(jobs))
   }
 
-  watch(queue: string, wake: () => void, isTaking = true): () => void {
-    const end = this.#watchers.add(queue, wake, isTaking)
-    if (isTaking) this.#session?.join(queue)
-    else this.#session?.watch.start()
+  watch(queue: string, wake: () => void): () => void {
+    const end = this.#watchers.add(queue, wake)
+    this.#session?.join(queue)
     return () => {
       end()
       this.#session?.part(queue)

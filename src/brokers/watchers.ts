@@ -9,23 +9,11 @@ export class Watchers {
     return this.byQueue.size === 0 && this.listeners.size === 0
   }
 
-  /** Those who wait for nothing but what was lost. */
-  readonly #resting = new Set<() => void>()
-
-  /** The queues whose jobs somebody would take. */
-  taking(): readonly string[] {
-    return [...this.byQueue].flatMap(([queue, wakes]) =>
-      [...wakes].every((wake) => this.#resting.has(wake)) ? [] : queue,
-    )
-  }
-
-  add(queue: string, wake: () => void, isTaking = true): () => void {
-    if (!isTaking) this.#resting.add(wake)
+  add(queue: string, wake: () => void): () => void {
     const known = this.byQueue.get(queue)
     if (known === undefined) this.byQueue.set(queue, new Set([wake]))
     else known.add(wake)
     return () => {
-      this.#resting.delete(wake)
       const left = this.byQueue.get(queue)
       left?.delete(wake)
       if (left?.size === 0) this.byQueue.delete(queue)
