@@ -109,6 +109,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue.holding = this.#slots
     this.#queue.onPause = () => this.#pauseOrGoOn()
     this.#queue.onWatched = () => this.#afterJob()
+    this.#unwatch = this.#tree.broker.watch(this.#path, () => this.#wake())
     this.#reports.ready()
     this.#queue.ticker?.begin()
     this.#pauseOrGoOn()
@@ -246,12 +247,10 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#chart.showDrySoon()
   }
 
-  /** Whoever is paused waits for no jobs: a broker of many processes is to tell one that takes them. */
   #pauseOrGoOn(): void {
     if (this.#phase !== 'taking') return
     const { isPaused } = this.#queue
-    this.#unwatch?.()
-    this.#unwatch = isPaused ? undefined : this.#tree.broker.watch(this.#path, () => this.#wake())
+    this.#tree.broker.holdOff?.(this.#path, isPaused)
     this.#chart.showPause(isPaused)
     this.#wake()
   }

@@ -252,6 +252,8 @@ export interface Broker {
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
   watch(queue: string, wake: () => void): () => void
+  /** Whether this process takes none of a queue for now, though it watches it. Absent where nobody else might. */
+  holdOff?(queue: string, isHeldOff: boolean): void
   /** Tells what happens in other processes; gives the way to end that. Absent where there are no others. */
   listen?(elsewhere: Elsewhere): () => void
   /**

@@ -59,6 +59,8 @@ export class Session {
   readonly #along: Along
   readonly #hearing: Hearing | undefined
   readonly #places = new Map<string, string>()
+  /** Queues of which this process takes nothing for now. */
+  readonly #heldOff = new Set<string>()
   /** Queues of which it is not known what was leased: the answer was lost on its way. */
   readonly #doubtful = new Set<string>()
   readonly #settles: Batch
@@ -286,9 +288,18 @@ export class Session {
     )
   }
 
+  /** Whoever is paused is not told of jobs: another process is. */
+  holdOff(path: string, isHeldOff: boolean): void {
+    if (this.#heldOff.has(path) === isHeldOff) return
+    if (isHeldOff) this.#heldOff.add(path)
+    else this.#heldOff.delete(path)
+    if (isHeldOff) this.part(path)
+    else this.join(path)
+  }
+
   /** Somebody waits for them no more. */
   part(path: string): void {
-    if (this.#watchers.byQueue.has(path) || this.#isClosing) return
+    if ((this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)) || this.#isClosing) return
     this.#along.woken(engineQueue(path))
     void this.call('pass', [engineQueue(path)], 'waits').catch(() => {})
   }
@@ -337,7 +348,9 @@ export class Session {
   #wantsOf(queues: readonly string[], areFree: boolean): readonly Want[] {
     const wants: Want[] = []
     for (const queue of new Set(queues)) {
-      const isWatched = this.#watchers.byQueue.has(pathOfQueue(queue)) && !this.#doubtful.has(queue)
+      const path = pathOfQueue(queue)
+      const isTaken = this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)
+      const isWatched = isTaken && !this.#doubtful.has(queue)
       const limit = this.#along.want(queue, areFree ? queues.filter((one) => one === queue).length : 0, isWatched)
       if (limit === 0) continue
       this.#count += 1
@@ -412,7 +425,7 @@ export class Session {
 
   #isBack(): void {
     for (const listener of this.#watchers.listeners) listener.settled(undefined)
-    for (const path of this.#watchers.byQueue.keys()) this.join(path)
+    for (const path of this.#watchers.byQueue.keys()) if (!this.#heldOff.has(path)) this.join(path)
     void this.watch.look()
   }
 

@@ -201,6 +201,10 @@ class BullmqBroker implements FleetBroker {
     }
   }
 
+  holdOff(queue: string, isHeldOff: boolean): void {
+    this.#session?.holdOff(queue, isHeldOff)
+  }
+
   listen(elsewhere: Elsewhere): () => void {
     this.#watchers.listeners.add(elsewhere)
     return () => this.#watchers.listeners.delete(elsewhere)
