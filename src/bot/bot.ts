@@ -32,7 +32,7 @@ import { botHttp, type BotHttp } from './http.ts'
 import { BotLife, type BotSide, type Polled } from './life.ts'
 import type { Pass } from './pass.ts'
 import type { BoundaryHandler } from './scope.ts'
-import { webhookTarget, type WebhookTarget } from './webhook.ts'
+import { notKept, webhookTarget, type WebhookTarget } from './webhook.ts'
 
 /** What middleware of our bots finds in its context beside grammY's own. */
 export interface JobFlavor {
@@ -329,6 +329,11 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     return {
       clock: this.#life?.tree.clock ?? systemClock,
       handle: async (update, envelope) => (await life()).inbox.handle(update, envelope),
+      keep: async (update) => {
+        const { inbox, path } = await life()
+        if (!inbox.durable) throw notKept(path)
+        await inbox.admit([update])
+      },
       decide: async (error) => (await life()).updates.decide(error),
     }
   }

@@ -2,6 +2,7 @@ import type { Update } from 'grammy/types'
 import type { AnyActorRef } from 'xstate'
 import { supervisorMachine } from '../../machines/supervisor.ts'
 import { Host } from '../actors/chart.ts'
+import { Election } from '../actors/election.ts'
 import { originNow } from '../actors/floating.ts'
 import type { Level } from '../actors/climb.ts'
 import type { HostedPart } from '../actors/hosted-part.ts'
@@ -117,6 +118,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
       ...polling,
       path,
       inbox,
+      election: Election.of(tree.broker, tree.clock, path, 'poller'),
       clock: tree.clock,
       random: tree.random,
       shutdown: this.#shutdown,

@@ -24,8 +24,11 @@ export function codeOf(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined
 }
 
+/** Whether another process polls with the same token. */
+export const isConflict = (error: unknown): boolean => codeOf(error) === 409
+
 /** Whether trying again cannot help: the token is wrong, or another process polls with it. */
-export const isFatal = (error: unknown): boolean => codeOf(error) === 401 || codeOf(error) === 409
+export const isFatal = (error: unknown): boolean => codeOf(error) === 401 || isConflict(error)
 
 /** Whether Telegram answered, and did not like the call. */
 export function isRefusal(error: unknown): boolean {

@@ -10,12 +10,14 @@ import {
 } from '../../machines/poller.ts'
 import { toChartLogic, type Host } from '../actors/chart.ts'
 import type { Effect } from '../actors/effect.ts'
+import type { Election } from '../actors/election.ts'
 import type { Clock } from '../clock.ts'
 import { StalledError } from '../errors.ts'
 import type { EventData } from '../events.ts'
+import { delayOf } from '../retry.ts'
 import { HeldOffset } from './held-offset.ts'
 import type { Inbox } from './inbox.ts'
-import { isFatal, isRefusal, judgeConnecting, judgePolling } from './poll-verdict.ts'
+import { isConflict, isFatal, isRefusal, judgeConnecting, judgePolling } from './poll-verdict.ts'
 import type { PollingPolicy } from './polling-options.ts'
 import { atMost, inTime, sleep } from './waiting.ts'
 
@@ -32,6 +34,8 @@ export interface PollerSetup {
   readonly inbox: Inbox
   readonly options: PollingPolicy
   readonly clock: Clock
+  /** Which of the processes on a store polls; undefined: there is only this one. */
+  readonly election?: Pick<Election, 'won' | 'isHeld' | 'release'> | undefined
   /** `onStart` and `drop_pending_updates` are for the first connection of a start, not for those after a restart. */
   readonly isFirst: boolean
   /** The time in ms for running updates to end, unless `stop` says another one. */
@@ -68,6 +72,7 @@ type Send = (event: PollerEvent) => void
 type Signal = Parameters<Api['getMe']>[0]
 
 const MOST_STALLS = 3
+const MOST_CONFLICTS = 4
 
 /** What Telegram sends to a bot that did not say what it wants; the rest comes by name only. */
 const BY_NAME_ONLY: ReadonlySet<string> = new Set(['chat_member', 'message_reaction', 'message_reaction_count'])
@@ -122,6 +127,7 @@ class Polling {
   #keeping: Promise<void> = Promise.resolve()
   #failures = 0
   #refusals = 0
+  #conflicts = 0
   #stalls = 0
 
   constructor(setup: PollerSetup) {
@@ -170,11 +176,22 @@ class Polling {
   // Connecting
 
   async #connect({ isFirst }: PollerContext, send: Send, signal: AbortSignal): Promise<void> {
-    const { api, options, path } = this.#setup
+    const { api, options, path, election } = this.#setup
     const setup = this.#setup
-    const drop_pending_updates = isFirst ? options.dropPendingUpdates : undefined
     const persist = <T>(call: (signal: Signal) => Promise<T>): Promise<T> => this.#persist(call, send, signal)
     const asking = setup.me() === undefined ? persist((own) => api.getMe(own)).then((me) => setup.isMe(me)) : undefined
+    let isTakenOver = false
+    if (election !== undefined) {
+      await asking
+      if (signal.aborted) return
+      await election.won(signal, () => {
+        isTakenOver = true
+        setup.ready() // what another process brings in may be handled here
+      })
+      if (signal.aborted) return
+    }
+    // What waits was meant for the one that polled before.
+    const drop_pending_updates = isFirst && !isTakenOver ? options.dropPendingUpdates : undefined
     const settingUp = persist((own) =>
       api.deleteWebhook(drop_pending_updates === undefined ? {} : { drop_pending_updates }, own),
     )
@@ -225,6 +242,7 @@ class Polling {
     try {
       for (;;) {
         await this.#offset.untilDue(signal)
+        if (this.#setup.election?.isHeld === false) await this.#setup.election.won(signal)
         if (signal.aborted) return
         const offset = this.#offset.next()
         const updates = await this.#getUpdates(offset, signal)
@@ -233,7 +251,7 @@ class Polling {
         this.#kinds = undefined
         this.#stalls = 0
         await this.#keep(updates)
-        this.#failures = this.#refusals = 0
+        this.#failures = this.#refusals = this.#conflicts = 0
         send({ type: 'polled', offset, updates: updates.length })
       }
     } catch (caught) {
@@ -271,8 +289,14 @@ class Polling {
     this.#refusals = caught instanceof NotKept || isRefusal(error) ? this.#refusals + 1 : 0
     this.#stalls = caught instanceof StalledError ? this.#stalls + 1 : 0
     if (this.#stalls >= MOST_STALLS) return send({ type: 'stalled out' })
+    const { backoff } = this.#setup.options
+    if (this.#setup.election !== undefined && isConflict(error)) this.#conflicts += 1
+    // The one that polled before may have a call open still; one that goes on polling is none of these processes.
+    const isPassing = this.#conflicts > 0 && this.#conflicts < MOST_CONFLICTS && isConflict(error)
     const streak = { failures: this.#failures, refusals: this.#refusals }
-    const verdict = judgePolling(error, streak, this.#setup.options.backoff, this.#random)
+    const verdict = isPassing
+      ? { wait: delayOf(backoff, this.#conflicts, this.#random), isFailure: true }
+      : judgePolling(error, streak, backoff, this.#random)
     if (verdict === 'give up') return send({ type: 'gave up', failure: error })
     if (!verdict.isFailure) this.#failures -= 1
     this.#retrying(error, verdict.wait)
@@ -290,7 +314,10 @@ class Polling {
     } catch (error) {
       emit('poller.unconfirmed', { path, offset: inbox.confirmable() ?? 0, error })
     }
-    if (failure === null || !isFatal(failure.of)) await this.#confirm()
+    const { election } = this.#setup
+    const isTold = (failure === null || !isFatal(failure.of)) && election?.isHeld !== false
+    if (isTold) await this.#confirm()
+    await election?.release().catch(() => {}) // it is free when its time is over
     send({ type: 'drained' })
   }
 

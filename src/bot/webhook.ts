@@ -9,8 +9,9 @@ import {
 } from 'grammy'
 import type { Update } from 'grammy/types'
 import { systemClock, type Clock } from '../clock.ts'
+import { InvalidOptionError } from '../errors.ts'
 import { peek, textOf } from '../evidence.ts'
-import { checkKeys, readDuration, readOneOf } from '../options.ts'
+import { checkKeys, readBoolean, readDuration, readOneOf } from '../options.ts'
 import { redact } from '../secrets.ts'
 import { WatchedPromise } from './watched-promise.ts'
 import { httpAdapter, refuse, Refusal } from './webhook-http.ts'
@@ -22,6 +23,11 @@ export interface WebhookOptions extends GrammyWebhookOptions {
    * Telegram does not send the update again. @default 'throw'
    */
   readonly onError?: 'throw' | 'catch'
+  /**
+   * Answers as soon as the broker keeps the update, which is then handled as a polled one is, by any process of its store
+   * and in the order of its chat; errors go to `bot.catch`. Needs a durable broker. @default false
+   */
+  readonly keep?: boolean
 }
 
 /** What webhooks need of a bot of ours; a bot has it under `webhookTarget`. */
@@ -29,6 +35,8 @@ export interface WebhookTarget {
   readonly clock: Clock
   /** Runs an update as the inbox's `handle` does; `reply` may carry one call of the API in the answer. */
   handle(update: Update, reply: WebhookReplyEnvelope | undefined): Promise<void>
+  /** Keeps an update with the broker. */
+  keep(update: Update): Promise<void>
   /** Decides about a failure as if its update had been polled: `bot.catch`, supervisors, root catch. */
   decide(error: unknown): Promise<void> | void
 }
@@ -38,7 +46,7 @@ export const webhookTarget: unique symbol = Symbol('rootcatch.webhookTarget')
 type Adapter = Parameters<typeof grammyWebhookCallback>[1]
 type AdapterFunction = Extract<Adapter, (...args: never[]) => unknown>
 
-const KEYS = ['onTimeout', 'timeoutMilliseconds', 'secretToken', 'onError'] as const
+const KEYS = ['onTimeout', 'timeoutMilliseconds', 'secretToken', 'onError', 'keep'] as const
 const TIMEOUT = 10_000
 
 /**
@@ -72,6 +80,7 @@ export function webhookCallback(
   const given = typeof first === 'object' ? first : { onTimeout: first, timeoutMilliseconds, secretToken }
   const options = given as WebhookOptions
   checkKeys('webhookCallback()', options, KEYS)
+  readBoolean('webhookCallback()', 'keep', options.keep)
   readOneOf('webhookCallback()', 'onError', options.onError, ['throw', 'catch'])
   readDuration('webhookCallback()', 'timeoutMilliseconds', options.timeoutMilliseconds, { infinite: true })
   const entry = new Entry(bot, options)
@@ -173,7 +182,8 @@ class Entry {
 
   async #run(update: Update, reply: WebhookReplyEnvelope, run: SharedRun): Promise<void> {
     try {
-      await targetOf(this.#bot).handle(update, reply)
+      const target = targetOf(this.#bot)
+      await (this.#options.keep === true ? target.keep(update) : target.handle(update, reply))
     } catch (error) {
       if (this.#options.onError !== 'catch' && run.inTime > 0) throw error
       await this.#decide(error)
@@ -207,10 +217,15 @@ function targetOf(bot: GrammyBot & { readonly [webhookTarget]?: WebhookTarget })
     bot[webhookTarget] ?? {
       clock: systemClock,
       handle: (update, reply) => bot.handleUpdate(update, reply),
+      keep: () => Promise.reject(notKept('a bot of grammY')),
       decide: (error) => bot.errorHandler(error as never) as Promise<void> | void,
     }
   )
 }
+
+/** Only what outlives the process is kept. */
+export const notKept = (what: string): InvalidOptionError =>
+  new InvalidOptionError('webhookCallback()', 'keep', true, `${what} keeps nothing; give start() a durable broker.`)
 
 const RIGHT = 'right'
 

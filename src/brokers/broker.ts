@@ -26,6 +26,8 @@ export interface Enqueued {
   /** Of the first job with the same key, if this one is a duplicate. */
   readonly id: string
   readonly duplicate: boolean
+  /** There was no room for it, and it was not added. */
+  readonly refused?: true
 }
 
 /** What a job knows from earlier deliveries, in whichever process they were. */
@@ -130,6 +132,32 @@ export interface Step {
   readonly jobs: readonly NewJob[]
   /** Kept beside the queue under their names; null takes one away. */
   readonly notes: Readonly<Record<string, Json>>
+  /** How many more jobs may be added. @default as many as are given */
+  readonly room?: Room
+}
+
+/** Jobs of a step's own queue count one number, in whichever process: those that are no duplicates, up to a limit. */
+export interface Room {
+  readonly name: string
+  readonly limit: number
+  /** So many of those that were counted count no more. */
+  readonly back: number
+}
+
+/** A change of a word that processes agree on. Words are kept beside a queue, apart from the notes of steps. */
+export interface Swap {
+  readonly queue: string
+  readonly name: string
+  /** What it is taken to be; undefined: there is none. */
+  readonly from: Json | undefined
+  /** null takes it away. */
+  readonly to: Json | null
+}
+
+export interface SwapAnswer {
+  readonly swapped: boolean
+  /** What it is now. */
+  readonly now: Json | undefined
 }
 
 export interface StepAnswer {
@@ -268,7 +296,13 @@ export interface Broker {
   step(step: Step): Awaitable<StepAnswer>
   /** What was noted beside a queue. */
   notes(queue: string): Awaitable<Readonly<Record<string, Json>>>
-  /** Empties a queue: jobs that are not over, keys and notes go, leases are lost. Results and dead letters stay. */
+  /**
+   * Changes a word if it still is what it is taken to be, as text; of many that try the same at once one succeeds. Where it
+   * is what it is to be already it counts as changed, so that a call whose answer was lost may come again: a word says who
+   * wrote it.
+   */
+  swap(swap: Swap): Awaitable<SwapAnswer>
+  /** Empties a queue: jobs that are not over, keys, notes and words go, leases are lost. Results and dead letters stay. */
   clear(queue: string): Awaitable<void>
   cancel(id: string, reason: unknown): Awaitable<CancelAnswer>
   job(id: string): Awaitable<JobRecord | undefined>

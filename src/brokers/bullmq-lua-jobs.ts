@@ -122,13 +122,25 @@ function F.wakeForAdded()
   end
 end
 
-function F.addAll(jobs)
+-- Of those that are not known, as many as there is room for; one that is refused is said to be '2'.
+function F.addAll(jobs, room)
   local answers = {}
   for index, job in ipairs(jobs) do
-    local id, isDuplicate = F.add(job)
+    local id, isDuplicate, counts = job.id, '2', room and job.q.name == room.queue
+    if not counts or room.count < room.limit or (job.key and F.holderOf(job.q, job.key)) then
+      id, isDuplicate = F.add(job)
+      if counts and isDuplicate ~= '1' then room.count = room.count + 1 end
+    end
     answers[2 * index - 1], answers[2 * index] = id, isDuplicate
   end
   return answers
+end
+
+function F.readRoom(q)
+  local name, limit, back = F.arg(), F.num(), F.num()
+  if name == '' then return nil end
+  local count = tonumber(rcall('HGET', q.words, name) or 0) - back
+  return { queue = q.name, name = name, limit = limit, count = math.max(0, count) }
 end
 
 -- Taking
@@ -308,13 +320,15 @@ function F.step()
   local q = F.Q(F.arg())
   local outcome = F.arg() == '1' and F.readOutcome()
   local jobs = F.readJobs()
+  local room = F.readRoom(q)
   if outcome and not F.isHeld(outcome) then
     return { '', {}, {} }
   end
   local clash = F.clashOf(jobs)
   if clash then return { 'clash', { clash }, {} } end
   if outcome then F.settle(outcome) end
-  local enqueued = F.addAll(jobs)
+  local enqueued = F.addAll(jobs, room)
+  if room then rcall('HSET', q.words, room.name, string.format('%.0f', room.count)) end
   for _ = 1, F.num() do
     local name, text = F.arg(), F.arg()
     if text == '' then rcall('HDEL', q.notes, name) else rcall('HSET', q.notes, name, text) end

@@ -140,7 +140,7 @@ function F.clear()
   for _, set in ipairs({ q.prioritized, q.delayed, q.children }) do drop(set, rcall('ZRANGE', set, 0, 499)) end
   for _, list in ipairs({ q.active, q.wait }) do drop(list, rcall('LRANGE', list, 0, 499)) end
   if isMore then return '1' end
-  rcall('DEL', q.lanes, q.inLanes, q.leases, q.seen, q.notes, q.stalled)
+  rcall('DEL', q.lanes, q.inLanes, q.leases, q.seen, q.notes, q.words, q.stalled)
   rcall('INCR', q.epoch) -- keys held for a time are of the epoch before, and are gone
   return ''
 end
@@ -289,6 +289,15 @@ function F.pause()
   return F.awake()
 end
 
+-- What it is afterwards is said, and whether that is what it was to be.
+function F.swap()
+  local q, name, hadOne, from, hasOne, to = F.Q(F.arg()), F.arg(), F.arg() == '1', F.arg(), F.arg() == '1', F.arg()
+  local now = rcall('HGET', q.words, name)
+  if now ~= (hadOne and from) and now ~= (hasOne and to) then return { '', now } end
+  if hasOne then rcall('HSET', q.words, name, to) else rcall('HDEL', q.words, name) end
+  return { '1', hasOne and to }
+end
+
 -- What the engine allows of a queue over all processes; '' takes a limit away.
 function F.limit()
   local q = F.Q(F.arg())
@@ -317,7 +326,7 @@ end
 
 local others = { cancel = F.cancel, record = F.record, dead = F.deadLetters, letter = F.letter, replay = F.replay,
   discard = F.discard, bury = F.bury, clear = F.clear, schedule = F.keepSchedule, unschedule = F.unschedule, tick = F.tick,
-  stats = F.stats, notes = F.notes, pause = F.pause, limit = F.limit, expect = F.expect, look = F.look, join = F.join, pass = F.pass,
+  stats = F.stats, notes = F.notes, swap = F.swap, pause = F.pause, limit = F.limit, expect = F.expect, look = F.look, join = F.join, pass = F.pass,
   leave = F.leave, reconcile = F.reconcile, bereave = F.bereave }
 return others[OP]()
 `

@@ -16,7 +16,7 @@ function F.arg() at = at + 1; return ARGV[at] end
 function F.num() return tonumber(F.arg()) end
 
 local KEYS_OF = { children = 'waiting-children', leases = '~leases', lanes = '~lanes', inLanes = '~delayed',
-  idle = '~idle', schedule = '~schedule', notes = '~notes', seen = '~seen', epoch = '~epoch', wait = 'wait',
+  idle = '~idle', schedule = '~schedule', notes = '~notes', words = '~words', seen = '~seen', epoch = '~epoch', wait = 'wait',
   active = 'active', prioritized = 'prioritized', delayed = 'delayed', completed = 'completed', failed = 'failed',
   events = 'events', meta = 'meta', limiter = 'limiter', pc = 'pc', marker = 'marker', stalled = 'stalled',
   paused = 'paused', id = 'id' }

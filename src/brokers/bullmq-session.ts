@@ -10,7 +10,7 @@ import { engineId, engineQueue, pathOfQueue } from './bullmq-names.ts'
 import { warnOfLog } from './bullmq-server.ts'
 import { Watch, type Looked } from './bullmq-watch.ts'
 import { wordsOfJob } from './bullmq-words.ts'
-import { isGone, thisProcess, type Owner } from './owner.ts'
+import { isGone, thisProcess, type Owner } from '../owner.ts'
 import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
 

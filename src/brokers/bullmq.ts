@@ -1,6 +1,7 @@
 import '../node-version.ts'
 import type { Duration } from '../duration.ts'
 import { BrokerError, InvalidOptionError } from '../errors.ts'
+import { peek } from '../evidence.ts'
 import type { Failure } from '../failure.ts'
 import { checkKeys, readDuration, readFunction, readWholeNumber } from '../options.ts'
 import type { Json } from '../payload.ts'
@@ -22,6 +23,8 @@ import type {
   Settled,
   Step,
   StepAnswer,
+  Swap,
+  SwapAnswer,
   Tick,
   TickAnswer,
 } from './broker.ts'
@@ -114,6 +117,10 @@ function readOptions(subject: string, options: BullmqOptions): SessionOptions {
     const advice = `Give a URL like 'redis://10.0.0.3:6379', or options of ioredis: { host, port }.`
     throw new InvalidOptionError(subject, 'connection', connection, advice)
   }
+  if (isPostgres(connection)) {
+    const advice = `It works on Redis only: give a URL like 'redis://10.0.0.3:6379', or use sqlite() on one machine.`
+    throw new InvalidOptionError(subject, 'connection', 'postgres://…', advice) // what was given holds a password
+  }
   if (typeof prefix !== 'string' || prefix === '' || prefix.includes(':')) {
     throw new InvalidOptionError(subject, 'prefix', prefix, `Give a text without colons, like 'app'.`)
   }
@@ -132,6 +139,12 @@ function readOptions(subject: string, options: BullmqOptions): SessionOptions {
     limits: readLimits(subject, options.limits ?? {}),
     catch: readFunction(subject, 'catch', options.catch),
   }
+}
+
+/** The engine also has a backend for it, which this broker cannot use (docs/decisions/029-postgres-is-refused.md). */
+function isPostgres(connection: unknown): boolean {
+  const url = typeof connection === 'string' ? connection : peek(connection, 'connectionString')
+  return typeof url === 'string' && /^postgres(ql)?:/i.test(url)
 }
 
 function readLimits(subject: string, given: BullmqOptions['limits'] & object): SessionOptions['limits'] {
@@ -222,14 +235,15 @@ class BullmqBroker implements FleetBroker {
     return this.#opened.settle(outcomes)
   }
 
-  async step({ queue, outcome, jobs, notes }: Step): Promise<StepAnswer> {
+  async step({ queue, outcome, jobs, notes, room }: Step): Promise<StepAnswer> {
     const session = this.#opened
     const words = outcome && session.held.wordsOf(outcome)
     if (outcome !== undefined && words === undefined) return { answer: 'lost', enqueued: [] }
     const noted = Object.entries(notes).flatMap(([name, note]) => [name, note === null ? '' : (writeJson(note) ?? '')])
     const delivery = words === undefined ? [''] : ['1', ...words]
     const added = [String(jobs.length), ...jobs.flatMap((job) => session.wordsOf(job))]
-    const all = [engineQueue(queue), ...delivery, ...added, String(noted.length / 2), ...noted]
+    const within = room === undefined ? ['', '0', '0'] : [room.name, String(room.limit), String(room.back)]
+    const all = [engineQueue(queue), ...delivery, ...added, ...within, String(noted.length / 2), ...noted]
     const answers = await session.call('step', all, 'waits')
     const [answer, enqueued, woken] = answers as readonly [string, readonly string[], unknown]
     if (answer === 'clash') throw clashError(enqueued[0] as string)
@@ -242,6 +256,14 @@ class BullmqBroker implements FleetBroker {
     const session = this.#opened
     const texts = (await session.call('notes', [engineQueue(queue)])) as readonly string[]
     return Object.fromEntries([...rowOf(texts)].map(([name, text]) => [name, readJson(text) as Json]))
+  }
+
+  async swap({ queue, name, from, to }: Swap): Promise<SwapAnswer> {
+    const told = (text: string | null): string[] => (text === null ? ['', ''] : ['1', text])
+    const known = told(from === undefined ? null : writeJson(from))
+    const words = [engineQueue(queue), name, ...known, ...told(to === null ? null : writeJson(to))]
+    const [answer, now] = (await this.#opened.call('swap', words)) as readonly [string, string | null]
+    return { swapped: answer === '1', now: readJson(now) }
   }
 
   /** In parts, each a step: the notes go last, so that who is killed meanwhile finds that it was not over. */
@@ -372,7 +394,8 @@ function readEnqueued(words: readonly string[]): readonly Enqueued[] {
   if (words[0] === '') throw clashError(words[1] as string)
   const enqueued: Enqueued[] = []
   for (let index = 0; index < words.length; index += 2) {
-    enqueued.push({ id: words[index] as string, duplicate: words[index + 1] === '1' })
+    const [id, said] = [words[index] as string, words[index + 1]]
+    enqueued.push({ id, duplicate: said === '1', ...(said === '2' && { refused: true as const }) })
   }
   return enqueued
 }

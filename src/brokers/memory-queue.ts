@@ -25,6 +25,8 @@ export class MemoryQueue implements Home {
   readonly keys: HeldKeys = new HeldKeys()
   wake: (() => void) | undefined
   notes: Readonly<Record<string, Json>> = NO_NOTES
+  /** As text, by their names. */
+  readonly words: Map<string, string> = new Map()
   delayed = 0
   leased = 0
   dead = 0
@@ -107,6 +109,7 @@ export class MemoryQueue implements Home {
   get isEmpty(): boolean {
     return (
       this.notes === NO_NOTES &&
+      this.words.size === 0 &&
       this.#waiting + this.delayed + this.leased + this.dead + this.keys.size + this.#lanes.size === 0
     )
   }
@@ -120,6 +123,7 @@ export class MemoryQueue implements Home {
     this.#groups.clear()
     this.keys.clear()
     this.notes = NO_NOTES
+    this.words.clear()
   }
 
   #first(limit: number): readonly Entry[] {

@@ -13,9 +13,12 @@ import type {
   NewSchedule,
   Outcome,
   QueueStats,
+  Room,
   Settled,
   Step,
   StepAnswer,
+  Swap,
+  SwapAnswer,
   Tick,
   TickAnswer,
 } from './broker.ts'
@@ -112,11 +115,22 @@ class MemoryBroker implements Broker {
       : outcomes.map((outcome) => this.#settleOne(outcome))
   }
 
-  step({ queue, outcome, jobs, notes }: Step): StepAnswer {
+  step({ queue, outcome, jobs, notes, room }: Step): StepAnswer {
     const [answer] = outcome === undefined ? (['settled'] as const) : this.settle([outcome])
     if (answer === 'lost') return { answer, enqueued: [] }
     this.#queue(queue).note(notes)
-    return { answer: 'settled', enqueued: this.enqueue(jobs) }
+    if (room === undefined) return { answer: 'settled', enqueued: this.enqueue(jobs) }
+    return { answer: 'settled', enqueued: this.#addInRoom(queue, jobs, room) }
+  }
+
+  swap({ queue, name, from, to }: Swap): SwapAnswer {
+    const { words } = this.#queue(queue)
+    const [now, wanted] = [words.get(name) ?? null, to === null ? null : JSON.stringify(to)]
+    const isSwapped = now === wanted || now === (from === undefined ? null : JSON.stringify(from))
+    if (isSwapped && wanted === null) words.delete(name)
+    else if (isSwapped) words.set(name, wanted as string)
+    const left = isSwapped ? wanted : now
+    return { swapped: isSwapped, now: left === null ? undefined : (JSON.parse(left) as Json) }
   }
 
   notes(queue: string): Readonly<Record<string, Json>> {
@@ -290,6 +304,22 @@ class MemoryBroker implements Broker {
     entry.home.leased -= 1
     this.#apply(entry, outcome)
     return 'settled'
+  }
+
+  #addInRoom(queue: string, jobs: readonly NewJob[], { name, limit, back }: Room): readonly Enqueued[] {
+    const { words } = this.#queue(queue)
+    let count = Math.max(0, Number(words.get(name) ?? 0) - back)
+    const now = this.#clock.now()
+    const enqueued = jobs.map((job): Enqueued => {
+      if (job.queue !== queue) return this.#add(job)
+      const isKnown =
+        job.dedupe !== undefined && this.#queue(job.queue).keys.holderOf(job.dedupe.key, now) !== undefined
+      if (!isKnown && count >= limit) return { id: job.id, duplicate: false, refused: true }
+      if (!isKnown) count += 1
+      return this.#add(job)
+    })
+    words.set(name, String(count))
+    return enqueued
   }
 
   #apply(entry: Entry, outcome: Outcome): void {

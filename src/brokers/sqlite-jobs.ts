@@ -119,6 +119,12 @@ export class Jobs {
     return { id, duplicate: false }
   }
 
+  /** Whether there is one with its key. */
+  isKnown({ queue, dedupe }: NewJob, now: number): boolean {
+    const { queues, keys } = this.#store
+    return dedupe !== undefined && keys.holderOf(queues.idOf(queue), dedupe.key, now) !== undefined
+  }
+
   /** Of a job that never was queued; undefined if there is one of that id that is not dead. */
   addDead(job: NewJob, input: string | null, now: number, changes: Changes): JobRow | undefined {
     this.discard(job.id)

@@ -1,6 +1,6 @@
 import { BrokerError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
-import type { BrokerClock, LeasedJob } from './broker.ts'
+import type { BrokerClock, Enqueued, LeasedJob, NewJob, Room } from './broker.ts'
 import { Archive, type Retention } from './sqlite-archive.ts'
 import { Changes, ROWS_AT_ONCE } from './sqlite-changes.ts'
 import { GroupCommit } from './sqlite-commit.ts'
@@ -107,6 +107,40 @@ export class Session {
     changes.rows += jobs.length
     if (jobs.length > 0) changes.until = until
     return { jobs, isMore: jobs.length === room }
+  }
+
+  /** Inside a transaction: adds those that are known, and of the others as many as there is room for. */
+  addInRoom(
+    path: string,
+    jobs: readonly NewJob[],
+    { name, limit, back }: Room,
+    add: (job: NewJob, index: number) => Enqueued,
+  ): readonly Enqueued[] {
+    const queue = this.queues.idOf(path)
+    let count = Math.max(0, Number(this.notes.word(queue, name) ?? 0) - back)
+    const enqueued = jobs.map((job, index): Enqueued => {
+      if (job.queue !== path) return add(job, index)
+      if (count >= limit && !this.jobs.isKnown(job, this.now)) return { id: job.id, duplicate: false, refused: true }
+      const answer = add(job, index)
+      if (!answer.duplicate) count += 1
+      return answer
+    })
+    this.notes.setWord(queue, name, String(count))
+    return enqueued
+  }
+
+  word(path: string, name: string): string | null {
+    const queue = this.queues.find(path)
+    return queue === undefined ? null : this.notes.word(queue, name)
+  }
+
+  /** Inside a transaction: what a word is afterwards. */
+  swap(path: string, name: string, from: string | null, to: string | null): string | null {
+    const queue = this.queues.idOf(path)
+    const now = this.notes.word(queue, name)
+    if (now === to || now !== from) return now
+    this.notes.setWord(queue, name, to)
+    return to
   }
 
   /** Finishes what was called, gives back what is held, and leaves one file without a WAL behind. */

@@ -21,6 +21,8 @@ import type {
   Settled,
   Step,
   StepAnswer,
+  Swap,
+  SwapAnswer,
   Tick,
   TickAnswer,
 } from './broker.ts'
@@ -29,7 +31,7 @@ import { ROWS_AT_ONCE, type Changes } from './sqlite-changes.ts'
 import type { Database } from './sqlite-driver.ts'
 import { openFile, unusable } from './sqlite-file.ts'
 import { textsOf, type OutcomeTexts } from './sqlite-leases.ts'
-import { writeJson } from './stored.ts'
+import { readJson, writeJson } from './stored.ts'
 import { Session, type SessionOptions } from './sqlite-session.ts'
 import { Watchers } from './watchers.ts'
 
@@ -146,20 +148,32 @@ class SqliteBroker implements Broker {
     )
   }
 
-  async step({ queue, outcome, jobs: added, notes: noted }: Step): Promise<StepAnswer> {
+  async step({ queue, outcome, jobs: added, notes: noted, room }: Step): Promise<StepAnswer> {
     const texts = outcome && textsOf(outcome)
     const inputs = added.map(({ input }) => writeJson(input))
     const written = Object.entries(noted).map(([name, note]) => [name, note === null ? null : writeJson(note)] as const)
-    return this.#write(1 + added.length, ({ jobs, leases, notes, queues, now }, changes) => {
+    return this.#write(1 + added.length, (session, changes) => {
+      const { jobs, leases, notes, queues, now } = session
       if (outcome !== undefined && leases.settle(outcome, texts as OutcomeTexts, now, changes) === 'lost') {
         return { answer: 'lost', enqueued: [] }
       }
       for (const [name, text] of written) notes.keep(queues.idOf(queue), name, text)
-      return {
-        answer: 'settled',
-        enqueued: added.map((job, index) => jobs.add(job, inputs[index] ?? null, now, changes)),
-      }
+      const add = (job: NewJob, index: number): Enqueued => jobs.add(job, inputs[index] ?? null, now, changes)
+      const enqueued = room === undefined ? added.map(add) : session.addInRoom(queue, added, room, add)
+      return { answer: 'settled', enqueued }
     })
+  }
+
+  /** What processes agree on need not survive a power loss, for none of them does. */
+  async swap({ queue, name, from, to }: Swap): Promise<SwapAnswer> {
+    const [known, wanted] = [from === undefined ? null : writeJson(from), to === null ? null : writeJson(to)]
+    const session = this.#opened
+    if (known === null && wanted === null) {
+      const word = session.word(queue, name) // nothing is changed: no transaction is needed
+      return { swapped: word === null, now: readJson(word) }
+    }
+    const now = await session.commits.run(1, () => session.swap(queue, name, known, wanted), false)
+    return { swapped: now === wanted, now: readJson(now) }
   }
 
   async notes(queue: string): Promise<Readonly<Record<string, Json>>> {

@@ -52,7 +52,7 @@ export class CrawlChart {
   }
 
   /** Stands still while more items wait than are kept; true when it goes on. */
-  follow(items: ItemStream): boolean {
+  follow(items: Pick<ItemStream, 'isFull' | 'hasRoom' | 'unread'>): boolean {
     if (!this.#isPaused && items.isFull) this.#pause(items.unread)
     else if (this.#isPaused && items.hasRoom) return this.#goOn()
     return false

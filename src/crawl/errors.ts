@@ -413,6 +413,24 @@ export class CrawlRunningError extends RootcatchError<'crawl-running'> {
 }
 
 /**
+ * Another process that takes part in a crawl ended it by a failure, which is reported there; its queue is kept.
+ *
+ * - Why: A handler there threw a `FatalError`, or what it writes to could not be written.
+ * - Fix: Look for the report of that process, mend it, and run the spider again.
+ */
+export class FailedElsewhereError extends RootcatchError<'failed-elsewhere'> {
+  static {
+    identify(this, 'FailedElsewhereError', 'failed-elsewhere')
+  }
+
+  constructor(path: string, reason: string) {
+    super(
+      `${path} failed in another process: ${cut(oneLine(reason), 300)}. Look for the report there, then run it again.`,
+    )
+  }
+}
+
+/**
  * A handler was not over in `handlerTimeout`. It ends that page only; what the handler still says is late.
  *
  * - Why: The handler awaits something that does not come.

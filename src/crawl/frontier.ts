@@ -1,5 +1,5 @@
 import type { Tree } from '../actors/tree.ts'
-import type { Enqueued, NewJob } from '../brokers/broker.ts'
+import type { Enqueued, NewJob, Room } from '../brokers/broker.ts'
 import type { EventData } from '../events.ts'
 import type { Json } from '../payload.ts'
 import { MAX_PRIORITY } from '../task.ts'
@@ -37,15 +37,21 @@ export class Frontier {
   readonly #numbers: Numbers
   /** Identities that were accepted here, kept only where a limit counts on each of them. */
   readonly #seen: Set<string> | undefined
+  /** Whether the broker counts how many were accepted. */
+  readonly #isCounted: boolean
   /** On their way to the broker. */
   #offered = 0
+  /** Accepted ones that are not to be fetched after all, and that the broker still counts. */
+  #denied = 0
 
-  constructor(tree: Tree, path: string, settings: SpiderSettings, numbers: Numbers) {
+  /** `isShared`: other processes may add to it, so the broker counts. */
+  constructor(tree: Tree, path: string, settings: SpiderSettings, numbers: Numbers, isShared: boolean) {
     this.#tree = tree
+    this.#isCounted = isShared && settings.maxRequests !== Infinity
     this.#path = path
     this.#settings = settings
     this.#numbers = numbers
-    this.#seen = settings.maxRequests === Infinity ? undefined : new Set()
+    this.#seen = settings.maxRequests === Infinity || isShared ? undefined : new Set()
   }
 
   /** `from` is the URL of the page they stand on; undefined: they are of `start`. */
@@ -64,6 +70,19 @@ export class Frontier {
       }
     }
     return { jobs, requests: accepted, dropped }
+  }
+
+  /** How many more may be added, where the broker counts them. */
+  takeRoom(): Room | undefined {
+    if (!this.#isCounted) return undefined
+    const back = this.#denied
+    this.#denied = 0
+    return { name: 'requests', limit: this.#settings.maxRequests, back }
+  }
+
+  /** It was not written. */
+  giveRoomBack(room: Room | undefined): void {
+    this.#denied += room?.back ?? 0
   }
 
   /** What a broker gave for one of its jobs. */
@@ -92,7 +111,11 @@ export class Frontier {
   accepted({ requests }: Offer, enqueued: readonly Enqueued[]): number {
     let count = 0
     requests.forEach((request, index) => {
-      const { id, duplicate } = enqueued[index] as Enqueued
+      const { id, duplicate, refused } = enqueued[index] as Enqueued
+      if (refused === true) {
+        this.#add(request.name, -1)
+        return this.drop(request, 'limit')
+      }
       if (duplicate) {
         this.#add(request.name, -1)
         return this.drop(request, 'duplicate')
@@ -108,6 +131,7 @@ export class Frontier {
 
   /** It was accepted, but is not to be fetched: as if it had never been. */
   deny(request: CrawlRequest): void {
+    if (this.#isCounted) this.#denied += 1
     this.#add(request.name, -1)
     this.drop(request, 'robots')
   }

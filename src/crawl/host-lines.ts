@@ -32,6 +32,7 @@ export class HostLines {
   /** Lines whose host may have a turn; each gives one and goes to the end. */
   #ready: Line[] = []
   #waiting = 0
+  #hosts = 0
 
   constructor(crawl: Lined) {
     this.#crawl = crawl
@@ -40,6 +41,11 @@ export class HostLines {
   /** Requests that wait for their turn. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** Hosts that somebody waits for. */
+  get hosts(): number {
+    return this.#hosts
   }
 
   /** Hosts that need no more requests at present: some wait already, and it does not bear more of them. */
@@ -63,6 +69,7 @@ export class HostLines {
     if (at === runs.length) runs.push(run)
     else runs.splice(at, 0, run)
     this.#waiting += 1
+    if (runs.length === 1) this.#hosts += 1
     if (line.timer === undefined) this.#mayBeReady(line)
     this.#look(host, line)
   }
@@ -73,7 +80,7 @@ export class HostLines {
       const [run] = line.waiting
       line.isReady = false
       if (run === undefined) continue
-      const turn = this.#crawl.politeness.tryTurn(run.request.url)
+      const turn = this.#crawl.politeness.tryTurn(run.request.url, () => this.freed(run.host))
       if ('end' in turn) {
         run.turn = turn
         this.#leave(run.host, line, 0)
@@ -113,6 +120,7 @@ export class HostLines {
     this.#ready = []
     this.#full.clear()
     this.#waiting = 0
+    this.#hosts = 0
     return all
   }
 
@@ -126,7 +134,10 @@ export class HostLines {
     if (at === 0) line.waiting.shift()
     else line.waiting.splice(at, 1)
     this.#waiting -= 1
-    if (line.waiting.length === 0) this.#clearTimer(line)
+    if (line.waiting.length === 0) {
+      this.#hosts -= 1
+      this.#clearTimer(line)
+    }
     this.#look(host, line)
   }
 

@@ -16,6 +16,22 @@ export type HostChange =
   | { readonly kind: 'paused'; readonly until: number; readonly because: 'throttled' | 'errors' }
   | { readonly kind: 'resumed' }
 
+/** What is known of a host, to be kept elsewhere. */
+export interface HostPaceState {
+  readonly delay: number
+  readonly allowed: number
+  readonly nextStart: number
+  readonly pausedUntil: number
+  readonly lastSlowDown: number
+  readonly lastPause: number
+  readonly okInRow: number
+  readonly errorsInRow: number
+  readonly errorsAtLowest: number
+  readonly throttledInRow: number
+  readonly pausesInRow: number
+  readonly isProbing: boolean
+}
+
 const throttledWait = exponential({ from: '5s', to: '5m', jitter: 0 })
 
 /** An error at the lowest pace makes the host wait between requests, longer with each. */
@@ -27,6 +43,8 @@ const slowest = exponential({ from: '250ms', to: '30s', jitter: 0 })
  */
 export class HostPace {
   running = 0
+  /** Whether its delay is longer than it was set. */
+  isSlowed = false
   #pace: Pace
   readonly #random: () => number
   /** How many at once at present; between 1 and the pace's. */
@@ -50,6 +68,39 @@ export class HostPace {
     this.#allowed = pace.concurrency
   }
 
+  toJSON(): HostPaceState {
+    return {
+      delay: this.#pace.delay,
+      allowed: this.#allowed,
+      nextStart: this.#nextStart,
+      pausedUntil: this.#pausedUntil,
+      lastSlowDown: this.#lastSlowDown,
+      lastPause: this.#lastPause,
+      okInRow: this.#okInRow,
+      errorsInRow: this.#errorsInRow,
+      errorsAtLowest: this.#errorsAtLowest,
+      throttledInRow: this.#throttledInRow,
+      pausesInRow: this.#pausesInRow,
+      isProbing: this.#isProbing,
+    }
+  }
+
+  /** Goes on from what was kept; what was not kept is as at the first request. */
+  restore(state: Partial<HostPaceState>): void {
+    this.slowTo(state.delay ?? 0)
+    this.#allowed = Math.min(state.allowed ?? Infinity, this.#pace.concurrency)
+    this.#nextStart = state.nextStart ?? 0
+    this.#pausedUntil = state.pausedUntil ?? 0
+    this.#lastSlowDown = state.lastSlowDown ?? -1
+    this.#lastPause = state.lastPause ?? -1
+    this.#okInRow = state.okInRow ?? 0
+    this.#errorsInRow = state.errorsInRow ?? 0
+    this.#errorsAtLowest = state.errorsAtLowest ?? 0
+    this.#throttledInRow = state.throttledInRow ?? 0
+    this.#pausesInRow = state.pausesInRow ?? 0
+    this.#isProbing = state.isProbing ?? false
+  }
+
   /** When the next request may start, if one may at all before another is over; `Infinity` when not. */
   nextAt(): number {
     if (this.running >= (this.#isProbing ? 1 : this.#allowed)) return Infinity
@@ -64,7 +115,9 @@ export class HostPace {
 
   /** Makes the delay at least this long, as a robots.txt asks. */
   slowTo(delay: number): void {
-    if (delay > this.#pace.delay) this.#pace = { ...this.#pace, delay }
+    if (delay <= this.#pace.delay) return
+    this.#pace = { ...this.#pace, delay }
+    this.isSlowed = true
   }
 
   start(now: number): void {

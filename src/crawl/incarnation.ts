@@ -16,9 +16,13 @@ import type { Plugin } from '../plugin.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import { Crawl, type CrawlOptions, type CrawlOutcome } from './crawl.ts'
 import { CrawlRunningError, SpiderDownError } from './errors.ts'
+import { Fleet } from './fleet.ts'
 import { LiveCrawl } from './live-crawl.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
 import { CrawlStore } from './store.ts'
+
+/** How often a spider that is not asked looks whether others crawl; it is told, too, when something is queued. */
+const LOOKS_EVERY = 500
 
 /** One life of a spider: it waits for runs, and has one crawl at a time. */
 export class SpiderIncarnation implements Incarnation, HostedNode, Level {
@@ -31,6 +35,12 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   /** Of a crawl that was not finished; a broker in memory keeps only its queue. */
   #kept: CrawlStore | undefined
   #crawl: LiveCrawl | undefined
+  /** A crawl of others that this process takes part in, and nobody here has asked for. */
+  #helping: { readonly live: LiveCrawl; readonly outcome: Promise<CrawlOutcome> } | undefined
+  /** Sees crawls of other processes. */
+  #lookout: Fleet | undefined
+  #isLooking = false
+  #unwatch: (() => void) | undefined
   #isStopping = false
   #isDown = false
   #how: 'stopped' | 'killed' = 'stopped'
@@ -55,6 +65,19 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
     if (earlier instanceof SpiderIncarnation) this.#kept = earlier.#kept
     this.#tree.hosted.set(this.#spider, this)
     this.#reports.ready()
+    this.#lookout = Fleet.of(this.#tree, this.path)
+    if (this.#lookout === undefined) return
+    const unwatch = this.#tree.broker.watch(this.path, () => void this.#help())
+    const look = (): void => {
+      void this.#help()
+      timer = this.#tree.clock.setTimeout(look, LOOKS_EVERY)
+    }
+    let timer: unknown
+    this.#unwatch = () => {
+      unwatch()
+      this.#tree.clock.clearTimeout(timer)
+    }
+    look()
   }
 
   stop(): void {
@@ -127,11 +150,39 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
       throw new InvalidOptionError(subject, 'signal', signal, 'Pass the signal of an AbortController.')
     }
     if (this.#isDown || this.#isStopping) throw new SpiderDownError(this.path)
-    if (this.#live !== undefined) throw new CrawlRunningError(this.path, this.#live.numbers.get('page'))
-    const store = (fresh ? undefined : this.#kept) ?? new CrawlStore(this.#tree, this.path)
+    const helping = this.#helping
+    if (this.#live !== undefined && (helping?.live.isHelper !== true || fresh)) {
+      throw new CrawlRunningError(this.path, this.#live.stats().counters['page'] ?? 0)
+    }
+    const { live, outcome } = helping ?? this.#newCrawl(fresh)
+    this.#helping = undefined
+    if (helping === undefined) void live.begin(fresh)
+    else live.asked()
+    const cancel = (): void => live.cancel(signal?.reason)
+    if (signal?.aborted === true) cancel()
+    else signal?.addEventListener('abort', cancel, { once: true })
+    void outcome.then(() => signal?.removeEventListener('abort', cancel))
+    return new Crawl(live, outcome)
+  }
+
+  /** Takes part where other processes crawl, without being asked. */
+  async #help(): Promise<void> {
+    if (this.#isLooking || this.#live !== undefined || this.#isStopping || this.#isDown) return
+    this.#isLooking = true
+    const isThere = await this.#lookout?.isThere().catch(() => false)
+    this.#isLooking = false
+    if (isThere !== true || this.#live !== undefined || this.#isStopping || this.#isDown) return
+    this.#kept = undefined // the others know more of it
+    const helping = this.#newCrawl(false)
+    this.#helping = helping
+    void helping.live.begin(false, false)
+  }
+
+  #newCrawl(fresh: boolean): { readonly live: LiveCrawl; readonly outcome: Promise<CrawlOutcome> } {
+    const isKnown = !fresh && !this.#tree.broker.durable
+    const store = (isKnown ? this.#kept : undefined) ?? new CrawlStore(this.#tree, this.path)
     this.#kept = store
     const { promise, resolve } = Promise.withResolvers<CrawlOutcome>()
-    const cancel = (): void => live.cancel(signal?.reason)
     const live = new LiveCrawl(
       this.#spider,
       {
@@ -140,8 +191,8 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
         level: this,
         host: this.#place.host,
         ended: (outcome, isKept) => {
-          signal?.removeEventListener('abort', cancel)
           if (!isKept) this.#kept = undefined
+          this.#helping = undefined
           resolve(outcome)
           if (this.#isStopping) this.#down()
         },
@@ -151,10 +202,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
     )
     this.#crawl = live
     this.#spider.crawls(() => live.stats())
-    void live.begin(fresh)
-    if (signal?.aborted === true) cancel()
-    else signal?.addEventListener('abort', cancel, { once: true })
-    return new Crawl(live, promise)
+    return { live, outcome: promise }
   }
 
   /** Queues a dead letter again; the crawl there is gets it, or the next one. */
@@ -216,6 +264,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   #failed(failure: Failure): void {
     if (!this.#isStopping) {
       this.#isDown = true
+      this.#unwatch?.()
       return this.#reports.failed(failure)
     }
     addToTrail(failure, { path: this.path, decision: 'stop', by: 'stopping' })
@@ -225,6 +274,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   #down(): void {
     if (this.#isDown) return
     this.#isDown = true
+    this.#unwatch?.()
     const { generation } = this.#place
     this.#tree.counters.actors[this.#how] += 1
     this.#tree.events.emit('actor.stopped', { path: this.path, generation, how: this.#how })

@@ -25,6 +25,11 @@ export class ItemStream {
     this.#onChange = onChange
   }
 
+  /** Whether somebody reads them. */
+  get isRead(): boolean {
+    return this.#hasReader
+  }
+
   get isFull(): boolean {
     return this.#unread.length >= MOST_UNREAD
   }

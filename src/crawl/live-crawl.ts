@@ -6,13 +6,17 @@ import { observedJobs, type Observed } from '../actors/tap.ts'
 import type { Tree } from '../actors/tree.ts'
 import { SystemStoppedError } from '../errors.ts'
 import { Failure } from '../failure.ts'
+import type { NewJob } from '../brokers/broker.ts'
 import type { Json } from '../payload.ts'
 import { CrawlChart } from './crawl-chart.ts'
-import { isKept, outcomeOf, stateOf, type Ending } from './crawl-end.ts'
+import { isKept, outcomeOf, stateOf, type Ending, type SharedEnding } from './crawl-end.ts'
 import type { CrawlHost, CrawlOutcome, CrawlReason } from './crawl.ts'
-import type { UnknownHandlerError } from './errors.ts'
+import { FailedElsewhereError, type UnknownHandlerError } from './errors.ts'
+import { FleetPart } from './fleet-part.ts'
 import { Frontier } from './frontier.ts'
 import { HeldRequests, type HoldingCrawl } from './held-requests.ts'
+import { relayed } from './item-relay.ts'
+import { ItemRoom } from './item-room.ts'
 import { ItemStream } from './items.ts'
 import { PageMaker } from './page-maker.ts'
 import { PageSettlement, type Settling } from './page-settlement.ts'
@@ -26,7 +30,7 @@ import type { SpiderDefinition } from './spider-definition.ts'
 import type { CrawlState, CrawlStats, Numbers } from './stats.ts'
 import type { CrawlStore } from './store.ts'
 import { Taking, type TakingCrawl } from './taking.ts'
-import { openTools, type Tools } from './tools.ts'
+import { openTools, type HostWatcher, type Tools } from './tools.ts'
 import type { Crawling } from './visit.ts'
 
 /** Where a crawl stands, and who is told of its end. */
@@ -59,9 +63,11 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   readonly pages: PageMaker
   readonly settlement: PageSettlement
   readonly chart: CrawlChart
+  readonly itemRoom: ItemRoom | undefined
   taking: Taking | undefined
   readonly #place: CrawlPlace
   readonly #store: CrawlStore
+  readonly #part: FleetPart | undefined
   readonly #seeding = new Seeding(this)
   #tools: Tools | undefined
   #progress: Progress | undefined
@@ -70,6 +76,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   #ending: Ending | undefined
   #watching = 0
   #open = 0
+  #itemsTakenAt: number | undefined
   #shutdownTimer: unknown
   readonly #startedAt: number
   #endedAt: number | undefined
@@ -85,8 +92,12 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.#store = store
     this.numbers = store.numbers
     this.#startedAt = tree.clock.now()
-    this.items = new ItemStream(() => this.#itemsChanged())
-    this.frontier = new Frontier(tree, path, spider.settings, this.numbers)
+    this.items = new ItemStream(() => this.itemsChanged())
+    this.#part = FleetPart.of(this, store)
+    const { maxItems } = spider.settings
+    const isLimited = this.#part !== undefined && maxItems !== Infinity
+    this.itemRoom = isLimited ? new ItemRoom(tree.broker, path, maxItems) : undefined
+    this.frontier = new Frontier(tree, path, spider.settings, this.numbers, this.#part !== undefined)
     this.gate = new RequestGate(this)
     this.settlement = new PageSettlement(this)
     this.held = new HeldRequests(this)
@@ -124,11 +135,28 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   }
 
   get isSeeded(): boolean {
-    return this.#seeding.isOver
+    return this.#seeding.isOver || this.#part?.isSeeded === true
+  }
+
+  /** Whether it takes part without being asked here, and so has no handle. */
+  get isHelper(): boolean {
+    return this.#part?.isAsked === false
+  }
+
+  get isShared(): boolean {
+    return this.#part?.isShared === true
+  }
+
+  /** All items there may be have their places: nothing is taken, unless a page that has some is lost. */
+  get #waitsForItems(): boolean {
+    if (this.itemRoom?.isTaken !== true) return false
+    const now = this.tree.clock.now()
+    this.#itemsTakenAt ??= now
+    return now - this.#itemsTakenAt < this.tree.broker.leaseTime
   }
 
   get isPaused(): boolean {
-    return this.chart.isPaused
+    return this.chart.isPaused || this.#waitsForItems
   }
 
   get slots(): number {
@@ -144,7 +172,8 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   }
 
   stats(): CrawlStats {
-    const { numbers, spider } = this
+    const { spider } = this
+    const numbers = this.#store.total
     const { running } = this.held
     return {
       spider: spider.name,
@@ -157,31 +186,40 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   }
 
   get #state(): CrawlState {
-    if (this.#phase !== 'over') return this.isPaused ? 'paused' : 'crawling'
+    if (this.#phase !== 'over') return this.chart.isPaused ? 'paused' : 'crawling'
     return stateOf(this.#ending as Ending)
   }
 
   get #elapsed(): number {
     return this.#endedAt === undefined
       ? this.numbers.elapsed + this.tree.clock.now() - this.#startedAt
-      : this.numbers.elapsed
+      : this.#store.total.elapsed
   }
 
   // Its life
 
-  async begin(fresh: boolean): Promise<void> {
+  /** `isAsked`: somebody here waits for it; else it is only begun where others are at it. */
+  async begin(fresh: boolean, isAsked = true): Promise<void> {
     const { tree, path, spider } = this
+    const part = this.#part
     this.chart.start()
     try {
       this.#seeding.checkList()
-      this.#open = await this.#store.open(fresh)
-      const tools = await openTools(spider, tree, this.#store, {
+      const open = part === undefined ? await this.#store.open(fresh) : await part.enter(fresh, isAsked)
+      if (open === undefined) {
+        this.#end({ kind: 'stopped', reason: 'nobody is at it' })
+        return this.maybeOver()
+      }
+      this.#open = open
+      const watcher: HostWatcher = {
         hostPaused: (host, until, because) =>
           tree.events.emit('host.paused', { path: `${path}/${host}`, until, because }),
         hostResumed: (host) => tree.events.emit('host.resumed', { path: `${path}/${host}` }),
-      })
+      }
+      const tools = await openTools(spider, tree, this.#store, watcher, part?.robots)
       this.#tools = tools
-      this.#seeding.begin(tools)
+      await part?.begin(tools.politeness)
+      if (part === undefined || part.isSeeder) this.seed()
     } catch (error) {
       if (this.#phase !== 'opening') return this.maybeOver() // ended while it opened
       return this.#end({ kind: 'refused', error })
@@ -200,8 +238,24 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.#phase = 'crawling'
     if (spider.settings.progress) this.#progress = new Progress(this, tree.clock)
     this.taking.begin()
-    if (this.#open > 0) this.chart.seeded()
+    if (this.#open > 0 || this.isShared) this.chart.seeded()
     this.taking.wake()
+  }
+
+  /** Reads `start` here, from where it was left. */
+  seed(): void {
+    this.#seeding.begin(this.#tools as Tools, this.#store.total.seeds)
+    this.taking?.wake()
+  }
+
+  /** Others are there from now on. */
+  shares(): void {
+    this.taking?.share()
+  }
+
+  /** Somebody here waits for it now. */
+  asked(): void {
+    this.#part?.asked()
   }
 
   cancel(reason: unknown): void {
@@ -239,6 +293,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     const isIdle = this.held.running === 0 && this.settlement.isIdle && this.#watching === 0
     if (!isIdle || this.taking?.isIdle === false) return
     if (this.#phase === 'crawling') {
+      if (this.isShared) return this.#part?.idle(this.#seeding.isOver)
       if (this.#open === 0 && this.#seeding.isOver) {
         this.#end({ kind: 'done', reason: this.#limitReached() ?? 'finished' })
       }
@@ -248,8 +303,24 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     }
   }
 
+  /** Nothing of it is left in any process. */
+  allDone(): void {
+    if (this.isCrawling) this.#end({ kind: 'done', reason: this.#limitReached() ?? 'finished' })
+  }
+
+  /** Another process ended it for all. */
+  endElsewhere(ending: SharedEnding): void {
+    const error = ending.kind === 'failed' ? new FailedElsewhereError(this.path, ending.reason) : undefined
+    this.#end({ kind: 'elsewhere', ending, error })
+    if (ending.kind === 'cancelled') this.held.cancelAll(ending.reason)
+    const { shutdown } = this.spider.child
+    if (ending.kind === 'failed') this.#cutOffIn(shutdown === 'kill' ? 0 : shutdown)
+    this.maybeOver()
+  }
+
   #end(ending: Ending): void {
     if (this.#phase === 'draining' || this.#phase === 'over') return
+    this.#part?.ending(ending)
     const wasOpening = this.#phase === 'opening'
     this.#phase = 'draining'
     this.#ending = ending
@@ -258,7 +329,8 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.chart.drain()
     for (const run of this.taking?.takeAll() ?? []) this.held.giveBack(run)
     this.held.forgetParked()
-    if (ending.kind !== 'done') this.items.abandon() // pages whose items were not read are fetched again
+    const isDone = ending.kind === 'done' || (ending.kind === 'elsewhere' && ending.ending.kind === 'done')
+    if (!isDone) this.items.abandon() // pages whose items were not read are fetched again
     if (!wasOpening || ending.kind === 'refused') this.maybeOver()
   }
 
@@ -283,7 +355,8 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.held.end()
     const isForgotten = !isKept(ending)
     try {
-      await this.#store.close(isForgotten)
+      if (this.#part !== undefined) await this.#part.leave(isForgotten)
+      else await (isForgotten ? this.#store.forget() : this.#store.write())
       await this.#tools?.close()
     } catch (error) {
       tree.callbackFailed(path, 'crawl', error)
@@ -296,7 +369,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
   }
 
   #limitReached(): CrawlReason | undefined {
-    return this.numbers.get('limit') > 0 ? 'maxRequests' : undefined
+    return this.#store.total.get('limit') > 0 ? 'maxRequests' : undefined
   }
 
   // What reading `start` tells
@@ -329,14 +402,29 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
 
   give(items: readonly Json[]): Promise<void> | undefined {
     const written = this.#tools?.jsonl?.write(items)
+    if (this.#part?.isReadElsewhere === true) return written
     const read = this.items.give(items, this.tree.broker.durable)
     if (read === undefined) return written
     return written === undefined ? read : Promise.all([written, read]).then(() => {})
   }
 
+  relay(items: readonly Json[]): NewJob | undefined {
+    return this.#part?.isReadElsewhere === true ? relayed(this.tree, this.path, items) : undefined
+  }
+
+  itemsSettled(id: string): void {
+    if (this.itemRoom === undefined) return
+    this.watch(1)
+    this.itemRoom
+      .settled(id)
+      .then((isFull) => isFull && this.isCrawling && this.#end({ kind: 'done', reason: 'maxItems' }))
+      .catch((error: unknown) => this.tree.callbackFailed(this.path, 'broker.swap', error))
+      .finally(() => this.watch(-1))
+  }
+
   changed(open: number): void {
     this.#open += open
-    if (this.isCrawling && this.numbers.get('item') >= this.spider.settings.maxItems) {
+    if (this.itemRoom === undefined && this.isCrawling && this.numbers.get('item') >= this.spider.settings.maxItems) {
       return this.#end({ kind: 'done', reason: 'maxItems' })
     }
     this.taking?.wake()
@@ -347,8 +435,13 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     this.fatal(new Failure({ error, path: this.path, kind: 'thrown', at: this.tree.clock.now() }))
   }
 
-  #itemsChanged(): void {
-    if (this.isCrawling && this.chart.follow(this.items)) this.taking?.wake()
+  /** Of this process, or of the one that reads them. */
+  itemsChanged(): void {
+    const { items } = this
+    const isFull = items.isFull || this.#part?.isFull === true
+    const hasRoom = items.hasRoom && this.#part?.isFull !== true
+    const goesOn = this.isCrawling && this.chart.follow({ isFull, hasRoom, unread: items.unread })
+    if (goesOn || this.itemRoom?.isTaken === true) this.taking?.wake()
   }
 
   // What others say

@@ -4,7 +4,7 @@ import { climb, type JobDecision } from '../actors/climb.ts'
 import { announce } from '../actors/outcome.ts'
 import type { Kept } from '../actors/tell-broker.ts'
 import type { Tree } from '../actors/tree.ts'
-import type { LeasedJob, Outcome, StepAnswer } from '../brokers/broker.ts'
+import type { LeasedJob, NewJob, Outcome, StepAnswer } from '../brokers/broker.ts'
 import type { Failure } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
@@ -12,6 +12,7 @@ import { isFatal } from '../thrown.ts'
 import type { Collection } from './collect.ts'
 import type { Frontier, Offer } from './frontier.ts'
 import type { HeldRequests } from './held-requests.ts'
+import type { ItemRoom } from './item-room.ts'
 import { ABANDONED } from './items.ts'
 import type { CrawlRequest } from './request.ts'
 import type { Gated, RequestGate } from './request-gate.ts'
@@ -36,6 +37,12 @@ export interface Settling {
   notesLost(): void
   /** Hands items on; a promise, where a page must not be settled before they are through. */
   give(items: readonly Json[]): Promise<void> | undefined
+  /** Places for items, where processes share them. */
+  readonly itemRoom: ItemRoom | undefined
+  /** The items of a page as a job, where they are read in another process. */
+  relay(items: readonly Json[]): NewJob | undefined
+  /** A page with items is settled. */
+  itemsSettled(id: string): void
   /** So many more requests are not over, or fewer. */
   changed(open: number): void
   /** A page threw a `FatalError`. */
@@ -106,14 +113,14 @@ export class PageSettlement {
 
   /** Gives a request back as if it had not been taken. */
   release(lease: LeasedJob): void {
-    this.#tell({ ...lease, kind: 'release' } as Outcome, nothing, () => {})
+    this.#tell({ ...lease, kind: 'release' } as Outcome, nothing, () => {}, undefined)
   }
 
   /** Ends a request whose stored form cannot be read. */
   refuse(lease: LeasedJob, failure: Failure): void {
     const { id, token } = lease
     const outcome = { id, token, kind: 'failed', attempts: lease.attempts, failure } as const
-    this.#tell(outcome, nothing, () => this.#crawl.changed(-1))
+    this.#tell(outcome, nothing, () => this.#crawl.changed(-1), undefined)
   }
 
   #fellBack(run: RequestRun, value: Json, failure: Failure, attempts: number): void {
@@ -189,12 +196,30 @@ export class PageSettlement {
     }
   }
 
-  /** Its items first, where somebody waits for them or writes them; then everything else as one step. */
+  /** Those of its items that there is room for; then what it came to. */
   #settle(run: RequestRun, outcome: Kept, told: RunOutcome, end?: EndKind): void {
-    const { numbers, frontier } = this.#crawl
+    const { itemRoom } = this.#crawl
     const items = allOf(run, 'items')
-    const requests = allOf(run, 'requests')
+    if (itemRoom === undefined || items.length === 0) return this.#write(run, outcome, told, items, end)
+    this.#pending += 1
     this.#crawl.held.left(run)
+    const take = (wait: number): void =>
+      whenever(
+        () => itemRoom.take(run.id, items.length),
+        (places) => {
+          this.#pending -= 1
+          this.#write(run, outcome, told, items.slice(0, places), end)
+        },
+        () => void this.#crawl.tree.sleep(wait, () => take(Math.min(2 * wait, LONGEST_WAIT))),
+      )
+    take(FIRST_WAIT)
+  }
+
+  /** Its items first, where somebody waits for them or writes them; then everything else as one step. */
+  #write(run: RequestRun, outcome: Kept, told: RunOutcome, items: readonly Json[], end: EndKind | undefined): void {
+    const { numbers, frontier } = this.#crawl
+    const requests = allOf(run, 'requests')
+    if (!run.hasLeft) this.#crawl.held.left(run)
     const write = (gated: Gated): void => {
       const offer = requests.length === 0 ? nothing : frontier.offer(gated, run.pageUrl ?? run.request.url)
       numbers.take(run.tally)
@@ -202,11 +227,18 @@ export class PageSettlement {
       if (items.length > 0) numbers.add('item', items.length)
       frontier.forget(run.lease.input)
       frontier.count(offer)
-      this.#step(run, outcome, offer, ({ enqueued }) => {
-        const added = frontier.accepted(offer, enqueued)
-        this.#announce(run, told)
-        this.#crawl.changed(added - 1)
-      })
+      this.#step(
+        run,
+        outcome,
+        offer,
+        ({ enqueued }) => {
+          const added = frontier.accepted(offer, enqueued)
+          this.#announce(run, told)
+          this.#crawl.changed(added - 1)
+          if (items.length > 0) this.#crawl.itemsSettled(run.id)
+        },
+        items.length === 0 ? undefined : this.#crawl.relay(items),
+      )
     }
     const given = items.length === 0 ? undefined : this.#crawl.give(items)
     if (given === undefined) return this.#gate(requests, write)
@@ -253,26 +285,42 @@ export class PageSettlement {
     outcome: Kept | undefined,
     offer: Offer,
     then: (answer: StepAnswer) => void,
+    relayed?: NewJob,
   ): void {
-    if (run === undefined) return this.#tell(undefined, offer, then)
+    if (run === undefined) return this.#tell(undefined, offer, then, undefined)
     this.#crawl.held.settling(run)
     const { id, token } = run.lease
-    this.#tell({ ...outcome, id, token } as Outcome, offer, (answer) => {
+    const settled = { ...outcome, id, token } as Outcome
+    const answered = (answer: StepAnswer): void => {
       if (answer.answer === 'lost') this.#crawl.held.lost(run)
       else then(answer)
-    })
+    }
+    this.#tell(settled, offer, answered, relayed)
   }
 
-  #tell(outcome: Outcome | undefined, offer: Offer, then: (answer: StepAnswer) => void): void {
+  #tell(
+    outcome: Outcome | undefined,
+    offer: Offer,
+    then: (answer: StepAnswer) => void,
+    relayed: NewJob | undefined,
+  ): void {
     this.#pending += 1
-    this.#tellAgain(outcome, offer, then, FIRST_WAIT)
+    const jobs = relayed === undefined ? offer.jobs : [...offer.jobs, relayed]
+    this.#tellAgain(outcome, jobs, offer.jobs.length > 0 || outcome?.kind === 'cancelled', then, FIRST_WAIT)
   }
 
   /** A broker that is away is asked again until it has taken the step. */
-  #tellAgain(outcome: Outcome | undefined, offer: Offer, then: (answer: StepAnswer) => void, wait: number): void {
-    const { tree, path } = this.#crawl
+  #tellAgain(
+    outcome: Outcome | undefined,
+    jobs: readonly NewJob[],
+    isCounted: boolean,
+    then: (answer: StepAnswer) => void,
+    wait: number,
+  ): void {
+    const { tree, path, frontier } = this.#crawl
+    const room = isCounted ? frontier.takeRoom() : undefined
     whenever(
-      () => tree.broker.step({ queue: path, outcome, jobs: offer.jobs, notes: this.#crawl.notes() }),
+      () => tree.broker.step({ queue: path, outcome, jobs, notes: this.#crawl.notes(), ...(room && { room }) }),
       (answer) => {
         this.#pending -= 1
         then(answer)
@@ -280,8 +328,9 @@ export class PageSettlement {
       },
       (error) => {
         this.#crawl.notesLost()
+        frontier.giveRoomBack(room)
         if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.step', error)
-        tree.sleep(wait, () => this.#tellAgain(outcome, offer, then, Math.min(2 * wait, LONGEST_WAIT)))
+        tree.sleep(wait, () => this.#tellAgain(outcome, jobs, isCounted, then, Math.min(2 * wait, LONGEST_WAIT)))
       },
     )
   }

@@ -3,6 +3,7 @@ import type { Duration } from '../duration.ts'
 import { readDuration } from '../options.ts'
 import { readDomains, type DomainMatch, type DomainTable } from './domains.ts'
 import { HostPace, type HostChange, type HostOutcome } from './host-pace.ts'
+import type { SharedTurns } from './shared-turns.ts'
 import { readPace, type DomainPace, type Pace, type PerHostOptions } from './politeness-options.ts'
 import { originOf } from './url-parts.ts'
 
@@ -25,6 +26,8 @@ export interface PolitenessParts {
   readonly onChange?: (event: HostEvent) => void
 }
 
+/** How soon is asked again while the hosts are handed over. */
+const SHARING = 20
 const SWEEP_FROM = 1000
 const FORGIVEN_AFTER = 600_000
 
@@ -46,6 +49,11 @@ export class Politeness {
   readonly #pace: Pace
   readonly #domains: DomainMatch<Pace>
   #sweepAt = SWEEP_FROM
+  /** Where turns are agreed on, once others ask the same hosts. */
+  #turns: SharedTurns | undefined
+  #isShared = false
+  /** Turns that ended while that was agreed on. */
+  readonly #untold: (() => void)[] = []
 
   constructor(options: PolitenessOptions, parts: PolitenessParts) {
     this.#parts = parts
@@ -61,9 +69,13 @@ export class Politeness {
     return this.#hosts.size
   }
 
-  /** A turn at the host of a URL, if it has one now; else when to ask again, `Infinity` for when one is given back. */
-  tryTurn(url: string): Turn | { readonly nextAt: number } {
+  /**
+   * A turn at the host of a URL, if it has one now; else when to ask again, `Infinity` for when one is given back. Where
+   * turns are shared `wake` is called when there may be one.
+   */
+  tryTurn(url: string, wake: () => void = () => {}): Turn | { readonly nextAt: number } {
     const host = this.#hostOf(url)
+    if (this.#turns !== undefined) return this.#trySharedTurn(host, this.#turns, wake)
     const now = this.#parts.clock.now()
     const nextAt = host.waiting.size > 0 ? Math.max(now, host.pace.nextAt()) : host.pace.nextAt()
     if (nextAt <= now && host.waiting.size === 0) return this.#begin(host)
@@ -97,11 +109,28 @@ export class Politeness {
     return Math.min(retryAfter, this.#maxRetryAfter)
   }
 
+  /** From now on other processes ask the same hosts: they are told how those do. May be called again if it rejects. */
+  async share(turns: SharedTurns): Promise<void> {
+    this.#turns = turns
+    const taken = [...this.#hosts.values()].map(({ name, pace, policy }) =>
+      pace.isFresh(this.#parts.clock.now()) ? undefined : turns.takeOver(name, pace, policy),
+    )
+    await Promise.all(taken)
+    this.#isShared = true
+    for (const tell of this.#untold.splice(0)) tell()
+  }
+
   /** Makes the delay of a host at least this long, as its robots.txt asks. */
   slowTo(url: string, delay: number): void {
     const host = this.#hostOf(url)
+    this.#turns?.slowTo(host.name, host.policy, delay)
     host.pace.slowTo(delay)
     host.keepsDelay = true
+  }
+
+  /** Resolves when the others know of all turns that ended here. */
+  async settled(): Promise<void> {
+    await this.#turns?.close((name) => this.#hosts.get(name)?.policy ?? this.#pace)
   }
 
   /** Ends all timers; who waits goes on waiting. */
@@ -118,10 +147,12 @@ export class Politeness {
       return known
     }
     if (this.#hosts.size >= this.#sweepAt) this.#sweep()
-    const pace = new HostPace(this.#domains(hostname) ?? this.#pace, this.#parts.random ?? Math.random)
+    const policy = this.#domains(hostname) ?? this.#pace
+    const pace = new HostPace(policy, this.#parts.random ?? Math.random)
     const usedAt = this.#parts.clock.now()
     const host: Host = {
       name,
+      policy,
       pace,
       waiting: new Set(),
       timer: undefined,
@@ -148,12 +179,31 @@ export class Politeness {
   #begin(host: Host): Turn {
     const startedAt = this.#parts.clock.now()
     host.pace.start(startedAt)
+    return this.#turnOf(host, startedAt)
+  }
+
+  /** Until the others know how the hosts do nobody begins. */
+  #trySharedTurn(host: Host, turns: SharedTurns, wake: () => void): Turn | { readonly nextAt: number } {
+    if (!this.#isShared) return { nextAt: this.#parts.clock.now() + SHARING }
+    const begun = turns.tryTurn(host.name, host.policy, wake)
+    return 'nextAt' in begun ? begun : this.#turnOf(host, begun.startedAt)
+  }
+
+  #turnOf(host: Host, startedAt: number): Turn {
     return new HeldTurn(host.name, (outcome) => this.#end(host, outcome, startedAt))
   }
 
-  #end(host: Host, outcome: HostOutcome, startedAt: number): void {
-    const change = host.pace.end(this.#cappedOutcome(outcome), startedAt, this.#parts.clock.now())
-    if (change !== undefined) this.#parts.onChange?.({ ...change, host: host.name })
+  #end(host: Host, given: HostOutcome, startedAt: number): void {
+    const outcome = this.#cappedOutcome(given)
+    const { name, policy, pace } = host
+    const tell = (change: HostChange): void => this.#parts.onChange?.({ ...change, host: name })
+    const turns = this.#turns
+    if (turns !== undefined) {
+      const end = (): void => turns.end(name, policy, { outcome, startedAt }, tell)
+      return this.#isShared ? end() : void this.#untold.push(end)
+    }
+    const change = pace.end(outcome, startedAt, this.#parts.clock.now())
+    if (change !== undefined) tell(change)
     this.#serve(host)
   }
 
@@ -228,6 +278,7 @@ class HeldTurn implements Turn {
 
 interface Host {
   readonly name: string
+  readonly policy: Pace
   readonly pace: HostPace
   /** In the order they came. */
   readonly waiting: Set<Waiter>

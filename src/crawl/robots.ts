@@ -26,6 +26,25 @@ export interface RobotsParts {
   readonly agent: string
   readonly clock: Clock
   readonly random?: () => number
+  /** @default kept by this process alone */
+  readonly keeper?: RobotsKeeper | undefined
+}
+
+/** What asking for a robots.txt came to, as it can be kept. */
+export interface RobotsFile {
+  readonly said: 'text' | 'everything' | 'nothing' | 'away'
+  readonly text: string
+  /** When it is asked for again. */
+  readonly until: number
+  /** How often in a row it could not be had. */
+  readonly failures: number
+  readonly isThrottled: boolean
+}
+
+/** Keeps what sites said where other processes find it. */
+export interface RobotsKeeper {
+  /** What is kept, or what `fetch` gives; that is called in one process at a time. */
+  once(origin: string, fetch: (before: RobotsFile | undefined) => Promise<RobotsFile>): Promise<RobotsFile>
 }
 
 interface Entry {
@@ -76,8 +95,12 @@ export class Robots {
   }
 
   #ask(origin: string, before: Entry | undefined, signal: AbortSignal | undefined): Promise<Entry> {
-    const asking = this.#fetch(origin, before?.failures ?? 0, signal)
-      .then((entry) => {
+    const fetch = (file: RobotsFile | undefined): Promise<RobotsFile> =>
+      this.#fetch(origin, file?.failures ?? before?.failures ?? 0, signal)
+    const { keeper, agent } = this.#parts
+    const asking = (keeper === undefined ? fetch(undefined) : keeper.once(origin, fetch))
+      .then((file) => {
+        const entry = entryOf(file, agent)
         this.#remember(origin, entry)
         return entry
       })
@@ -86,24 +109,30 @@ export class Robots {
     return asking
   }
 
-  async #fetch(origin: string, failures: number, signal: AbortSignal | undefined): Promise<Entry> {
-    const { fetch, agent, clock } = this.#parts
+  async #fetch(origin: string, failures: number, signal: AbortSignal | undefined): Promise<RobotsFile> {
+    const { fetch, clock } = this.#parts
     const asked = request('robots', `${origin}/robots.txt`, {
       cache: 'skip',
       headers: { accept: 'text/plain,*/*;q=0.1' },
     })
     const outcome = await fetch(asked, { signal })
     const now = clock.now()
-    const known = (rules: RobotsRules): Entry => ({ rules, until: now + DAY, failures: 0, isThrottled: false })
+    const known = (said: RobotsFile['said'], text = ''): RobotsFile => ({
+      said,
+      text,
+      until: now + DAY,
+      failures: 0,
+      isThrottled: false,
+    })
     if (outcome.kind === 'page' && outcome.response.status < 300) {
-      return known(parseRobots(decodeText(outcome.response.body, undefined, 'utf-8'), agent))
+      return known('text', decodeText(outcome.response.body, undefined, 'utf-8'))
     }
-    if (statusOf(outcome) >= 400 && statusOf(outcome) < 500 && outcome.kind !== 'throttled') return known(allowAll)
-    if (outcome.kind === 'error' && outcome.error instanceof BodyTooLargeError) return known(denyAll)
+    if (statusOf(outcome) >= 400 && statusOf(outcome) < 500 && outcome.kind !== 'throttled') return known('everything')
+    if (outcome.kind === 'error' && outcome.error instanceof BodyTooLargeError) return known('nothing')
     const isThrottled = outcome.kind === 'throttled'
     const wait = delayOf(this.#backoff, failures + 1, this.#parts.random ?? Math.random)
     const asks = isThrottled ? Math.min(outcome.retryAfter ?? 0, DAY) : 0
-    return { rules: undefined, until: now + Math.max(wait, asks), failures: failures + 1, isThrottled }
+    return { said: 'away', text: '', until: now + Math.max(wait, asks), failures: failures + 1, isThrottled }
   }
 
   #remember(origin: string, entry: Entry): void {
@@ -117,6 +146,11 @@ export class Robots {
 
 /** A file that is too large to be read is no permission. */
 const denyAll: RobotsRules = Object.freeze({ allows: () => false, crawlDelay: undefined, sitemaps: [] })
+
+function entryOf({ said, text, until, failures, isThrottled }: RobotsFile, agent: string): Entry {
+  const rules = { text: undefined, everything: allowAll, nothing: denyAll, away: undefined }[said]
+  return { rules: said === 'text' ? parseRobots(text, agent) : rules, until, failures, isThrottled }
+}
 
 function statusOf(outcome: Outcome): number {
   if (outcome.kind === 'error') return outcome.response?.status ?? 0

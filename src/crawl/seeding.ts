@@ -56,12 +56,13 @@ export class Seeding {
     if (!handlers.has(name)) throw new UnknownHandlerError(spider, name, [...handlers.keys()])
   }
 
-  begin({ fetcher, politeness }: Tools): void {
-    const { tree, path, subject, spider, numbers } = this.#crawl
+  /** So many of its elements were read already. */
+  begin({ fetcher, politeness }: Tools, read: number): void {
+    const { tree, path, subject, spider } = this.#crawl
     const { signal } = this.#isEnded
     const sitemap = (url: string): ReturnType<StartContext['sitemap']> =>
       readSitemaps(url, { tree, path, spider, fetcher, politeness, signal })
-    this.#seeds = new Seeds(subject, spider.settings.start, numbers.seeds, { sitemap, signal })
+    this.#seeds = new Seeds(subject, spider.settings.start, read, { sitemap, signal })
   }
 
   end(): void {
@@ -74,7 +75,8 @@ export class Seeding {
    * them: others are looked for, in a list to its end, in a generator so far.
    */
   ranDry(areFull: boolean): void {
-    const seeds = this.#seeds as Seeds
+    const seeds = this.#seeds
+    if (seeds === undefined) return this.#crawl.maybeOver() // another process reads it
     const { numbers, spider } = this.#crawl
     if (seeds.isOver || seeds.isReading) return this.#crawl.maybeOver()
     if (areFull && numbers.open >= MOST_AHEAD && !Array.isArray(spider.settings.start)) return

@@ -151,20 +151,22 @@ export class Numbers {
   }
 
   listsJSON(): Json {
-    this.listsChanged = false
     return Object.fromEntries([...this.#lists].map(([name, lines]) => [name, [...lines]]))
   }
 
-  /** Goes on from what was stored. */
+  /** Adds what was stored, here or by another process of the same crawl. */
   restore(stored: Json | undefined, lists: Json | undefined): void {
     const { counters = {}, ended = {}, wire = 0, decoded = 0, elapsed = 0, seeds = 0 } = (stored ?? {}) as Stored
-    for (const [name, count] of Object.entries(counters)) this.#counters.set(name, count)
-    Object.assign(this.#ended, ended)
-    this.#wire = wire
-    this.#decoded = decoded
-    this.elapsed = elapsed
-    this.seeds = seeds
-    for (const [name, lines] of Object.entries(lists ?? {})) this.#lists.set(name as ListName, [...(lines as string[])])
+    for (const [name, count] of Object.entries(counters)) this.add(name, count)
+    for (const [kind, count] of Object.entries(ended)) this.#ended[kind as EndKind] += count
+    this.#wire += wire
+    this.#decoded += decoded
+    this.elapsed = Math.max(this.elapsed, elapsed)
+    this.seeds += seeds
+    for (const [name, lines] of Object.entries(lists ?? {})) {
+      const all = [...(this.#lists.get(name as ListName) ?? []), ...(lines as string[])]
+      this.#lists.set(name as ListName, all.slice(-KEPT_LINES))
+    }
   }
 }
 

@@ -21,6 +21,9 @@ import type { Tools } from './tools.ts'
 
 /** Requests that wait for their hosts although they were taken. Of each host few do, so that takes many hosts. */
 const MOST_WAITING = 10_000
+/** Of a process among others, for many hosts and for one: what it holds is not theirs, and is lost with it. */
+const MOST_WAITING_OF_MANY = 512
+const MOST_WAITING_OF_ONE = 32
 /** How long a broker that did not answer is left alone. */
 const BROKER_AWAY = 1_000
 
@@ -39,6 +42,8 @@ export interface TakingCrawl {
   /** Whether it takes requests at all, and whether it does at present. */
   readonly isCrawling: boolean
   readonly isPaused: boolean
+  /** Whether other processes take requests as well. */
+  readonly isShared: boolean
   /** Slots that nobody has. */
   readonly slots: number
   /** Nothing is due, but for what waits for hosts that are full. */
@@ -105,6 +110,13 @@ export class Taking {
     return [...this.#lines.takeAll(), ...this.#cached.splice(0)]
   }
 
+  /** Others are there now: what waits here is theirs as well. */
+  share(): void {
+    for (const run of this.takeAll()) this.#crawl.held.giveBack(run)
+    this.#isDry = false
+    this.wake()
+  }
+
   /** A turn at this host was given back. */
   freed(host: HostNode): void {
     this.#lines.freed(host)
@@ -135,7 +147,7 @@ export class Taking {
     if (this.#isDry) return crawl.slots > 0 ? crawl.ranDry(this.#lines.full.size > 0) : undefined
     const { broker } = crawl.tree
     const most = broker.durable ? JOBS_PER_COMMIT : JOBS_PER_STEP
-    const room = Math.min(crawl.slots, this.#room, most, MOST_WAITING - this.#lines.waiting)
+    const room = Math.min(crawl.slots, this.#room, most, this.#mostWaiting - this.#lines.waiting)
     if (room <= 0) return
     this.#isLeasing = true
     this.#isDry = true // unless somebody says otherwise meanwhile
@@ -144,6 +156,12 @@ export class Taking {
       (leases) => this.#received(leases, room),
       (error) => this.#brokerIsAway(error),
     )
+  }
+
+  /** Where others would take them, too, few wait here: of a single host those are as many as it bears, or more. */
+  get #mostWaiting(): number {
+    if (!this.#crawl.isShared) return MOST_WAITING
+    return this.#lines.hosts > 1 ? MOST_WAITING_OF_MANY : MOST_WAITING_OF_ONE
   }
 
   #received(leases: readonly LeasedJob[], room: number): void {

@@ -7,7 +7,7 @@ import { Fetcher } from './fetcher.ts'
 import { JsonLines } from './jsonl.ts'
 import { loadParser, type Parse } from './parser.ts'
 import { Politeness } from './politeness.ts'
-import { Robots } from './robots.ts'
+import { Robots, type RobotsKeeper } from './robots.ts'
 import type { SpiderDefinition } from './spider-definition.ts'
 import type { CrawlStore } from './store.ts'
 
@@ -35,6 +35,7 @@ export async function openTools(
   tree: Tree,
   store: CrawlStore,
   watcher: HostWatcher,
+  keeper?: RobotsKeeper,
 ): Promise<Tools> {
   const { settings } = spider
   const { clock, random, broker } = tree
@@ -55,6 +56,7 @@ export async function openTools(
         agent: settings.agent,
         clock,
         random,
+        keeper,
         fetch: async (request, options) => {
           const outcome = capped(await fetcher.fetch(request, options), politeness)
           noteError(robotsErrors, request.url, outcome)

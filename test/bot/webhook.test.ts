@@ -51,6 +51,7 @@ async function botOf(handle: Handle): Promise<Omit<World, 'post'>> {
   const target: WebhookTarget = {
     clock,
     handle: (update, reply) => bot.handleUpdate(update, reply),
+    keep: () => Promise.reject(new Error('not durable')),
     decide: (error) => void decided.push(error),
   }
   Object.assign(bot, { [webhookTarget]: target })

@@ -926,6 +926,109 @@ export function describeBroker(name: string, kind: BrokerKind): void {
       })
     })
 
+    describe('step() with room for some', () => {
+      const room = { name: 'pages', limit: 3, back: 0 }
+      const keyed = (broker: Broker, ...ids: readonly string[]): readonly NewJob[] =>
+        ids.map((id) => newJob(broker, { id, dedupe: { key: id, for: Number.MAX_SAFE_INTEGER } }))
+      const refused = (id: string): object => ({ id, duplicate: false, refused: true })
+
+      test('adds no more than the limit, whichever process asks, and known ones take none', async () => {
+        const { broker, clock } = await fresh()
+        const other = await second(broker, clock)
+        const step = { queue, outcome: undefined, notes: {}, room }
+        await broker.step({ ...step, jobs: keyed(broker, 'a', 'b') })
+        const { enqueued } = await other.step({ ...step, jobs: keyed(other, 'a', 'c', 'd', 'b') })
+        expect(enqueued).toEqual([
+          { id: 'a', duplicate: true },
+          { id: 'c', duplicate: false },
+          refused('d'),
+          { id: 'b', duplicate: true },
+        ])
+        expect(await takeIds(broker)).toEqual(['a', 'b', 'c'])
+        expect(await other.job('d')).toBeUndefined()
+      })
+
+      test('counts only jobs of its own queue, and takes back what no longer counts', async () => {
+        const { broker } = await fresh()
+        const step = { queue, outcome: undefined, notes: {}, room }
+        const others = ['x', 'y'].map((id) => newJob(broker, { id, queue: 'app/other' }))
+        await broker.step({ ...step, jobs: [...keyed(broker, 'a', 'b', 'c'), ...others] })
+        expect(await broker.step({ ...step, jobs: keyed(broker, 'd') })).toMatchObject({ enqueued: [refused('d')] })
+        const { enqueued } = await broker.step({ ...step, room: { ...room, back: 1 }, jobs: keyed(broker, 'd', 'e') })
+        expect(enqueued).toEqual([{ id: 'd', duplicate: false }, refused('e')])
+        await broker.clear(queue)
+        expect(await broker.step({ ...step, jobs: keyed(broker, 'f') })).toMatchObject({ enqueued: [{ id: 'f' }] })
+      })
+
+      test('of a lease that was lost counts nothing', async () => {
+        const { broker } = await fresh()
+        await add(broker, { id: 'a' })
+        const lease = await take(broker)
+        await broker.settle([outcomes.done(lease)])
+        const jobs = keyed(broker, 'b', 'c', 'd')
+        await broker.step({ queue, outcome: outcomes.done(lease), jobs, notes: {}, room })
+        const { enqueued } = await broker.step({ queue, outcome: undefined, jobs, notes: {}, room })
+        expect(enqueued.map(({ duplicate, refused: isRefused }) => duplicate || isRefused)).toEqual(
+          Array(3).fill(undefined),
+        )
+      })
+    })
+
+    describe('swap()', () => {
+      const word = { queue, name: 'leader' } as const
+
+      test('changes a word only from what it is, and tells what it is now', async () => {
+        const { broker, clock } = await fresh()
+        const other = await second(broker, clock)
+        expect(await broker.swap({ ...word, from: undefined, to: null })).toEqual({ swapped: true, now: undefined })
+        expect(await broker.swap({ ...word, from: undefined, to: { id: 'a' } })).toEqual({
+          swapped: true,
+          now: { id: 'a' },
+        })
+        const wrong = await other.swap({ ...word, from: undefined, to: { id: 'b' } })
+        expect(wrong).toEqual({ swapped: false, now: { id: 'a' } })
+        expect((await other.swap({ ...word, from: { id: 'a' }, to: { id: 'b' } })).swapped).toBe(true)
+        expect(await broker.swap({ ...word, from: { id: 'a' }, to: null })).toEqual({
+          swapped: false,
+          now: { id: 'b' },
+        })
+        expect((await broker.swap({ ...word, from: { id: 'b' }, to: null })).swapped).toBe(true)
+      })
+
+      test('may be called again when its answer was lost', async () => {
+        const { broker } = await fresh()
+        const swap = { ...word, from: undefined, to: ['x', null, '__proto__', 'ä'] }
+        expect(await broker.swap(swap)).toEqual(await broker.swap(swap))
+      })
+
+      test('of many at once lets each change count', async () => {
+        const { broker, clock } = await fresh()
+        const brokers = [broker, await second(broker, clock)]
+        const increment = async (by: Broker): Promise<void> => {
+          const { now } = await by.swap({ ...word, from: undefined, to: null })
+          let known = now as { count: number; by: number } | undefined
+          for (;;) {
+            const to = { count: (known?.count ?? 0) + 1, by: Math.random() }
+            const answer = await by.swap({ ...word, from: known, to })
+            if (answer.swapped) return
+            known = answer.now as typeof to
+          }
+        }
+        await Promise.all(Array.from({ length: 40 }, (_, at) => increment(brokers[at % 2] as Broker)))
+        expect((await broker.swap({ ...word, from: undefined, to: null })).now).toMatchObject({ count: 40 })
+      })
+
+      test('is apart from notes and from other queues, and goes when the queue is cleared', async () => {
+        const { broker } = await fresh()
+        await broker.swap({ ...word, from: undefined, to: 1 })
+        await broker.step({ queue, outcome: undefined, jobs: [], notes: { leader: 2 } })
+        expect(await broker.notes(queue)).toEqual({ leader: 2 })
+        expect((await broker.swap({ ...word, queue: 'app/other', from: undefined, to: null })).now).toBeUndefined()
+        await broker.clear(queue)
+        expect((await broker.swap({ ...word, from: undefined, to: null })).now).toBeUndefined()
+      })
+    })
+
     test('gives a job that is tried again the input it was put off with', async () => {
       const { broker } = await fresh()
       await add(broker, { input: { tries: 0 } })

@@ -11,7 +11,7 @@ type Rule = {
 }
 
 const plainLeaf =
-  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets|passing-map|job-table)\\.ts'
+  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets|passing-map|job-table|owner)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
 const definition = 'src/(?:definition|task|isolate|supervisor|actor|plugin|child|task-context|run-options|hosted)\\.ts'

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { guarded } from '../evidence.ts'
+import { guarded } from './evidence.ts'
 
 /** A process as a store remembers it: its id alone says little, for ids are given again. */
 export interface Owner {

@@ -1,0 +1,30 @@
+// A process of a fleet that runs one bot: `node fleet-bot-child.ts <broker> <where> <url of Telegram> <token> <poll | url path>`.
+// Says when it is up, when it polls, and when it begins and ends an update: its number, its chat, and the time.
+import { writeSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { start, supervisor } from 'rootcatch'
+import { Bot, webhookCallback } from 'rootcatch/bot'
+import { bullmq } from 'rootcatch/bullmq'
+import { sqlite } from 'rootcatch/sqlite'
+
+const [kind = '', where = '', apiRoot = '', token = '', how = ''] = process.argv.slice(2)
+const say = (line: string): void => void writeSync(1, `${line}\n`)
+const time = (): string => (performance.timeOrigin + performance.now()).toFixed(3)
+
+const polling = how === 'poll' ? { limit: 20, timeout: 5, onStart: () => say('polls') } : false
+const bot = new Bot(token, { name: 'shop', client: { apiRoot }, polling, concurrency: 4 })
+bot.use(async ({ update: { update_id: id }, chat }) => {
+  say(`began ${id} ${chat?.id} ${time()}`)
+  await new Promise((resolve) => setTimeout(resolve, 15))
+  say(`done ${id} ${chat?.id} ${time()}`)
+})
+const broker =
+  kind === 'sqlite'
+    ? sqlite(where, { lease: '2s' })
+    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '2s' })
+await start(supervisor('app', [bot]), { broker })
+if (how === 'poll') say('up')
+else {
+  const server = createServer(webhookCallback(bot, 'http', { keep: true }))
+  server.listen(how, () => say('up'))
+}
