@@ -153,7 +153,7 @@ function describeFleet(name: string, newStore: () => readonly string[]): void {
     })
 
     test('gives exactly maxItems', async () => {
-      const site = await countingSite(100, { latency: 5 })
+      const site = await countingSite(100, { latency: 50 })
       const [asked] = await startThree(newStore(), site, { maxItems: 33, perHost: { concurrency: 6 } })
       expect(await doneOf(asked)).toMatchObject({ reason: 'maxItems', items: 33 })
       expect(said(asked, 'item')).toHaveLength(33)

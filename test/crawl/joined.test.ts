@@ -117,7 +117,7 @@ describe('a crawl on a store that others have, too', { timeout: 30_000 }, () => 
     const onBook = (nth: number): void => {
       if (nth === 3) throw new FatalError('the shop has closed')
     }
-    const [one, other] = [await side(file, url), await side(file, url, { onBook })]
+    const [one, other] = [await side(file, url, { takes: 200 }), await side(file, url, { takes: 5, onBook })]
     const outcome = await one.crawl().settled()
     expect(outcome).toMatchObject({ status: 'failed', error: { code: 'failed-elsewhere' } })
     expect(String((outcome as { error: unknown }).error)).toContain('the shop has closed')
