@@ -46,6 +46,9 @@ export interface CrawlPlace {
   failed(failure: Failure): void
 }
 
+/** How long the items of pages that are not settled may wait to be read, before a page is looked for that was lost. */
+const ITEMS_READ_WITHIN = 10_000
+
 type Phase = 'opening' | 'crawling' | 'draining' | 'over'
 
 /** One crawl from its first request to its last page: when it begins, what ends it, and what its pages tell it. */
@@ -152,7 +155,7 @@ export class LiveCrawl implements PageOwner, Settling, SeededCrawl, TakingCrawl,
     if (this.itemRoom?.isTaken !== true) return false
     const now = this.tree.clock.now()
     this.#itemsTakenAt ??= now
-    return now - this.#itemsTakenAt < this.tree.broker.leaseTime
+    return now - this.#itemsTakenAt < 2 * this.tree.broker.leaseTime + ITEMS_READ_WITHIN
   }
 
   get isPaused(): boolean {

@@ -157,7 +157,7 @@ function describeFleet(name: string, newStore: () => readonly string[]): void {
       const [asked] = await startThree(newStore(), site, { maxItems: 33, perHost: { concurrency: 6 } })
       expect(await doneOf(asked)).toMatchObject({ reason: 'maxItems', items: 33 })
       expect(said(asked, 'item')).toHaveLength(33)
-      expect(site.counts.size).toBeLessThan(60)
+      expect(site.counts.size).toBeLessThan(60) // those that ran finish
     })
 
     test('leaves a host alone in all processes that asked one of them for patience', async () => {
