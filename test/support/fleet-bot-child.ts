@@ -9,7 +9,8 @@ import { sqlite } from 'rootcatch/sqlite'
 
 const [kind = '', where = '', apiRoot = '', token = '', how = ''] = process.argv.slice(2)
 const say = (line: string): void => void writeSync(1, `${line}\n`)
-const time = (): string => (performance.timeOrigin + performance.now()).toFixed(3)
+/** The same clock in all processes: what Node takes for its origin may be off by how long it was kept waiting then. */
+const time = (): string => (Number(process.hrtime.bigint()) / 1e6).toFixed(3)
 
 const polling = how === 'poll' ? { limit: 20, timeout: 5, onStart: () => say('polls') } : false
 const bot = new Bot(token, { name: 'shop', client: { apiRoot }, polling, concurrency: 4 })
