@@ -1,6 +1,7 @@
 import { Api, GrammyError } from 'grammy'
 import type { UserFromGetMe } from 'grammy/types'
 import { afterEach, describe, expect, test } from 'vitest'
+import { createActor, createMachine } from 'xstate'
 import type { PollerContext, PollerState } from 'rootcatch/machines'
 import { fakeTelegram, manualClock, settle, type FakeTelegram, type ManualClock } from 'rootcatch/testing'
 import { supervisorMachine } from '../../machines/supervisor.ts'
@@ -48,7 +49,8 @@ async function world({ durable = false, setup = {}, before, random = 0, ...optio
   before?.(telegram)
   let me: UserFromGetMe | undefined
   const input = { path: 'bot', strategy: 'one-for-one' }
-  const host = new Host(supervisorMachine, { parent: { ref: undefined } as never, id: 'bot', input })
+  const parent = { ref: createActor(createMachine({})).start() } as never
+  const host = new Host(supervisorMachine, { parent, id: 'bot', input })
   host.start()
   const poller = startPoller(host, {
     path: 'bot',
