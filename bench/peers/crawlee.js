@@ -8,7 +8,7 @@ const [url = '', count = '0', handling = 'fast'] = process.argv.slice(2)
 const pages = Number(count)
 
 log.setLevel(LogLevel.OFF)
-await crawl(Math.ceil(pages / 2)) // warm-up
+await crawl(pages) // warm-up
 const usedBefore = process.cpuUsage()
 const startedAt = performance.now()
 const done = await crawl(pages)
