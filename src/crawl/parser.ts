@@ -28,9 +28,14 @@ export async function loadParser(kind: ParserKind): Promise<Parse> {
   const findLinks: FindLinks = (html) => (isTrap(html) ? undefined : findBrowserLinks(html))
   const adapter = (load('') as Internals)._options?.treeAdapter
   if (adapter === undefined) return Object.assign((html: string) => load(html), { findLinks })
+  const guard = guarded(adapter)
+  const options = { treeAdapter: guard.adapter } as never
   const read = (html: string): CheerioAPI =>
     unlessTrap(
-      () => load(html, { treeAdapter: guarded(adapter, html.length) } as never),
+      () => {
+        guard.begin(html.length)
+        return load(html, options)
+      },
       () => loadFast(html),
     )
   return Object.assign(read, { findLinks })
@@ -61,30 +66,38 @@ interface TreeAdapter {
  * A parser of HTML5 looks through all open elements at each tag, and opens formatting that was left open anew in each
  * paragraph: 100 000 tags in each other took it 66 s. It tells of each element that it makes and opens.
  */
-function guarded(adapter: TreeAdapter, length: number): TreeAdapter {
+function guarded(adapter: TreeAdapter): { readonly adapter: TreeAdapter; begin(length: number): void } {
   let depth = 0
-  let left = length / 2 + 1000 // no tag is shorter, but for those that are made without one
-  return {
+  let left = 0
+  const counting = {
     ...adapter,
-    createElement: (...given) => {
+    createElement: (tagName: unknown, namespace: unknown, attributes: unknown): unknown => {
       left -= 1
       if (left < 0) throw new Trap()
-      return adapter.createElement(...given)
+      return adapter.createElement(tagName, namespace, attributes)
     },
-    onItemPush: () => {
+    onItemPush: (): void => {
       depth += 1
       if (depth > DEEPEST) throw new Trap()
     },
-    onItemPop: () => {
+    onItemPop: (): void => {
       depth -= 1
     },
-  } as TreeAdapter
+  }
+  // One for all pages: the parser is compiled for it once, and a page is parsed in one go.
+  return {
+    adapter: counting,
+    begin: (length) => {
+      depth = 0
+      left = length / 2 + 1000 // no tag is shorter, but for those that are made without one
+    },
+  }
 }
 
 /** The fast parser looks through all open tags at each end, too. */
 class ShallowHandler extends DomHandler {
-  override onopentag(...given: Parameters<DomHandler['onopentag']>): void {
-    super.onopentag(...given)
+  override onopentag(name: string, attribs: Record<string, string>): void {
+    super.onopentag(name, attribs)
     if (this.tagStack.length > DEEPEST + 1) throw new Trap() // the document itself is one
   }
 }
