@@ -10,8 +10,8 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { lookOn, type Look } from './inspect/look-on.ts'
-import { print, rowOf, type Row } from './inspect/rows.ts'
 import type { Asked, Kind, Told } from './inspect/system.ts'
+import { atLeast, atMost, median } from './rows.ts'
 
 const isSmoke = process.argv.includes('--smoke')
 const PROCESSES = isSmoke ? 1 : 5
@@ -21,13 +21,13 @@ const SECONDS = isSmoke ? 2 : 10
 if (isSmoke) await growth()
 else {
   if (!process.argv.includes('--loads')) {
-    print(await jobs())
-    print(await messages())
+    await jobs()
+    await messages()
   }
-  if (!process.argv.includes('--costs')) print(await loads())
+  if (!process.argv.includes('--costs')) await loads()
 }
 
-async function jobs(): Promise<readonly Row[]> {
+async function jobs(): Promise<void> {
   const ratios = { nobody: [] as number[], left: [] as number[] }
   const more: number[] = []
   for (let n = 0; n < PROCESSES; n += 1) {
@@ -45,14 +45,12 @@ async function jobs(): Promise<readonly Row[]> {
     more.push(looked.inspected - looked.bare)
     child.end()
   }
-  return [
-    rowOf('jobs, an inspector nobody looks at, to none', median(ratios.nobody), '', { atLeast: 0.98 }),
-    rowOf('jobs, after the last has left, to none', median(ratios.left), '', { atLeast: 0.98 }),
-    rowOf('a job while somebody looks, more', median(more), 'µs', { atMost: 5 }),
-  ]
+  atLeast('jobs, an inspector nobody looks at, to none', median(ratios.nobody), { goal: 0.98 })
+  atLeast('jobs, after the last has left, to none', median(ratios.left), { goal: 0.98 })
+  atMost('a job while somebody looks, more', median(more), { goal: 5, unit: 'µs' })
 }
 
-async function messages(): Promise<readonly Row[]> {
+async function messages(): Promise<void> {
   const xstates: number[] = []
   const ours: number[] = []
   for (let n = 0; n < PROCESSES; n += 1) {
@@ -69,11 +67,10 @@ async function messages(): Promise<readonly Row[]> {
   console.log(
     `a message to an actor that somebody observes costs XState ${median(xstates).toFixed(2)} µs more by itself`,
   )
-  return [rowOf('an event while somebody looks, of ours', median(ours), 'µs', { atMost: 2 })]
+  atMost('an event while somebody looks, of ours', median(ours), { goal: 2, unit: 'µs' })
 }
 
-async function loads(): Promise<readonly Row[]> {
-  const rows: Row[] = []
+async function loads(): Promise<void> {
   const asked: { readonly actors: number; readonly rate: number; readonly cpu?: number }[] = [
     { actors: 1_000, rate: 1_000, cpu: 10 },
     { actors: 10_000, rate: 10_000, cpu: 20 },
@@ -98,29 +95,28 @@ async function loads(): Promise<readonly Row[]> {
       asked.push({ actors, rate: Math.round((rate / 1_000) * (50 / part(alone))) * 1_000 })
     if (cpu === undefined) {
       const behind = (seen.loop ?? 0) - (alone.loop ?? 0)
-      rows.push(rowOf(`${name}: loop delay p99`, behind, 'ms more', { atMost: 20 }))
-      rows.push(rowOf(`${name}: heap`, ((seen.heap ?? 0) - (alone.heap ?? 0)) / 1e6, 'MB more', { atMost: 40 }))
+      atMost(`${name}: loop delay p99`, behind, { goal: 20, unit: 'ms more' })
+      atMost(`${name}: heap`, ((seen.heap ?? 0) - (alone.heap ?? 0)) / 1e6, { goal: 40, unit: 'MB more' })
       console.log(
         `${name}: at most ${(((seen.rss ?? 0) - (alone.rss ?? 0)) / 1e6).toFixed(0)} MB RSS more, CPU ${part(seen).toFixed(0)} %`,
       )
     } else {
-      rows.push(rowOf(`${name}: CPU, load included`, part(seen), '%', { atMost: cpu }))
-      rows.push(rowOf(`${name}: to the page`, perSecond / 1_000, 'KB/s', { atMost: 150 }))
+      atMost(`${name}: CPU, load included`, part(seen), { goal: cpu, unit: '%' })
+      atMost(`${name}: to the page`, perSecond / 1_000, { goal: 150, unit: 'KB/s' })
     }
     if (fps !== undefined && cpu !== undefined && look.idleFps !== undefined) {
       console.log(`${name}: the page is painted ${fps.toFixed(0)} times a second, idle ${look.idleFps.toFixed(0)}`)
-      rows.push(rowOf(`${name}: page, if 60 when idle`, (fps / look.idleFps) * 60, 'fps', { atLeast: 50 }))
+      atLeast(`${name}: page, if 60 when idle`, (fps / look.idleFps) * 60, { goal: 50, unit: 'fps' })
     }
     const late = await latency(child, look)
-    if (late !== undefined) rows.push(rowOf(`${name}: on the screen after`, late, 'ms', { atMost: 300 }))
+    if (late !== undefined) atMost(`${name}: on the screen after`, late, { goal: 300, unit: 'ms' })
     if (rate === 1_000) {
       const longest = await look.longestTask('big')
-      if (longest !== undefined) rows.push(rowOf('a chart of 200 states: page blocked', longest, 'ms', { atMost: 50 }))
+      if (longest !== undefined) atMost('a chart of 200 states: page blocked', longest, { goal: 50, unit: 'ms' })
     }
     await look.end()
     child.end()
   }
-  return rows
 }
 
 /** Bounded by what fits on a screen, not by what happens. */
@@ -141,12 +137,8 @@ async function growth(): Promise<void> {
     child.end()
   }
   const [few = 1, many = 1, wide = 1] = bytes
-  const rows = [
-    rowOf('ten times the events: bytes to a viewer', many / few, '', { atMost: 3 }),
-    rowOf('ten times the actors: bytes to a viewer', wide / many, '', { atMost: 3 }),
-  ]
-  print(rows)
-  if (rows.some(({ holds }) => !holds)) process.exitCode = 1
+  atMost('ten times the events: bytes to a viewer', many / few, { goal: 3 })
+  atMost('ten times the actors: bytes to a viewer', wide / many, { goal: 3 })
 }
 
 async function latency(child: Child, look: Look): Promise<number | undefined> {
@@ -201,8 +193,4 @@ function trimmedMean(values: readonly number[]): number {
   const tenth = Math.floor(values.length / 10)
   const kept = values.toSorted((one, other) => one - other).slice(tenth, values.length - tenth)
   return kept.reduce((sum, value) => sum + value, 0) / kept.length
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN
 }
