@@ -4,7 +4,6 @@ import {
   type Context,
   type ErrorHandler,
   type Middleware,
-  type MiddlewareFn,
   type WebhookReplyEnvelope,
 } from 'grammy'
 import type { Update } from 'grammy/types'
@@ -32,6 +31,8 @@ import { botHttp, type BotHttp } from './http.ts'
 import { BotLife, type BotSide, type Polled } from './life.ts'
 import type { Pass } from './pass.ts'
 import type { BoundaryHandler } from './scope.ts'
+import { updateApi } from './update-api.ts'
+import { contextMaker, type NewContext } from './update-context.ts'
 import { notKept, webhookTarget, type WebhookTarget } from './webhook.ts'
 
 /** What middleware of our bots finds in its context beside grammY's own. */
@@ -69,8 +70,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   #polling: PollingPolicy | undefined
   readonly #listened = new Set<string>()
   #hasConnected = false
-  /** Set from `bot.handle` until grammY asks for the middleware, in the same turn. */
-  #pass: Pass | undefined
+  readonly #newContext: NewContext<C>
   #catch: BotCatch | undefined
   #life: BotLife | undefined
   /** Of its life before this one. */
@@ -94,6 +94,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     this.#botId = botId
     this.#policy = policy
     this.#http = http
+    this.#newContext = contextMaker(ContextConstructor)
     clock = () => this.#life?.tree.clock ?? systemClock
     hideToken(this)
     hideToken(this.api)
@@ -187,14 +188,6 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     this.errorHandler = handler as ErrorHandler<C>
   }
 
-  override middleware(): MiddlewareFn<C> {
-    const all = super.middleware()
-    const pass = this.#pass
-    if (pass === undefined) return all
-    this.#pass = undefined
-    return (ctx, next) => pass.run(all, ctx, next)
-  }
-
   override async init(signal?: Parameters<GrammyBot['init']>[0]): Promise<void> {
     await super.init(signal)
     const life = this.#life
@@ -202,12 +195,10 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   }
 
   /** Handles one update at once, as a job; rejects with its `BotError`, for who calls it is its last boundary. */
-  override async handleUpdate(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
+  override handleUpdate(update: Update, envelope?: WebhookReplyEnvelope): Promise<void> {
     if (!this.isInited()) return super.handleUpdate(update, envelope) // grammY says what is missing
-    const { updates } = this.#life ?? (await this.#ownLife())
-    return new Promise((resolve, reject) => {
-      updates.admit(update, { isDirect: true, envelope, caller: { resolve, reject } })
-    })
+    if (this.#life === undefined) return this.#ownLife().then(({ updates }) => updates.handle(update, envelope))
+    return this.#life.updates.handle(update, envelope)
   }
 
   /** Resolves when it was stopped and is idle; rejects with what left all boundaries, or ended the poller. */
@@ -338,13 +329,10 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     }
   }
 
+  /** As grammY does for each update. */
   #handle(update: Update, envelope: WebhookReplyEnvelope | undefined, pass: Pass): Promise<void> {
-    this.#pass = pass
-    try {
-      return super.handleUpdate(update, envelope)
-    } finally {
-      this.#pass = undefined
-    }
+    const ctx = this.#newContext(update, updateApi(this.api, envelope), this.botInfo, pass)
+    return pass.run(this.middleware(), ctx)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareFn, NextFunction } from 'grammy'
+import type { Context, MiddlewareFn } from 'grammy'
 import { originNow, type Origin } from '../actors/floating.ts'
 import { RestartLimitError } from '../errors.ts'
 import type { Failure, TrailEntry } from '../failure.ts'
@@ -54,6 +54,9 @@ export class Decided {
   }
 }
 
+/** What stands behind the last middleware. */
+const leaf = (): Promise<void> => Promise.resolve()
+
 export const isDecided = (error: unknown): error is Decided => rootCause(error) instanceof Decided
 
 /** One attempt's way through the middleware. */
@@ -71,15 +74,14 @@ export class Pass {
     this.job = job
   }
 
-  /** Runs all middleware. What leaves it is kept, for grammY could not wrap everything that can be thrown. */
-  async run<C extends Context>(middleware: MiddlewareFn<C>, ctx: C, next: NextFunction): Promise<void> {
+  /** Runs all middleware. Rejects with what was thrown in the first place, and keeps it as it left. */
+  async run<C extends Context>(middleware: MiddlewareFn<C>, ctx: C): Promise<void> {
     this.ctx = ctx
-    Object.defineProperty(ctx, 'job', { value: this.job, configurable: true })
-    Object.defineProperty(ctx.api, 'token', { enumerable: false }) // whoever logs a context must not log it
     try {
-      await middleware(ctx, next)
+      await middleware(ctx, leaf)
     } catch (error) {
       this.thrown = { error }
+      throw this.cause
     }
   }
 

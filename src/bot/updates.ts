@@ -145,6 +145,13 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     }
   }
 
+  /** Runs an update at once, for a caller who is its last boundary. */
+  handle(update: Update, envelope: Arrival['envelope']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.admit(update, { isDirect: true, envelope, caller: { resolve, reject } })
+    })
+  }
+
   /** Runs an update, now or when its lanes let it. */
   admit(update: Update, arrival: Arrival, lease: LeasedJob = this.newLease(update)): UpdateRun {
     if (arrival.isDirect === true) {
@@ -218,8 +225,9 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     if (laneError !== undefined) throw laneError.error
     const pass = new Pass(run, ctx)
     run.pass = pass
-    Object.assign(originNow() as object, { pass })
-    return passed(this.#bot.handle(run.update, envelope, pass), pass)
+    const origin = originNow() as { pass?: Pass }
+    origin.pass = pass
+    return this.#bot.handle(run.update, envelope, pass)
   }
 
   failureOf(run: UpdateRun, journey: Journey): Failure {
@@ -375,9 +383,4 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     }
     bury({ tree: this.tree, definition: this.definition, path: this.path, level: this.level, settle }, job)
   }
-}
-
-async function passed(handled: Promise<void>, pass: Pass): Promise<void> {
-  await handled
-  if (pass.thrown !== undefined) throw pass.cause
 }
