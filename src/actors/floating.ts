@@ -36,9 +36,15 @@ function callNowhere(body: () => void): void {
   }
 }
 
+/** From Node 24 on `run` copies all stores there are to go in, and once more to come back; a resource comes back for nothing. */
+const isCopied = Number.parseInt(process.versions.node) >= 24
+
 /** Runs a user's function so that what it leaves floating is known to be of this job. */
 export function runAs<Given, Result>(origin: Origin, body: (given: Given) => Result, given: Given): Result {
-  if (!isNowhere) return origins.run(origin, body, given)
+  if (!isNowhere) {
+    if (!isCopied) return origins.run(origin, body, given)
+    return new AsyncResource('rootcatch').runInAsyncScope(enter, undefined, origin, body as never, given) as Result
+  }
   isNowhere = false
   try {
     return nowhere.runInAsyncScope(enter, undefined, origin, body as never, given) as Result
