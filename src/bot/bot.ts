@@ -4,6 +4,7 @@ import {
   type Context,
   type ErrorHandler,
   type Middleware,
+  type MiddlewareFn,
   type WebhookReplyEnvelope,
 } from 'grammy'
 import type { Update } from 'grammy/types'
@@ -24,6 +25,7 @@ import type { System } from '../system.ts'
 import type { TaskContext } from '../task-context.ts'
 import { readBotOptions, type BotOptions, type BotPolicy } from './bot-options.ts'
 import { readPolling, type PollingOptions, type PollingPolicy } from './polling-options.ts'
+import { Chain } from './chain.ts'
 import { addBoundary, addFilter, addFork, partOf, scopeOf, type Composer } from './composer.ts'
 import type { Inbox } from './inbox.ts'
 import type { BotCatch } from './last-boundary.ts'
@@ -70,6 +72,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
   #polling: PollingPolicy | undefined
   readonly #listened = new Set<string>()
   #hasConnected = false
+  readonly #chain = new Chain<C>([])
   readonly #newContext: NewContext<C>
   #catch: BotCatch | undefined
   #life: BotLife | undefined
@@ -162,8 +165,12 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
 
   override use(...middleware: Middleware<C>[]): Composer<C> {
     const composer = partOf(this, middleware)
-    super.use(composer)
+    this.#chain.add(composer)
     return composer
+  }
+
+  override middleware(): MiddlewareFn<C> {
+    return this.#chain.run
   }
 
   override filter<D extends C>(predicate: (ctx: C) => ctx is D, ...middleware: Middleware<D>[]): Composer<D>

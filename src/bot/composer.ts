@@ -1,5 +1,6 @@
 import { Composer as GrammyComposer, type Context, type Middleware, type MiddlewareFn, type NextFunction } from 'grammy'
 import { readName } from '../options.ts'
+import { Chain } from './chain.ts'
 import { guard } from './guard.ts'
 import { Boundary, Scope, type BoundaryHandler } from './scope.ts'
 
@@ -9,14 +10,21 @@ type MaybePromise<Value> = Value | Promise<Value>
  * grammY's `Composer`; its error boundaries may have a name, and are supervisors in the tree of a bot they are part of.
  */
 export class Composer<C extends Context> extends GrammyComposer<C> {
+  readonly #chain: Chain<C>
+
   constructor(...middleware: Middleware<C>[]) {
-    super(...middleware)
+    super()
+    this.#chain = new Chain(middleware)
     adoptAll(this, middleware)
+  }
+
+  override middleware(): MiddlewareFn<C> {
+    return this.#chain.run
   }
 
   override use(...middleware: Middleware<C>[]): Composer<C> {
     const composer = partOf(this, middleware)
-    super.use(composer)
+    this.#chain.add(composer)
     return composer
   }
 
