@@ -1,0 +1,61 @@
+import type { AnyBot } from './updates.ts'
+
+/** What updates meet on their way. */
+export type Way = 'passed' | 'answered' | 'one' | 'four' | 'caught' | 'rethrown'
+
+export const WAYS: Readonly<Record<Way, string>> = {
+  passed: 'five middlewares and a boundary',
+  answered: 'the same, and an answer that a transformer takes',
+  one: 'one boundary, passed without an error',
+  four: 'four boundaries, passed without an error',
+  caught: 'a throw caught by the innermost of 3',
+  rethrown: 'a throw rethrown by all 3',
+}
+
+const thrown = new Error('on purpose')
+const suppress = (): void => {}
+const rethrow = (error: unknown): never => {
+  throw error
+}
+const throws = (): never => {
+  throw thrown
+}
+
+/** Puts the middleware on a bot, and gives how it handles an update: one that leaves all boundaries rejects. */
+export function build(bot: AnyBot, way: Way): AnyBot['handleUpdate'] {
+  switch (way) {
+    case 'passed':
+      five(bot).use((_ctx, next) => next())
+      break
+    case 'answered':
+      bot.api.config.use(() => Promise.resolve({ ok: true, result: true } as never))
+      five(bot).use((ctx) => ctx.reply('hi'))
+      break
+    case 'one':
+      nest(bot, 1, suppress, suppress)
+      break
+    case 'four':
+      nest(bot, 4, suppress, suppress)
+      break
+    case 'caught':
+      nest(bot, 3, suppress, throws)
+      break
+    case 'rethrown':
+      nest(bot, 3, rethrow, throws)
+      return (update) => bot.handleUpdate(update).catch(suppress)
+  }
+  return (update) => bot.handleUpdate(update)
+}
+
+type Part = Pick<AnyBot, 'use' | 'errorBoundary'>
+
+function five(bot: AnyBot): Part {
+  for (let each = 0; each < 4; each += 1) bot.use((_ctx, next) => next())
+  return bot.errorBoundary(suppress)
+}
+
+function nest(bot: AnyBot, boundaries: number, handler: (error: unknown) => void, last: () => void): void {
+  let at: Part = bot
+  for (let each = 0; each < boundaries; each += 1) at = at.errorBoundary(handler)
+  at.use(last)
+}
