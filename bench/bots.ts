@@ -4,7 +4,7 @@
  * used, so there an update uses it. Then what boundaries cost, the heap of an update that waits behind one middleware,
  * where plain grammY keeps 4 KiB, what is kept of those that are finished, and what admission and polling cost.
  *
- * How: each contender is a process of its own, measured for 0.7 s after a warm-up of 0.7 s; rounds are interleaved and a
+ * How: each contender is a process of its own, that handles up to 200,000 updates twice and measures the second time; rounds are interleaved and a
  * ratio is the median of the ratios per round, of updates per second of processor time, for the machine may be shared;
  * the clock's beside it.
  */
@@ -58,7 +58,7 @@ function compare(way: Way): number {
     median(rounds.map((each) => each[name][what]))
   const ratios = rounds.map(({ grammY, ours }) => grammY.cpu / ours.cpu)
   const byClock = median(rounds.map(({ grammY, ours }) => ours.perSecond / grammY.perSecond))
-  console.log(`\n${WAYS[way]}, ${ROUNDS} rounds`)
+  console.log(`\n${WAYS[way].title}, ${ROUNDS} rounds`)
   for (const name of ['grammY', 'ours'] as const) {
     const rate = `${Math.round(middle(name, 'perSecond'))} updates/s`.padStart(18)
     console.log(`${name.padEnd(8)} ${rate} ${middle(name, 'cpu').toFixed(2).padStart(7)} µs of the processor an update`)
@@ -69,10 +69,14 @@ function compare(way: Way): number {
 }
 
 function run(name: string, way: Way): Measured {
-  const { stdout, status } = spawnSync(process.execPath, [CONTENDER, name, way], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    encoding: 'utf8',
-  })
+  const { stdout, status } = spawnSync(
+    process.execPath,
+    [CONTENDER, name, way, String(isSmoke ? 1_000 : WAYS[way].updates)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      encoding: 'utf8',
+    },
+  )
   if (status !== 0) throw new Error(`${name}, ${way} ended with ${status}`)
   return JSON.parse(stdout) as Measured
 }

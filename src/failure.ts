@@ -4,6 +4,7 @@ import { formatDuration } from './duration.ts'
 import { brandClass, isInstance } from './errors.ts'
 import { oneLine } from './evidence.ts'
 import { redact, redactData } from './secrets.ts'
+import { limitStacks } from './stack.ts'
 import { describeThrown } from './thrown.ts'
 
 /** What went wrong: which part threw, or what was not over, did not fit or did not come back. */
@@ -91,15 +92,6 @@ export interface FailureJson {
   readonly causes: readonly ThrownJson[]
   readonly trail: readonly TrailEntryJson[]
   readonly plugins?: readonly ThrownJson[]
-}
-
-/** The limit may be frozen. */
-function limitStacks(limit: number): void {
-  try {
-    Error.stackTraceLimit = limit
-  } catch {
-    // Then there is a stack.
-  }
 }
 
 let write: (failure: Failure, entry: TrailEntry) => void

@@ -68,3 +68,12 @@ function sayFolded(frames: readonly Frame[]): string {
   const names = owners.length < 2 ? owners.join('') : `${owners.slice(0, -1).join(', ')} and ${owners.at(-1)}`
   return `… ${frames.length} ${frames.length === 1 ? 'frame' : 'frames'} of ${names}`
 }
+
+/** How many frames errors take from now on. */
+export function limitStacks(limit: number): void {
+  try {
+    Error.stackTraceLimit = limit
+  } catch {
+    // It may be frozen; then there is a stack.
+  }
+}

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { peek } from '../evidence.ts'
 
 /** Whose code is running: the job, without its input, so that whatever outlives it holds little. */
 export interface Origin {
@@ -68,12 +69,29 @@ export function originNow(): Origin | undefined {
   return origins.getStore()
 }
 
-/** Rejections that somebody answers for, although nothing says where they came from. */
-const known = new WeakMap<object, () => void>()
+const answering: unique symbol = Symbol('rootcatch.answering')
 
-/** Lets an error that comes to nobody be told, once, to the one who made it. */
-export function answerFor(error: object, unhandled: () => void): void {
-  known.set(error, unhandled)
+/** What is to be done about an error that came to nobody. */
+interface Answering {
+  unhandled: (() => Promise<void>) | undefined
+}
+
+/**
+ * Lets an error that comes to nobody be told to the one who made it. It is kept with the error, for a collector has more
+ * work with a WeakMap than with all the rest of a failure.
+ */
+export function answerFor(error: Error, unhandled: () => Promise<void>): void {
+  const kept: Answering = { unhandled }
+  Object.defineProperty(error, answering, { value: kept })
+}
+
+/** What its maker said is to be done about it; once. */
+export function takeAnswer(error: unknown): (() => Promise<void>) | undefined {
+  const kept = peek(error, answering)
+  if (typeof kept !== 'object' || kept === null) return undefined
+  const { unhandled } = kept as Answering
+  ;(kept as Answering).unhandled = undefined // here and not on the error: that may be frozen by now
+  return unhandled
 }
 
 /** Listens while a system is live; call what it gives once that one has stopped. */
@@ -95,11 +113,8 @@ export function watchFloating(): () => void {
 }
 
 function onUnhandledRejection(error: unknown): void {
-  const unhandled = typeof error === 'object' && error !== null ? known.get(error) : undefined
-  if (unhandled !== undefined) {
-    known.delete(error as object)
-    return runAsNobody(unhandled)
-  }
+  const unhandled = takeAnswer(error)
+  if (unhandled !== undefined) return runAsNobody(() => void unhandled())
   const origin = origins.getStore()
   if (origin !== undefined) return origins.exit(() => origin.floated(error, origin))
   // Not ours. Where nobody else listens, Node would end the process; our listener must not keep it from that.

@@ -1,4 +1,5 @@
 import { BotError, type Context } from 'grammy'
+import { limitStacks } from '../stack.ts'
 import { describeThrown } from '../thrown.ts'
 
 /** Longer chains are none: somebody made a circle. */
@@ -26,10 +27,14 @@ export function wrapError<C extends Context>(error: unknown, ctx: C): BotError<C
 
 function construct<C extends Context>(error: unknown, ctx: C): BotError<C> {
   if (typeof error !== 'symbol') {
+    const limit = Error.stackTraceLimit
     try {
+      if (error instanceof Error) limitStacks(0) // it takes the stack of that, and one of its own costs most of the rest
       return new BotError(error, ctx)
     } catch {
       // getters, or a proxy, that throw while grammY describes it
+    } finally {
+      limitStacks(limit)
     }
   }
   const wrapped = new BotError<C>('', ctx)

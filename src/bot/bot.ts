@@ -8,6 +8,7 @@ import {
   type WebhookReplyEnvelope,
 } from 'grammy'
 import type { Update } from 'grammy/types'
+import { takeAnswer } from '../actors/floating.ts'
 import { incarnate, type Hosting } from '../actors/hosted.ts'
 import type { Incarnation } from '../actors/incarnation.ts'
 import type { Place, Reports } from '../actors/reports.ts'
@@ -332,7 +333,7 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
         if (!inbox.durable) throw notKept(path)
         await inbox.admit([update])
       },
-      decide: async (error) => (await life()).updates.decide(error),
+      decide: decideUntaken,
     }
   }
 
@@ -341,6 +342,13 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     const ctx = this.#newContext(update, updateApi(this.api, envelope), this.botInfo, pass)
     return pass.run(this.middleware(), ctx)
   }
+}
+
+/** Decides about an error that a caller was told and did not take as if the update had been polled; no other is ours. */
+async function decideUntaken(error: unknown): Promise<void> {
+  const decide = takeAnswer(error)
+  if (decide === undefined) throw error
+  await decide()
 }
 
 /** Short words of grammY's for more than one kind of update. */

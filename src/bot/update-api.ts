@@ -12,6 +12,7 @@ class UpdateApi {
   readonly #envelope: WebhookReplyEnvelope | undefined
   /** Those that the bot has now: one that is added later is none of this update's, as in grammY. */
   readonly #transformers: readonly Transformer[]
+  #parts: Parts | undefined
 
   constructor(ofBot: Api, envelope: WebhookReplyEnvelope | undefined) {
     this.options = ofBot.options
@@ -26,21 +27,18 @@ class UpdateApi {
   }
 
   get raw(): Parts['raw'] {
-    return this.#make().raw
+    return (this.#parts ?? this.#make()).raw
   }
 
   get config(): Parts['config'] {
-    return this.#make().config
+    return (this.#parts ?? this.#make()).config
   }
 
-  /** From then on both are properties of its own, as those of any `Api`. */
   #make(): Parts {
-    const { token } = this
-    const { raw, config } = new Api(token, this.options, this.#envelope)
-    if (this.#transformers.length > 0) config.use(...this.#transformers)
-    const own = { enumerable: true, writable: true, configurable: true }
-    Object.defineProperties(this, { raw: { ...own, value: raw }, config: { ...own, value: config } })
-    return { raw, config }
+    const api = new Api(this.token, this.options, this.#envelope)
+    if (this.#transformers.length > 0) api.config.use(...this.#transformers)
+    this.#parts = api
+    return api
   }
 }
 Object.setPrototypeOf(UpdateApi.prototype, Api.prototype)

@@ -33,8 +33,6 @@ export interface SettlementHost {
 /** What updates come to, and who is told. */
 export class UpdateSettlement {
   readonly #host: SettlementHost
-  /** How to decide about errors that callers were told, if they say that they did not take them. */
-  readonly #untaken = new WeakMap<object, () => Promise<void>>()
 
   constructor(host: SettlementHost) {
     this.#host = host
@@ -80,13 +78,6 @@ export class UpdateSettlement {
       then()
       this.#host.written()
     })
-  }
-
-  /** Decides as if the update had been polled; throws the error again if it is none of ours. */
-  async decide(error: unknown): Promise<void> {
-    const decide = typeof error === 'object' && error !== null ? this.#untaken.get(error) : undefined
-    if (decide === undefined) throw error
-    await decide()
   }
 
   #ask(run: UpdateRun, failure: Failure, left: BotError<Context>): Promise<Judgement> {
@@ -189,9 +180,7 @@ export class UpdateSettlement {
     if (caller === undefined) return
     if (outcome.status !== 'failed') return caller.resolve()
     if (left instanceof BotError) {
-      const decide = (): Promise<void> => this.#unclaimed(run, outcome.failure, left)
-      this.#untaken.set(left, decide)
-      answerFor(left, () => void decide())
+      answerFor(left, () => this.#unclaimed(run, outcome.failure, left))
     }
     caller.reject(left)
   }

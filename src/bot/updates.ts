@@ -324,11 +324,6 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     if (this.kept.get(run.lease.id) === run) this.kept.delete(run.lease.id)
   }
 
-  /** Decides about an error that a caller was told and did not take, as if the update had been polled. */
-  decide(error: unknown): Promise<void> {
-    return this.#settlement.decide(error)
-  }
-
   // Letting go
 
   /** Starts nothing more; resolves when nothing runs, or `within` ms are over and what ran was cut off. */
