@@ -22,9 +22,8 @@ export function guard<C extends Context>(
     }
     const frame = enter(boundary, handler as BoundaryHandler<never>)
     try {
-      await (frame === undefined
-        ? part.middleware()(ctx, note)
-        : runAs(frame, () => part.middleware()(ctx, note), undefined))
+      const run = (): unknown => part.middleware()(ctx, note)
+      await (frame === undefined ? run() : runAs(frame, run, undefined))
     } catch (error) {
       goesOn = false // it failed after all, so its wish to go on is void
       if (isDecided(error)) throw error // a decision is on its way out

@@ -38,13 +38,14 @@ export class LiveRuns {
     this.#tellIfIdle()
   }
 
-  /** The table of those charts gets one more. */
-  place(run: UpdateRun, newJob: (slot: number) => JobActor): JobActor {
-    const slot = this.#free.pop() ?? this.#runs.length
-    const job = newJob(slot)
+  /** Where the chart that begins next is to stand. */
+  newPlace(): number {
+    return this.#free.pop() ?? this.#runs.length
+  }
+
+  place(run: UpdateRun, job: JobActor): void {
     run.job = job
-    this.#runs[slot] = run
-    return job
+    this.#runs[job.slot] = run
   }
 
   displace({ job }: UpdateRun): void {

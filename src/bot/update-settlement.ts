@@ -165,7 +165,7 @@ export class UpdateSettlement {
   #tellAll(run: UpdateRun, outcome: RunOutcome, left: unknown, isDead: boolean): void {
     const { job, lease, arrival } = run
     const { id } = lease
-    announce(this.#host.boundary.tree, this.#host.jobPath(id), id, outcome, isDead)
+    announce(this.#host.boundary.tree, job?.path ?? this.#host.jobPath(id), id, outcome, isDead)
     arrival.over?.(outcome)
     const told = job?.hooks?.settled(job.hooked, outcome)
     if (told === undefined) this.#tellWaiting(run, outcome, left)

@@ -65,6 +65,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
   readonly #live = new LiveRuns()
   readonly #settlement = new UpdateSettlement(this)
   #hooks: HookTable | undefined
+  /** Its path is asked for at once, and need not be cut out of its id. */
+  #newest = { id: '', path: '' }
   #watching = 0
   #isQuiet: (() => void) | undefined
   #isClosed = false
@@ -122,6 +124,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
   }
 
   jobPath(id: string): string {
+    if (id === this.#newest.id) return this.#newest.path
     return `${this.path}/update:${id.slice(id.indexOf(':') + 1)}`
   }
 
@@ -129,7 +132,9 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
 
   /** Of an update that no broker knows. */
   newLease(update: Update): LeasedJob {
-    const id = `${this.#bot.botId}:${(update as Partial<Update> | undefined)?.update_id}`
+    const number = (update as Partial<Update> | undefined)?.update_id
+    const id = `${this.#bot.botId}:${number}`
+    this.#newest = { id, path: `${this.path}/update:${number}` }
     return {
       id,
       queue: this.path,
@@ -193,7 +198,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     this.#live.runs(run)
     run.cancelWait = undefined
     if (goesOn) return (run.job as JobActor).goOn(run.lease)
-    const job = this.#live.place(run, (slot) => new JobActor(this, this, run.lease, slot, this.tree.clock.now()))
+    const job = new JobActor(this, this, run.lease, this.#live.newPlace(), this.tree.clock.now())
+    this.#live.place(run, job)
     job.start(this.#host, this.#logic, `update:${job.slot}`)
   }
 
@@ -321,7 +327,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
 
   /** The broker may have given it again meanwhile. */
   #forget(run: UpdateRun): void {
-    if (this.kept.get(run.lease.id) === run) this.kept.delete(run.lease.id)
+    if (run.arrival.isKept === true && this.kept.get(run.lease.id) === run) this.kept.delete(run.lease.id)
   }
 
   // Letting go
