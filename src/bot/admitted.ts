@@ -47,6 +47,11 @@ export class Admitted {
     this.#next = id + 1
   }
 
+  /** Of a batch with something new in it. */
+  sawUpTo(highest: number): void {
+    this.#next = highest + 1
+  }
+
   finish(id: number, outcome: 'done' | 'failed'): void {
     const known = this.#open.get(id)
     if (known === undefined) return

@@ -31,7 +31,7 @@ export class DurableInbox implements Inbox {
     let next: number | undefined
     for (const update of updates) {
       if (isUpdate(update)) {
-        next = update.update_id + 1
+        next = Math.max(update.update_id + 1, next ?? 1)
         const job = this.#jobOf(update)
         if (job !== undefined) jobs.push(job)
       } else reportMalformed(this.#updates, update)

@@ -22,16 +22,21 @@ export class MemoryInbox implements Inbox {
   }
 
   async admit(updates: readonly Update[]): Promise<void> {
+    const fresh = new Map<number, Update>()
+    let highest: number | undefined
     for (const update of updates) {
       if (!isUpdate(update)) {
         reportMalformed(this.#updates, update)
         continue
       }
       const { update_id: id } = update
-      if (this.#admitted.isKnown(id)) continue
-      this.#admitted.begin(id)
-      this.#updates.admit(update, { over: (outcome) => this.#finish(id, outcome) })
+      highest = Math.max(id, highest ?? id)
+      if (!this.#admitted.isKnown(id) && !fresh.has(id)) fresh.set(id, update)
     }
+    // An offset confirms all numbers below it, so that they count here; updates are handled in the order they came in.
+    for (const id of [...fresh.keys()].toSorted((a, b) => a - b)) this.#admitted.begin(id)
+    if (highest !== undefined && fresh.size > 0) this.#admitted.sawUpTo(highest)
+    for (const [id, update] of fresh) this.#updates.admit(update, { over: (outcome) => this.#finish(id, outcome) })
   }
 
   confirmable(): number | undefined {

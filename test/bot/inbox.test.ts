@@ -515,3 +515,26 @@ test('an update that lost its lease when it was to wait for a retry leaves its l
   expect(seen).toEqual([1, 1, 2])
   expect(system.tree().children?.[0]?.jobs).toEqual({ running: 0, retrying: 0 })
 })
+
+describe.each(store)('updates of one answer on %s that are in no order', (_name, newBroker) => {
+  test('are handled once and as they came; what is confirmed goes by their numbers', async () => {
+    const bot = newBot()
+    const seen: number[] = []
+    const gate = Promise.withResolvers<void>()
+    bot.use(async (ctx) => {
+      seen.push(ctx.update.update_id)
+      if (ctx.update.update_id === 4) await gate.promise
+    })
+    const { inbox } = await live(bot, newBroker())
+    await inbox.admit([5, 5, 3, 9, 5, 4].map((id) => message(id, id)))
+    await until(() => seen.length === 4)
+    expect(seen).toEqual([5, 3, 9, 4])
+    await until(() => inbox.unconfirmed() === (inbox.durable ? 0 : 1))
+    expect(inbox.confirmable()).toBe(inbox.durable ? 10 : 4) // a higher one would lose what still runs
+    gate.resolve()
+    await until(() => inbox.confirmable() === 10)
+    await inbox.admit([message(5, 5), message(3, 3)])
+    await settle()
+    expect(seen).toHaveLength(4)
+  })
+})
