@@ -223,13 +223,17 @@ export class Bot<C extends Context = Context & JobFlavor> extends GrammyBot<C> {
     try {
       const system = await start(this, { catch: () => stop, ...(broker && { broker }), ...(inspect && { inspect }) })
       await system.done
+      this.#throwLeft()
     } catch (failure) {
-      const left = this.#left as { readonly thrown: unknown } | undefined
-      if (left !== undefined) throw left.thrown
+      this.#throwLeft()
       if (!(failure instanceof SystemStoppedError)) throw failure // stopped while it connected
     } finally {
       this.#isAlone = false
     }
+  }
+
+  #throwLeft(): void {
+    if (this.#left !== undefined) throw this.#left.thrown
   }
 
   /**

@@ -13,7 +13,7 @@ import type { HostedNode, Tree } from '../actors/tree.ts'
 import type { BuriedJob } from '../brokers/broker.ts'
 import { UnknownJobError } from '../errors.ts'
 import type { DropReason } from '../events.ts'
-import { Failure } from '../failure.ts'
+import { addToTrail, Failure } from '../failure.ts'
 import type { Hosted } from '../hosted.ts'
 import { Run, type AnyRun, type RunHost } from '../run.ts'
 import { lanesOf, type BotPolicy } from './bot-options.ts'
@@ -68,6 +68,8 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   readonly #host: Host
   readonly #supply: Supply
   #poller: Poller | undefined
+  /** One that failed has nothing to stop. */
+  #hasPoller = true
   #phase: 'starting' | 'up' | 'stopping' | 'over' = 'starting'
   #failure: Failure | undefined
   #how: 'stopped' | 'killed' = 'stopped'
@@ -194,10 +196,21 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     const kind = this.#phase === 'starting' ? 'start' : 'thrown'
     const { path } = this
     const generation = this.#generation
-    this.#failure = new Failure({ error, path, kind, at: this.tree.clock.now(), generation })
+    const failure = new Failure({ error, path, kind, at: this.tree.clock.now(), generation })
     this.#side.leaves(error)
-    this.#host.send({ type: 'gave up', failure: this.#failure })
+    if (this.#side.isAlone) return this.#failAlone(failure)
+    this.#failure = failure
+    this.#host.send({ type: 'gave up', failure })
     void this.#stopWithin(this.#shutdown)
+  }
+
+  /** Nobody is above who could begin it anew: `start()` rejects. */
+  #failAlone(failure: Failure): void {
+    const { path, tree } = this
+    this.#hasPoller = false
+    addToTrail(failure, { path, decision: 'stop', by: 'default' })
+    tree.report(failure, 'stop')
+    void tree.stopSystem()
   }
 
   async #stopWithin(within: number): Promise<void> {
@@ -205,7 +218,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
     if (this.#failure === undefined) this.#host.send({ type: 'shutdown' })
     this.#phase = 'stopping'
     this.#supply.close()
-    if (this.#poller !== undefined && this.#failure === undefined) await this.#poller.stop({ drain: within })
+    if (this.#hasPoller && this.#failure === undefined) await this.#poller?.stop({ drain: within })
     await this.inbox.drain(within)
     await this.#side.ends(this)
     this.#over()

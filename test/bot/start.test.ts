@@ -42,6 +42,19 @@ describe('start()', () => {
     expect(telegram.unconfirmed).toEqual([])
   })
 
+  test.each([401, 409])('%i of a poll rejects it at once with that GrammyError, and polls no more', async (code) => {
+    const { bot, telegram } = await newBot()
+    const seen: string[] = []
+    bot.on('message:text', (ctx) => void seen.push(ctx.message.text))
+    telegram.send.text('a')
+    telegram.next('getUpdates', () => undefined, { error: code })
+    await expect(bot.start()).rejects.toMatchObject({ error_code: code })
+    expect(bot.isRunning()).toBe(false)
+    expect(seen).toEqual(['a'])
+    expect(telegram.callsOf('deleteWebhook')).toHaveLength(1)
+    expect(telegram.callsOf('getUpdates')).toHaveLength(2)
+  })
+
   test('401 rejects it with that GrammyError', async () => {
     const { bot, telegram } = await newBot()
     telegram.always('getMe', { error: 401 })
