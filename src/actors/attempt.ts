@@ -1,4 +1,3 @@
-import { types } from 'node:util'
 import { parseDuration, type Duration } from '../duration.ts'
 import { CancelledError, InvalidOptionError, LeaseLostError, SystemStoppedError } from '../errors.ts'
 import type { AnyRun } from '../run.ts'
@@ -12,6 +11,8 @@ import { isGenerator, type AnyGenerator } from './generator.ts'
 import { InnerRuns } from './inner-runs.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Asker, Tree } from './tree.ts'
+
+const { types } = process.getBuiltinModule('node:util') // by import it brings streams and threads along
 
 /** How a call of a user's function ended. */
 export type CallEnd = { readonly value: unknown } | { readonly error: unknown }
