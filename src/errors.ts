@@ -1,51 +1,7 @@
+import { brandClass, identify, isInstance } from './brand.ts'
 import { formatDuration } from './duration.ts'
-import { evidenceOf, guarded, inherits, peek, textOf, unreadableText } from './evidence.ts'
+import { evidenceOf, guarded, peek, textOf, unreadableText } from './evidence.ts'
 import { nearest } from './nearest.ts'
-
-/** A class whose instances are known by a brand; `prototype` is all that is looked at. */
-type Class = abstract new (...args: never[]) => object
-
-/** The brand of each class of this copy. A user's subclass has none of its own, so it is asked the ordinary way. */
-const brands = new WeakMap<Class, symbol>()
-
-/** The error class of each brand, for errors that come from another thread as data. */
-const classes = new Map<string, Class>()
-
-/** Whether a value carries a brand, also one of a second copy of the package. Never throws, whatever the value is. */
-export function isBranded(value: unknown, brand: symbol): boolean {
-  return peek(value, brand) === true
-}
-
-/** The brand of the nearest of our error classes a value is of, as a text that `classOf` knows. */
-export function brandOf(value: unknown): string | undefined {
-  let above: unknown = value
-  for (let level = 0; level < mostClasses && typeof above === 'object' && above !== null; level += 1) {
-    const below: object = above
-    const brand = guarded(() => Object.getOwnPropertySymbols(below), [])
-      .map((symbol) => Symbol.keyFor(symbol))
-      .find((key) => key !== undefined && classes.has(key))
-    if (brand !== undefined) return brand
-    above = guarded(() => Object.getPrototypeOf(below), null)
-  }
-  return undefined
-}
-
-/** The error class that has a brand. */
-export function classOf(brand: string): Class | undefined {
-  return classes.get(brand)
-}
-
-/** Gives a class its brand: from now on `isInstance` knows its instances, and those of its twin in a second copy. */
-export function brandClass(of: Class, brand: symbol): void {
-  brands.set(of, brand)
-  Object.defineProperty(of.prototype, brand, { value: true })
-}
-
-/** What `instanceof` answers for our classes: by brand, and for a user's subclass as always. Never throws. */
-export function isInstance(of: Class, value: unknown): boolean {
-  const brand = brands.get(of)
-  return brand === undefined ? inherits(value, of.prototype) : isBranded(value, brand)
-}
 
 /** What every error of rootcatch extends: `code` is short and stable, `name` is the class. */
 export abstract class RootcatchError<Code extends string = string> extends Error {
@@ -572,67 +528,6 @@ export class MissingPackageError extends RootcatchError<'missing-package'> {
 }
 
 /**
- * A call that a bot depends on was not over in time; it was aborted, and is made again after a wait.
- *
- * - Why: The connection hangs: a proxy, a firewall or the network lets nothing through and says nothing.
- * - Fix: None at first, as it is tried again. If it goes on, look at the network, or raise `stall` of `polling`.
- */
-export class StalledError extends RootcatchError<'stalled'> {
-  static {
-    identify(this, 'StalledError', 'stalled')
-  }
-
-  constructor(subject: string, ms: number) {
-    const advice = 'It is tried again; look at the network if this goes on, or raise stall.'
-    super(`${subject} was not over after ${formatDuration(ms)}. ${advice}`)
-  }
-}
-
-/**
- * What a server answered is no answer to what it was asked. In a bot it is the `error` of an `HttpError`.
- *
- * - Why: A proxy, a gateway or a wrong `apiRoot` answered in its place, with a page instead of JSON.
- * - Fix: Look at `status` and `text`, then at what is between here and that server.
- */
-export class AnswerError extends RootcatchError<'answer'> {
-  readonly status: number
-  readonly statusText: string
-  /** The first characters of the answer, where it was looked at. */
-  readonly text: string
-  static {
-    identify(this, 'AnswerError', 'answer')
-  }
-
-  /** It is no JSON, so nobody knows whether the call did anything. */
-  static ofCall(method: string, answer: Answer): AnswerError {
-    const evidence = answer.text === '' ? 'nothing' : evidenceOf(answer.text, 200)
-    const advice = 'Look at what stands between here and the Bot API.'
-    return new AnswerError(`${method} was answered ${lineOf(answer)} without JSON: ${evidence}. ${advice}`, answer)
-  }
-
-  /** The file is not there, or not for us; nothing was sent on. */
-  static ofFile(answer: Answer): AnswerError {
-    return new AnswerError(`the file to send was answered ${lineOf(answer)}. Check where its URL leads.`, answer)
-  }
-
-  constructor(message: string, { status, statusText, text }: Answer) {
-    super(message)
-    this.status = status
-    this.statusText = statusText
-    this.text = text
-  }
-}
-
-/** What of an answer is told. */
-interface Answer {
-  readonly status: number
-  readonly statusText: string
-  readonly text: string
-}
-
-const lineOf = ({ status, statusText }: Answer): string => `${status} ${statusText}`.trim()
-
-/**
  * Throw it where trying again is useless: the remaining attempts are skipped, the fallback is asked.
  *
  * - Why: The code of a body knows that trying again is useless, such as after a 404.
@@ -676,20 +571,6 @@ export class PluginTriggerError extends RootcatchError<'plugin-trigger'> {
     this.details = own
   }
 }
-
-/**
- * Puts name and code on the prototype: there the first line of a stack already has the name, a print does not repeat
- * the code, and a subclass of the user's inherits both.
- */
-export function identify(of: Class, name: string, code: string): void {
-  const brand = `rootcatch.error.${code}`
-  brandClass(of, Symbol.for(brand))
-  classes.set(brand, of)
-  Object.defineProperty(of.prototype, 'name', { value: name, writable: true, configurable: true })
-  Object.defineProperty(of.prototype, 'code', { value: code, writable: true, configurable: true })
-}
-
-const mostClasses = 20
 
 function copyDetails(details: unknown): Readonly<Record<string, unknown>> {
   if (typeof details === 'string') return Object.freeze({ message: details })

@@ -1,7 +1,7 @@
+import { brandClass, isInstance } from './brand.ts'
 import { chainOf, printChain, reviveThrown, thrownJson, type ThrownJson } from './causes.ts'
 import type { DecisionName } from './decision.ts'
 import { formatDuration } from './duration.ts'
-import { brandClass, isInstance } from './errors.ts'
 import { oneLine } from './evidence.ts'
 import { redact, redactData } from './secrets.ts'
 import { limitStacks } from './stack.ts'

@@ -1,6 +1,5 @@
 import { isAbsolute, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import util from 'node:util'
 import type { Duration } from './duration.ts'
 import { InvalidOptionError, IsolateError } from './errors.ts'
 import { checkKeys, readDuration, readWholeNumber } from './options.ts'
@@ -39,6 +38,7 @@ export function readIsolate(subject: string, value: unknown): IsolatePolicy | un
   const options: IsolateOptions = value === true ? {} : value
   const own = `isolate of ${subject}`
   checkKeys(own, options, OPTIONS)
+  const util = process.getBuiltinModule('node:util') // by import it brings streams and threads along
   const { module = util.getCallSites(OWN_FRAMES + 1, { sourceMap: false })[OWN_FRAMES]?.scriptName } = options
   return Object.freeze({
     module: readModule(own, module, options.module),

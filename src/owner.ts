@@ -1,6 +1,6 @@
-import { readFileSync, readlinkSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { guarded } from './evidence.ts'
+
+const { readFileSync, readlinkSync } = process.getBuiltinModule('node:fs')
 
 /** A process as a store remembers it: its id alone says little, for ids are given again. */
 export interface Owner {
@@ -27,7 +27,7 @@ export function isGone({ place, pid, born }: Owner): boolean {
 
 const thisPlace = (): string => {
   const namespace = guarded(() => readlinkSync('/proc/self/ns/pid'), '')
-  return `${hostname()} ${namespace}`
+  return `${process.getBuiltinModule('node:os').hostname()} ${namespace}`
 }
 
 /** Boot and tick at which a process began; undefined where it is not there, or the machine has no /proc. */

@@ -1,5 +1,6 @@
 import { formatDuration, type Duration } from './duration.ts'
-import { InvalidOptionError, isBranded } from './errors.ts'
+import { isBranded } from './brand.ts'
+import { InvalidOptionError } from './errors.ts'
 import { checkKeys, readDuration, readFunction, readWholeNumber } from './options.ts'
 
 const brand: unique symbol = Symbol.for('rootcatch.backoff')

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Duration } from './duration.ts'
 import { InvalidOptionError } from './errors.ts'
 import { readBoolean, readDuration } from './options.ts'
@@ -119,6 +118,6 @@ function nextOf(line: string, timezone: string, now: number): number | undefined
 
 /** At first use and at once: a wrong line is refused where it is written, and who has no cron pays nothing. */
 function loadCroner(): Croner {
-  const require = createRequire(import.meta.url)
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)
   return require('croner') as Croner
 }

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { CHILD_OPTIONS, readChildPolicy, type ChildOptions, type ChildPolicy } from './child.ts'
 import type { TaskContext } from './task-context.ts'
@@ -195,7 +194,7 @@ export function task(name: string, ...rest: readonly unknown[]): AnyTask {
 
 /** Threads work: more of them than cores would only take turns, and one core is the main thread's. */
 function defaultSlots(isolate: IsolatePolicy | undefined): number {
-  return isolate === undefined ? 10 : Math.max(1, availableParallelism() - 1)
+  return isolate === undefined ? 10 : Math.max(1, process.getBuiltinModule('node:os').availableParallelism() - 1)
 }
 
 /** Reads a priority: a whole number within the bounds every broker keeps. */

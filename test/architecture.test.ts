@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { findViolations } from './support/architecture.ts'
@@ -12,6 +12,27 @@ describe('the repository', () => {
     }
     expect(files.size).toBeGreaterThan(0)
     expect(findViolations(files).join('\n')).toBe('')
+  })
+})
+
+describe('CONTRIBUTING.md', () => {
+  const map = readFileSync('CONTRIBUTING.md', 'utf8')
+    .split('\n## ')
+    .find((part) => part.startsWith('Where things are'))
+
+  test('says of every room, and of every file that stands in none, where it belongs', () => {
+    const places = readdirSync('src', { withFileTypes: true })
+    const names = places.map((place) => (place.isDirectory() ? `src/${place.name}` : place.name))
+    expect(names).toContain('src/actors')
+    expect(names.filter((name) => map?.includes(`\`${name}\``) !== true)).toEqual([])
+  })
+
+  test('names no file that is gone', () => {
+    const named = [...(map ?? '').matchAll(/`([\w/-]+\.(?:ts|md))`/g)].map(([, name]) => name as string)
+    const files = globSync('{src,machines,test,examples,bench,tools,docs/decisions}/**/*.{ts,md}')
+    expect(
+      named.filter((name) => !files.some((path) => path.replaceAll('\\', '/').endsWith(`/${name.split('/').at(-1)}`))),
+    ).toEqual([])
   })
 })
 
@@ -76,7 +97,7 @@ describe('a kept rule', () => {
     ['src/task.ts', `import type { Failure } from './failure.ts'\nimport type { AnyActorLogic } from 'xstate'`],
     ['src/actors/job.ts', `import { jobMachine } from '../../machines/job.ts'\nimport { createActor } from 'xstate'`],
     ['src/actors/worker.ts', `const { Threads } = await import('../isolate/threads.ts')`],
-    ['src/isolate/thread.ts', `import { isGenerator } from '../actors/generator.ts'`],
+    ['src/isolate/thread.ts', `import { isGenerator } from '../generator.ts'`],
     ['src/brokers/memory.ts', `import type { Broker } from './broker.ts'\nimport { queue } from './memory-queue.ts'`],
     ['src/start.ts', `import { memory } from './brokers/memory.ts'`],
     ['src/plugins/logging.ts', `import { plugin } from '../plugin.ts'\nimport type * as Api from '@opentelemetry/api'`],

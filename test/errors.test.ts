@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { escalate } from '../src/decision.ts'
-import * as errors from '../src/errors.ts'
+import * as ofBots from '../src/bot/errors.ts'
+import { isBranded } from '../src/brand.ts'
+import * as ofAll from '../src/errors.ts'
 import { hostileValues } from './support/hostile.ts'
 
 const {
@@ -33,11 +35,11 @@ const {
   UnknownJobError,
   UnknownPathError,
   UnknownTaskError,
-} = errors
+} = { ...ofAll, ...ofBots }
 
 afterEach(() => vi.resetModules())
 
-const classes = new Map(Object.entries(errors).filter(([name]) => /^[A-Z].*Error$/.test(name)))
+const classes = new Map(Object.entries({ ...ofAll, ...ofBots }))
 const job = 'app/media/resize/job:812'
 const payload = `input.user.born of task "resize" is a Date, which JSON cannot keep. Pass toISOString().`
 const newer =
@@ -373,7 +375,9 @@ describe('every class', () => {
 
   test.each(rows)('%s is known by brand, also one of a second copy', async (name) => {
     vi.resetModules()
-    const copy = new Map(Object.entries(await import('../src/errors.ts')))
+    const copy = new Map(
+      Object.entries({ ...(await import('../src/errors.ts')), ...(await import('../src/bot/errors.ts')) }),
+    )
     const [ours, theirs] = [classes.get(name) as typeof PermanentError, copy.get(name) as typeof PermanentError]
     const instance = Object.create(theirs.prototype as object) as unknown
     expect(theirs).not.toBe(ours)
@@ -504,6 +508,6 @@ function unreadableDetails(): object {
 
 describe('isBranded', () => {
   test.each(hostileValues.filter(([name]) => !name.includes('says yes')))('never throws: %s', (_name, make) => {
-    expect(errors.isBranded(make(), Symbol.for('rootcatch.error'))).toBe(false)
+    expect(isBranded(make(), Symbol.for('rootcatch.error'))).toBe(false)
   })
 })

@@ -38,6 +38,16 @@ describe('links of README and docs', () => {
     expect(brokenLinks(page, text)).toEqual([])
   })
 
+  test('lead from the README to every guide, page of docs and decision', () => {
+    const readme = pages.get('README.md') ?? ''
+    const decisions = pages.get('docs/decisions/README.md') ?? ''
+    const left = [...pages.keys()].filter((page) => {
+      if (/^docs\/decisions\/\d/.test(page)) return !decisions.includes(`(./${posix.basename(page)})`)
+      return /^docs\/(?!api\.report)/.test(page) && !readme.includes(`(./${page})`)
+    })
+    expect(left).toEqual([])
+  })
+
   test('are found where they lead nowhere, in prose alone', () => {
     const text = [
       '# A `b`, c: d',

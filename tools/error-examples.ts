@@ -1,5 +1,4 @@
 import {
-  AnswerError,
   BrokerError,
   CancelledError,
   ChildRestartingError,
@@ -16,7 +15,6 @@ import {
   PluginError,
   PluginTriggerError,
   RestartLimitError,
-  StalledError,
   SupervisorStoppedError,
   SystemStoppedError,
   TimeoutError,
@@ -25,6 +23,7 @@ import {
   UnknownPathError,
   UnknownTaskError,
 } from '../src/errors.ts'
+import { AnswerError, StalledError } from '../src/bot/errors.ts'
 import {
   BlockedAddressError,
   BodyTooLargeError,
@@ -150,7 +149,7 @@ export const errorGroups: readonly ErrorGroup[] = [
   {
     title: 'Bots',
     intro:
-      "Beside them stand grammY's own `BotError`, `GrammyError` and `HttpError`, see [bots](./guides/bots.md#errors). These two are not exported: compare their `code`.",
+      "Beside them stand grammY's own `BotError`, `GrammyError` and `HttpError`, see [bots](./guides/bots.md#errors).",
     errors: [
       new StalledError('a call of shop/poller', 40_000),
       AnswerError.ofCall('getMe', { status: 502, statusText: 'Bad Gateway', text: '<html>' }),

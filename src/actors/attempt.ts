@@ -1,6 +1,6 @@
-import { types } from 'node:util'
 import { parseDuration, type Duration } from '../duration.ts'
 import { CancelledError, InvalidOptionError, LeaseLostError, SystemStoppedError } from '../errors.ts'
+import { isGenerator, type AnyGenerator } from '../generator.ts'
 import type { AnyRun } from '../run.ts'
 import type { InnerRunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
@@ -8,10 +8,11 @@ import type { TaskContext } from '../task-context.ts'
 import { AttemptContext, type Underway } from './attempt-context.ts'
 import { runAs, type Origin } from './floating.ts'
 import type { Ending } from './effect.ts'
-import { isGenerator, type AnyGenerator } from './generator.ts'
 import { InnerRuns } from './inner-runs.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Asker, Tree } from './tree.ts'
+
+const { types } = process.getBuiltinModule('node:util') // by import it brings streams and threads along
 
 /** How a call of a user's function ended. */
 export type CallEnd = { readonly value: unknown } | { readonly error: unknown }

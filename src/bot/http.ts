@@ -1,9 +1,10 @@
 import type { ApiClientOptions } from 'grammy'
 import { Dispatcher, errors, Pool } from 'undici'
 import type { Clock } from '../clock.ts'
-import { AnswerError, InvalidOptionError } from '../errors.ts'
+import { InvalidOptionError } from '../errors.ts'
 import { cut, peek } from '../evidence.ts'
 import { redact } from '../secrets.ts'
+import { AnswerError } from './errors.ts'
 import { Gate, type AnySignal } from './gate.ts'
 
 /** grammY's options of the client; requests can be sent through any dispatcher of undici's, a proxy's too. */

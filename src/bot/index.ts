@@ -13,4 +13,4 @@ export { webhookCallback, type WebhookOptions } from './webhook.ts'
 
 // Errors
 export { rootCause } from './bot-error.ts'
-export { AnswerError, StalledError } from '../errors.ts'
+export { AnswerError, StalledError } from './errors.ts'

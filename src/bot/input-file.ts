@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { InputFile as GrammyInputFile } from 'grammy'
 import { fetch } from 'undici'
-import { AnswerError } from '../errors.ts'
 import { peek } from '../evidence.ts'
+import { AnswerError } from './errors.ts'
 
 type Source = ConstructorParameters<typeof GrammyInputFile>[0]
 type Bytes = Awaited<ReturnType<GrammyInputFile['toRaw']>>

@@ -1,6 +1,6 @@
-import { StalledError } from '../errors.ts'
 import { peek } from '../evidence.ts'
 import { delayOf, type Backoff } from '../retry.ts'
+import { StalledError } from './errors.ts'
 
 /** What follows a call that failed. */
 export type Verdict = { readonly wait: number; readonly isFailure: boolean } | 'give up'

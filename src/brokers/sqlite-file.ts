@@ -1,8 +1,10 @@
-import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { BrokerError } from '../errors.ts'
 import { describeThrown } from '../thrown.ts'
 import { findDriver, hindranceOf, type Database, type Hindrance } from './sqlite-driver.ts'
 import { APPLICATION_ID, foreignStore, migrate, newerStore, SCHEMA } from './sqlite-schema.ts'
+
+const { closeSync, openSync, readSync, statSync } = process.getBuiltinModule('node:fs')
 
 /** Keeps everything in memory, for tests. */
 export const IN_MEMORY = ':memory:'

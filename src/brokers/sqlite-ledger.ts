@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { guarded } from '../evidence.ts'
 import type { Database, Statement } from './sqlite-driver.ts'
 
@@ -87,7 +86,7 @@ export class Ledger {
   #reserveIds(): void {
     // `all`, not `get`: a statement of its own is committed when it is stepped to its end.
     const [row] = guarded(() => this.#reserve.all() as { readonly next_id: number }[], [])
-    this.#prefix = row === undefined ? `${randomUUID()}-` : ''
+    this.#prefix = row === undefined ? `${process.getBuiltinModule('node:crypto').randomUUID()}-` : ''
     this.#endOfIds = row?.next_id ?? IDS_AT_ONCE
     this.#nextId = this.#endOfIds - IDS_AT_ONCE
   }

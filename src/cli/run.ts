@@ -1,6 +1,6 @@
 import { resume, stop } from '../decision.ts'
 import { formatDuration, parseDuration } from '../duration.ts'
-import type { Inspector } from '../inspection.ts'
+import { inspector } from '../inspect/inspector.ts'
 import { start, type StartOptions } from '../start.ts'
 import { describeThrown } from '../thrown.ts'
 import { loadDefinition } from './definition-file.ts'
@@ -23,7 +23,7 @@ export async function runFile(file: string, options: RunFileOptions): Promise<nu
   const within = readDeadline(options.deadline)
   const broker = options.broker === undefined ? undefined : brokerAt(options.broker)
   const { root, options: exported } = await loadDefinition(file, options.export)
-  const inspect = options.inspect && exported.inspect === undefined ? await newInspector() : exported.inspect
+  const inspect = options.inspect && exported.inspect === undefined ? inspector() : exported.inspect
   const system = await start(root, {
     catch: decideQuietly,
     ...exported,
@@ -56,12 +56,6 @@ export async function runFile(file: string, options: RunFileOptions): Promise<nu
 
 /** Decides as the default root catch does; its report with stacks is for `--verbose`. */
 const decideQuietly: StartOptions['catch'] = (failure) => (failure.job === undefined ? stop : resume)
-
-/** Whoever does not look loads nothing of it. */
-async function newInspector(): Promise<Inspector> {
-  const { inspector } = await import('../inspect/inspector.ts')
-  return inspector()
-}
 
 function readDeadline(text: string): number {
   const ms = parseDuration(text)

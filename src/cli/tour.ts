@@ -71,7 +71,7 @@ function welcome(link: string, hasBot: boolean): void {
   print('A tour of rootcatch: one tree, and what may happen in it. All of it fails on purpose.')
   print(`Look at it in a browser meanwhile: ${link}`)
   if (!hasBot) print('The bot stays at home: it needs grammY, npm install grammy.')
-  print('')
+  if (process.stdout.isTTY) print('') // elsewhere each act begins with an empty line
 }
 
 /** One act after the other, again and again. Each has its time, whether it is over or not. */

@@ -1,4 +1,4 @@
-import { isGenerator, type AnyGenerator } from '../actors/generator.ts'
+import { isGenerator, type AnyGenerator } from '../generator.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import { YieldError } from './errors.ts'
 import { isRequest, type CrawlRequest } from './request.ts'

@@ -1,5 +1,6 @@
+import { identify } from '../brand.ts'
 import { formatDuration } from '../duration.ts'
-import { identify, RootcatchError } from '../errors.ts'
+import { RootcatchError } from '../errors.ts'
 import { cut, evidenceOf, oneLine, textOf } from '../evidence.ts'
 import { nearest } from '../nearest.ts'
 import { redact } from '../secrets.ts'

@@ -1,4 +1,5 @@
-import { brandClass, InvalidOptionError, isBranded } from '../errors.ts'
+import { brandClass, isBranded } from '../brand.ts'
+import { InvalidOptionError } from '../errors.ts'
 import { cut } from '../evidence.ts'
 import { readName } from '../options.ts'
 import type { Json } from '../payload.ts'

@@ -1,6 +1,6 @@
 import { cut } from '../evidence.ts'
 import type { FailureKind } from '../failure.ts'
-import { isJob, type Entry } from './book.ts'
+import { isJob, type Entry } from './entry.ts'
 import type { Hub } from './hub.ts'
 import { PAGE_LIMITS } from './plain.ts'
 

@@ -3,49 +3,7 @@ import type { Observed } from '../actors/tap.ts'
 import type { Failure } from '../failure.ts'
 import type { Inspected } from '../inspection.ts'
 import { PassingMap } from '../passing-map.ts'
-import type { Seen } from './seen.ts'
-
-/** A node as the inspector keeps it while somebody looks: references and counts, nothing that is made of them. */
-export class Entry {
-  readonly id: string
-  readonly path: string
-  readonly name: string
-  kind: string
-  readonly parent: Entry | undefined
-  /** Its latest actor; undefined where none has started yet. */
-  actor: Seen | undefined
-  /** What the tree says of it; undefined for what is no child of a supervisor. */
-  phase: string | undefined
-  /** Of what has no actor of its own. */
-  state: unknown
-  generation = 1
-  failures = 0
-  events = 0
-  dropped = 0
-  /** Of a task: what its broker says waits in front of it. */
-  waiting: number | undefined
-  jobs: NodeView['jobs']
-  /** Children that are there, jobs apart. */
-  below = 0
-  /** Children that are no longer there. */
-  ended = 0
-  readonly since: number
-  isGone = false
-  /** It ended, and stays only until that was told. */
-  isOver = false
-
-  constructor(
-    id: string,
-    given: { path: string; name: string; kind: string; parent: Entry | undefined; since: number },
-  ) {
-    this.id = id
-    this.path = given.path
-    this.name = given.name
-    this.kind = given.kind
-    this.parent = given.parent
-    this.since = given.since
-  }
-}
+import { Entry, hasJobs, isJob } from './entry.ts'
 
 /** All nodes while somebody looks, by their paths. */
 export class Book {
@@ -276,14 +234,8 @@ export class Book {
   }
 }
 
-const hasJobs = ({ kind }: Pick<Entry, 'kind'>): boolean => kind === 'task' || kind === 'bot' || kind === 'spider'
-
 const isBetween = ({ phase }: NodeView): boolean =>
   phase === 'starting' || phase === 'restarting' || phase === 'stopping'
-
-export function isJob({ kind }: Pick<Entry, 'kind'>): boolean {
-  return kind === 'job' || kind === 'update' || kind === 'request'
-}
 
 /** Jobs of bots and spiders have names of their own. */
 function jobKind(path: string): string {

@@ -1,7 +1,7 @@
-import { isJob, type Entry } from './book.ts'
+import { isJob, type Entry } from './entry.ts'
 import type { Hub } from './hub.ts'
-import { rowOf } from './rows.ts'
-import { showHappened } from './shown.ts'
+import { nodeRow } from './node-row.ts'
+import { eventRow } from './event-row.ts'
 
 /** Actors that a page is told of unasked. */
 export const MOST_ACTORS = 5_000
@@ -17,7 +17,7 @@ export function helloOf(
   for (const entry of book.entries.values()) {
     if (isJob(entry)) continue
     if (entry.kind === 'actor' && rows.length >= MOST_ACTORS) continue
-    const row = rowOf(entry, charts, showing)
+    const row = nodeRow(entry, charts, showing)
     told(entry)
     rows.push(JSON.stringify(row))
   }
@@ -39,7 +39,7 @@ export function helloOf(
     `"failures":[${failures.map((failure) => hub.failures.show(failure)).join(',')}]`,
     `"events":[${ring
       .after(0)
-      .map((happened) => showHappened(happened, showing))
+      .map((happened) => eventRow(happened, showing))
       .join(',')}]`,
     `"stats":${JSON.stringify(samples.all)}}`,
   ].join(',')

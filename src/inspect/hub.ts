@@ -3,12 +3,14 @@ import { guarded } from '../evidence.ts'
 import type { AnyEvent } from '../events.ts'
 import type { Failure } from '../failure.ts'
 import type { Inspected } from '../inspection.ts'
-import { Book, type Entry } from './book.ts'
+import { Book } from './book.ts'
 import { Charts } from './charts.ts'
+import type { Entry } from './entry.ts'
+import { FailureRows } from './failure-rows.ts'
 import type { InspectorPolicy } from './options.ts'
+import { Queues } from './queues.ts'
 import { Ring, type Happened } from './ring.ts'
 import { Samples } from './samples.ts'
-import { ShownFailures } from './shown.ts'
 import type { Showing } from './showing.ts'
 
 /** Who is told what the hub has seen. */
@@ -38,7 +40,7 @@ export class Hub implements Sink {
   readonly ring: Ring = new Ring(EVENTS_KEPT)
   readonly samples: Samples
   readonly charts: Charts
-  readonly failures: ShownFailures
+  readonly failures: FailureRows
   since: number = Date.now()
   /** Other processes that send what they inspect. */
   readonly remotes: Set<{ fill(): void }> = new Set()
@@ -48,8 +50,7 @@ export class Hub implements Sink {
   readonly #listeners = new Set<Listener>()
   readonly #opened = new Map<Listener, ReadonlySet<string>>()
   readonly #close = new Map<Entry, Close>()
-  /** Those that a queue was last told of. */
-  readonly #waiting = new Set<Entry>()
+  readonly #queues: Queues
   #newFailures: Failure[] = []
   #end: (() => void) | undefined
   #interval = SHORTEST
@@ -65,8 +66,9 @@ export class Hub implements Sink {
     const isShown = (path: string): boolean => only === undefined || guarded(() => only(path) === true, false)
     this.book = new Book(inspected, isShown)
     this.samples = new Samples(inspected)
+    this.#queues = new Queues(this.book)
     this.charts = new Charts(showing)
-    this.failures = new ShownFailures(showing, (path) => this.book.entries.get(path))
+    this.failures = new FailureRows(showing, (path) => this.book.entries.get(path))
   }
 
   get isObserving(): boolean {
@@ -253,7 +255,7 @@ export class Hub implements Sink {
     this.#end = undefined
     clearTimeout(this.#timer)
     this.#close.clear()
-    this.#waiting.clear()
+    this.#queues.clear()
     this.#opened.clear()
     this.book.open(new Set())
     this.book.clear()
@@ -284,28 +286,8 @@ export class Hub implements Sink {
   }
 
   async #sample(): Promise<void> {
-    let waiting = 0
-    let delayed = 0
     const queues = await this.inspected.system.queues().catch(() => undefined)
-    if (this.#end === undefined) return
-    const empty = new Set(queues && this.#waiting) // a broker does not tell of a queue that nothing is left of
-    for (const queue of queues ?? []) {
-      waiting += queue.waiting
-      delayed += queue.delayed
-      const entry = this.book.entries.get(queue.queue)
-      if (entry === undefined) continue
-      empty.delete(entry)
-      if (entry.waiting === queue.waiting + queue.delayed) continue
-      entry.waiting = queue.waiting + queue.delayed
-      this.#waiting.add(entry)
-      this.book.dirty.add(entry)
-    }
-    for (const entry of empty) {
-      entry.waiting = undefined
-      this.#waiting.delete(entry)
-      this.book.dirty.add(entry)
-    }
-    this.samples.take({ waiting, delayed })
+    if (this.#end !== undefined) this.samples.take(this.#queues.take(queues))
   }
 }
 

@@ -15,26 +15,23 @@ const folder = new URL(
   import.meta.url,
 )
 
+/** Each with a file of its own for how it looks. */
+const VIEWS = ['chart', 'context', 'dead', 'events', 'failures', 'job', 'plots', 'sequence', 'tree']
+
 const APP = [
+  ...VIEWS.flatMap((view) => [`${view}-view.js`, `${view}-view.css`]),
   'app.js',
+  'bridge.css',
   'bridge.js',
   'chart-layout.js',
-  'chart-view.js',
-  'context-view.js',
-  'dead-view.js',
   'diff.js',
   'dom.js',
-  'events-view.js',
-  'failures-view.js',
-  'job-view.js',
   'keys.js',
   'link.js',
+  'narrow.css',
   'page.css',
-  'plots-view.js',
   'recording.js',
-  'sequence-view.js',
   'store.js',
-  'tree-view.js',
 ]
 
 const VENDOR = {

@@ -1,7 +1,7 @@
 import type { ChartData } from '../actors/chart-data.ts'
 import type { ObservedSnapshot } from '../actors/tap.ts'
 import { cut } from '../evidence.ts'
-import type { Entry } from './book.ts'
+import type { Entry } from './entry.ts'
 import type { Hub } from './hub.ts'
 import { chartOfDefinition } from './remote-chart.ts'
 import type { Seen } from './seen.ts'

@@ -1,4 +1,4 @@
-import type { Entry } from './book.ts'
+import type { Entry } from './entry.ts'
 
 /** Something that happened, as it is kept: what it was about is read only when it is shown. */
 export class Happened {

@@ -2,12 +2,13 @@ import type { WebSocket } from 'ws'
 import { guarded, peek } from '../evidence.ts'
 import type { Failure } from '../failure.ts'
 import { answer } from './answers.ts'
-import { isJob, type Entry } from './book.ts'
+import { isJob, type Entry } from './entry.ts'
 import { helloOf, MOST_ACTORS } from './hello.ts'
 import type { Hub, Listener } from './hub.ts'
 import type { Recording } from './recording.ts'
-import { rowOf } from './rows.ts'
-import { showHappened } from './shown.ts'
+import { nodeRow } from './node-row.ts'
+import { detailOf } from './detail.ts'
+import { eventRow } from './event-row.ts'
 
 const MOST_EVENTS = 100
 const MOST_NODES = 500
@@ -80,7 +81,7 @@ export class Viewer implements Listener {
 
   #tell(now: number): void {
     const { nodes, gone } = this.#takeNodes()
-    const { hub } = { hub: this.#hub }
+    const hub = this.#hub
     const events = this.#takeEvents()
     const failures = this.#pendingFailures.map((failure) => hub.failures.show(failure))
     this.#pendingFailures = []
@@ -142,7 +143,7 @@ export class Viewer implements Listener {
   }
 
   #row(entry: Entry): string {
-    const row = rowOf(entry, this.#hub.charts, this.#hub.showing)
+    const row = nodeRow(entry, this.#hub.charts, this.#hub.showing)
     this.#known.add(entry.id)
     this.#told.set(entry.id, essence(entry))
     if (row.chart !== undefined && !this.#charts.has(row.chart)) {
@@ -167,31 +168,14 @@ export class Viewer implements Listener {
       chosen = all.filter((happened) => keep.has(happened))
     }
     this.#dropped.events += total - chosen.length
-    return chosen.map((happened) => showHappened(happened, showing))
+    return chosen.map((happened) => eventRow(happened, showing))
   }
 
   #tellDetail(): void {
     const entry = this.#watched
     if (entry === undefined || !this.#isDetailDue) return
     this.#isDetailDue = false
-    const { showing } = this.#hub
-    const { path, actor } = entry
-    const snapshot = guarded(() => actor?.snapshot(), undefined)
-    const part = (name: 'context' | 'output' | 'error'): unknown =>
-      snapshot?.[name] === undefined ? undefined : showing.payload(snapshot[name], path, name)
-    const input = guarded(() => actor?.input, undefined)
-    const detail = {
-      type: 'detail',
-      id: entry.id,
-      at: Date.now(),
-      status: snapshot?.status,
-      context: part('context'),
-      input: input === undefined ? undefined : showing.payload(input, path, 'input'),
-      output: part('output'),
-      error: part('error'),
-      fired: [...this.#hub.firedOf(entry)],
-    }
-    this.#show(JSON.stringify(detail))
+    this.#show(detailOf(entry, this.#hub))
   }
 
   // What the page says

@@ -1,4 +1,4 @@
-import { brandOf, classOf } from '../errors.ts'
+import { brandOf, classOf } from '../brand.ts'
 import { errorName, guarded, inherits, isError, peek } from '../evidence.ts'
 import { causeOf, codeOf, describeThrown, errorsOf, messageOf, retryAfterOf, stackOf } from '../thrown.ts'
 

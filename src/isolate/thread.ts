@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { parentPort, type MessagePort } from 'node:worker_threads'
-import { isGenerator, type AnyGenerator } from '../actors/generator.ts'
+import { isGenerator, type AnyGenerator } from '../generator.ts'
 import { refusedInThread } from '../isolate.ts'
 import { copyPayload } from '../payload.ts'
 import type { AnyTask } from '../task.ts'

@@ -77,6 +77,8 @@ export class Threads implements Lender {
     if (this.#busy.size > 0) await new Promise<void>((resolve) => (this.#isIdle = resolve))
     await this.#pool?.destroy()
     if (this.#alive.size > 0) await new Promise<void>((resolve) => (this.#isEmpty = resolve))
+    // A port that was closed is there until the loop has come around to it.
+    for (let turn = 0; turn < 2; turn += 1) await new Promise<void>((resolve) => void setImmediate(resolve))
   }
 
   run(request: Request, signal: AbortSignal): Promise<End> {

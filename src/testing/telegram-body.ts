@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 /** A file that a bot sent. */
@@ -84,7 +83,7 @@ class Part {
   skip = 0
   readonly #field: string
   readonly #name: string | undefined
-  readonly #hash = createHash('sha256')
+  readonly #hash = process.getBuiltinModule('node:crypto').createHash('sha256')
   readonly #head: Buffer[] = []
   #kept = 0
   #size = 0

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { systemClock, type Clock } from '../clock.ts'
 import { parseDuration, type Duration } from '../duration.ts'
@@ -108,7 +108,10 @@ class Server implements FakeTelegram {
   readonly calls: FakeCall[] = []
   readonly #clock: Clock
   readonly #backlog = new Backlog()
-  readonly #server = createServer((request, response) => void this.#serve(request, response).catch(() => {}))
+  /** Taken here: most tests that import this want a clock. */
+  readonly #server = process
+    .getBuiltinModule('node:http')
+    .createServer((request, response) => void this.#serve(request, response).catch(() => {}))
   readonly #sockets = new Map<Socket, number>()
   readonly #scripted = new Map<string, Scripted[]>()
   readonly #fixed = new Map<string, Scripted>()

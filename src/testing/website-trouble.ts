@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import zlib, { brotliCompressSync, createGzip, deflateSync, gzipSync } from 'node:zlib'
+import type * as Zlib from 'node:zlib'
 import { frame, type Visit } from './website-shop.ts'
 
 /** The pages that do what sites do to crawlers: by their first name, with what stands behind it. */
@@ -126,11 +126,13 @@ const html = { 'content-type': 'text/html; charset=utf-8' }
 const there = frame('You are there', '<p>This is the page.</p>')
 const captcha = frame('Are you human?', '<form class="captcha"><input name="answer"></form>')
 
+const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib')
+
 const encoders: ReadonlyMap<string, (body: Buffer) => Buffer> = new Map<string, (body: Buffer) => Buffer>([
-  ['gzip', gzipSync],
-  ['deflate', deflateSync],
-  ['br', brotliCompressSync],
-  ['zstd', (bytes) => zlib.zstdCompressSync(bytes)],
+  ['gzip', (bytes) => zlib().gzipSync(bytes)],
+  ['deflate', (bytes) => zlib().deflateSync(bytes)],
+  ['br', (bytes) => zlib().brotliCompressSync(bytes)],
+  ['zstd', (bytes) => zlib().zstdCompressSync(bytes)],
 ])
 
 function toNumber(text: string, otherwise: number): number {
@@ -161,7 +163,7 @@ const MEBIBYTE = 1024 * 1024
 
 function sendBomb(mebibytes: number, response: ServerResponse): void {
   response.writeHead(200, { ...html, 'content-encoding': 'gzip' })
-  const gzip = createGzip()
+  const gzip = zlib().createGzip()
   gzip.on('error', () => {}).pipe(response)
   response.on('close', () => gzip.destroy())
   const zeros = Buffer.alloc(MEBIBYTE)

@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { InvalidOptionError } from '../errors.ts'
 import { checkKeys, readWholeNumber } from '../options.ts'
@@ -85,6 +84,12 @@ function readOptions(options: WebsiteOptions): Settings {
   }
 }
 
+/** Taken when there is a site to serve: most tests that import this want a clock. */
+function newServer(tls: Settings['tls'], onRequest: RequestListener): Server {
+  if (tls === undefined) return process.getBuiltinModule('node:http').createServer(onRequest)
+  return process.getBuiltinModule('node:https').createServer(tls, onRequest)
+}
+
 class Site implements Website {
   readonly requests: WebsiteRequest[] = []
   connections = 0
@@ -96,7 +101,7 @@ class Site implements Website {
   constructor(settings: Settings) {
     this.#settings = settings
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => void this.#answer(request, response)
-    this.#server = settings.tls === undefined ? createServer(onRequest) : createSecureServer(settings.tls, onRequest)
+    this.#server = newServer(settings.tls, onRequest)
     this.#server.on('connection', (socket: Socket) => {
       this.connections += 1
       this.#sockets.add(socket)

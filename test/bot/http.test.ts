@@ -9,9 +9,10 @@ import { runInNewContext } from 'node:vm'
 import { Api, GrammyError, HttpError, InputFile as GrammyInputFile } from 'grammy'
 import { Agent } from 'undici'
 import { afterEach, describe, expect, test } from 'vitest'
-import { AnswerError, InvalidOptionError } from '../../src/errors.ts'
+import { AnswerError } from '../../src/bot/errors.ts'
 import { botHttp, type BotHttp, type ClientOptions } from '../../src/bot/http.ts'
 import { InputFile } from '../../src/bot/input-file.ts'
+import { InvalidOptionError } from '../../src/errors.ts'
 import { fakeTelegram, manualClock, settle, type FakeTelegram, type ManualClock } from 'rootcatch/testing'
 
 // What grammY makes its signals with; it is a dependency of grammY's, not of ours.

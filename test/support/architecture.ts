@@ -11,7 +11,7 @@ type Rule = {
 }
 
 const plainLeaf =
-  'src/(?:duration|decision|errors|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets|passing-map|job-table|owner)\\.ts'
+  'src/(?:duration|decision|errors|brand|options|payload|clock|thrown|evidence|nearest|causes|stack|sliding-window|schedule|secrets|passing-map|job-table|owner|generator)\\.ts'
 const leaf = `(?:${plainLeaf}|src/retry\\.ts)`
 const leaves = `(?:type )?(?:${leaf}|node:.+)`
 const definition = 'src/(?:definition|task|isolate|supervisor|actor|plugin|child|task-context|run-options|hosted)\\.ts'
@@ -39,7 +39,7 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('src/retry\\.ts'),
-    may: only('(?:type )?src/(?:duration|errors|options|evidence)\\.ts'),
+    may: only('(?:type )?src/(?:duration|errors|brand|options|evidence)\\.ts'),
     because: 'retry decides from durations and options alone, so that it can be tested by a table',
   },
   {
@@ -79,7 +79,7 @@ const rules: readonly Rule[] = [
   },
   {
     of: only('src/isolate/.+'),
-    may: only(leaves, `(?:type )?${definition}`, '(?:type )?src/isolate/.+', '(?:type )?src/actors/generator\\.ts'),
+    may: only(leaves, `(?:type )?${definition}`, '(?:type )?src/isolate/.+'),
     because: 'a thread loads the body of a task and what calls it, and nothing of the runtime',
   },
   {

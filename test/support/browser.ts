@@ -35,10 +35,10 @@ export function browsing(): {
       const page = await context.newPage()
       page.on('pageerror', (error) => complaints.push(String(error)))
       page.on('console', (message) => {
-        // A connection that is refused while the process is away is told by the browser, not by the page.
-        const isRefused =
-          /WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|the server responded with a status of 401/
-        if (message.type() === 'error' && !isRefused.test(message.text())) complaints.push(message.text())
+        // A connection that is refused or cut while the process goes away is told by the browser, not by the page.
+        const isAway =
+          /WebSocket connection|ERR_CONNECTION_RE(?:FUSED|SET)|ERR_EMPTY_RESPONSE|the server responded with a status of 401/
+        if (message.type() === 'error' && !isAway.test(message.text())) complaints.push(message.text())
       })
       await page.goto(handleOf(system).link())
       return page

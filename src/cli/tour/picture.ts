@@ -8,6 +8,7 @@ import type { Tallies, Tally } from './tally.ts'
 export interface Moment {
   readonly seconds: number
   readonly left: number
+  /** What is played; undefined when all is over. */
   readonly act: Act | undefined
   readonly tree: TreeNode
   readonly tallies: Tallies
@@ -21,13 +22,10 @@ const LEAST_HAPPENINGS = 6
 
 /** A moment of the tour, as many lines as there are rows: what is played, the tree, and what happened just now. */
 export function drawMoment({ seconds, left, act, tree, tallies, happenings, rows }: Moment): string[] {
-  const head = [
-    `${paint('bold', 'rootcatch tour')}  ${paint('dim', `${clock(seconds)}, ends in ${clock(left)} or by Ctrl-C`)}`,
-    '',
-    act === undefined ? '' : `${paint('cyan', '▸')} ${paint('bold', act.title)}`,
-    act === undefined ? '' : `  ${paint('dim', act.about)}`,
-    '',
-  ]
+  const time = act === undefined ? clock(seconds) : `${clock(seconds)}, ends in ${clock(left)} or by Ctrl-C`
+  const played =
+    act === undefined ? [] : [`${paint('cyan', '▸')} ${paint('bold', act.title)}`, `  ${paint('dim', act.about)}`, '']
+  const head = [`${paint('bold', 'rootcatch tour')}  ${paint('dim', time)}`, '', ...played]
   const branches = drawTree(tree, tallies)
   const room = Math.max(0, rows - head.length - LEAST_HAPPENINGS - 2)
   const shown = branches.length <= room ? branches : [...branches.slice(0, room - 1), paint('dim', '   …')]

@@ -1,6 +1,6 @@
 import { guarded, peek } from '../evidence.ts'
 import type { Charts } from './charts.ts'
-import { isJob, type Entry } from './book.ts'
+import { isJob, type Entry } from './entry.ts'
 import type { Showing } from './showing.ts'
 
 /** A node as the page gets it. */
@@ -28,7 +28,7 @@ export interface Row {
   readonly since: number
 }
 
-export function rowOf(entry: Entry, charts: Charts, showing: Showing): Row {
+export function nodeRow(entry: Entry, charts: Charts, showing: Showing): Row {
   const snapshot = guarded(() => entry.actor?.snapshot(), undefined)
   const chart = entry.actor && guarded(() => entry.actor?.chart, undefined)
   const attempt = isJob(entry) ? peek(peek(snapshot, 'context'), 'attempt') : undefined
