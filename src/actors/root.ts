@@ -18,6 +18,7 @@ import { placesOf } from './places.ts'
 import { plugged } from './plugged.ts'
 import type { Reports } from './reports.ts'
 import { SupervisorIncarnation } from './supervisor.ts'
+import { keepUnstarted } from './system-ids.ts'
 import type { Tree } from './tree.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -107,6 +108,7 @@ export class Root implements RootLevel {
     timers.attach(actor.system)
     tree.tap.attach(actor.system as never)
     listNoActors(actor.system as never)
+    keepUnstarted(actor.system)
     if (inspect === undefined) allowLightActors(actor.system) // else everything is shown by XState itself
     actor.subscribe({ error: () => {} })
     actor.start()
