@@ -39,7 +39,7 @@ type Phase = 'starting' | 'running' | 'stopping' | 'over'
  * behind `Hands`, so that every order of events can be tested. Each event is worked to its end before the next.
  */
 export class Supervision {
-  readonly #path: string
+  readonly path: string
   readonly #definition: Supervisor
   readonly #hands: Hands
   readonly #roster: Roster = new Roster()
@@ -61,7 +61,7 @@ export class Supervision {
   readonly #later: Child[] = []
 
   constructor(path: string, definition: Supervisor, hands: Hands) {
-    this.#path = path
+    this.path = path
     this.#definition = definition
     this.#hands = hands
     this.#window = createSlidingWindow(definition.restarts.limit, definition.restarts.within)
@@ -114,7 +114,7 @@ export class Supervision {
   /** Starts a child somebody waits for; that one is told if it does not start. */
   startFor(child: Child, waiter: Waiter): void {
     this.#do(() => {
-      const why = this.#roster.whyNoStart(child, this.#path)
+      const why = this.#roster.whyNoStart(child, this.path)
       if (why !== undefined) return waiter.reject(why)
       child.startWaiter = waiter
       if (this.isStopped) return this.#giveBack(child)
@@ -295,8 +295,8 @@ export class Supervision {
 
   #whyNotStarted(child: Child): Error {
     return this.isStopped
-      ? new SupervisorStoppedError(this.#path, child.isDynamic ? 'spawn' : 'startChild')
-      : new ChildStoppedError(this.#path, child.name)
+      ? new SupervisorStoppedError(this.path, child.isDynamic ? 'spawn' : 'startChild')
+      : new ChildStoppedError(this.path, child.name)
   }
 
   // What waits until all are up
@@ -374,7 +374,7 @@ export class Supervision {
       case 'restart':
         return this.#applyRestart(child, failure, verdict)
       case 'escalate':
-        addToTrail(failure, entryOf(this.#path, verdict, 'escalate'))
+        addToTrail(failure, entryOf(this.path, verdict, 'escalate'))
         return this.#giveUp(child, failure)
     }
   }
@@ -387,7 +387,7 @@ export class Supervision {
     const now = this.#hands.now()
     if (!allows(this.#window, now)) {
       const because = this.#limitError()
-      addToTrail(failure, { path: this.#path, decision: 'escalate', by: 'limit', asked: 'restart', because })
+      addToTrail(failure, { path: this.path, decision: 'escalate', by: 'limit', asked: 'restart', because })
       return this.#giveUp(child, failure)
     }
     charge(this.#window, now)
@@ -405,14 +405,14 @@ export class Supervision {
     }
     const because = this.#limitError()
     const failure = new Failure({ error: because, path: child.path, kind: 'restarts', at: now })
-    addToTrail(failure, { path: this.#path, decision: 'escalate', by: 'limit', asked: 'restart', because })
+    addToTrail(failure, { path: this.path, decision: 'escalate', by: 'limit', asked: 'restart', because })
     this.#giveUp(child, failure)
   }
 
   #failedBeforeItsStop(child: Child, failure: Failure): void {
     const comesBack = child.policy.restart !== 'temporary'
     const decision = comesBack ? 'restart' : 'stop'
-    addToTrail(failure, { path: this.#path, decision, by: 'round' })
+    addToTrail(failure, { path: this.path, decision, by: 'round' })
     this.#hands.report(failure, decision)
     if (comesBack) return this.#roster.set(child, 'restarting')
     this.#isOverForGood(child)
@@ -429,18 +429,18 @@ export class Supervision {
   }
 
   #decided(failure: Failure, verdict: Verdict, decision: DecisionName): void {
-    addToTrail(failure, entryOf(this.#path, verdict, decision))
+    addToTrail(failure, entryOf(this.path, verdict, decision))
     this.#hands.report(failure, decision)
   }
 
   #reportStopping(failure: Failure): void {
-    addToTrail(failure, { path: this.#path, decision: 'stop', by: 'stopping' })
+    addToTrail(failure, { path: this.path, decision: 'stop', by: 'stopping' })
     this.#hands.report(failure, 'stop')
   }
 
   #limitError(): RestartLimitError {
     const { limit, within } = this.#definition.restarts
-    return new RestartLimitError(this.#path || 'the root', limit, within)
+    return new RestartLimitError(this.path || 'the root', limit, within)
   }
 
   // Stopping one
