@@ -14,6 +14,7 @@ import { watchFloating } from './floating.ts'
 import { Lives } from './lives.ts'
 import { MachineTimers } from './machine-timers.ts'
 import type { Incarnation } from './incarnation.ts'
+import type { Wait } from './next-turn.ts'
 import { placesOf } from './places.ts'
 import { plugged } from './plugged.ts'
 import type { Reports } from './reports.ts'
@@ -53,7 +54,7 @@ export class Root implements RootLevel {
   readonly #isCutOff = Promise.withResolvers<void>()
   #stopped: Promise<void> | undefined
   #failure: Failure | undefined
-  #cancelWait: (() => void) | undefined
+  #wait: Wait | undefined
   #unwatch: (() => void) | undefined
   #unlisten: (() => void) | undefined
   #settleDone: { resolve(): void; reject(failure: unknown): void } = { resolve: () => {}, reject: () => {} }
@@ -266,8 +267,8 @@ export class Root implements RootLevel {
         charge(this.#window, now)
         this.#enter(failure, verdict, 'restart')
         this.#tree.report(failure, 'restart')
-        this.#cancelWait = this.#tree.wait(0, () => {
-          this.#cancelWait = undefined
+        this.#wait = this.#tree.wait(0, () => {
+          this.#wait = undefined
           this.#incarnate()
         })
         return
@@ -334,7 +335,7 @@ export class Root implements RootLevel {
   async #stopAll(isKill: boolean): Promise<void> {
     this.#isStopping = true
     this.#tree.isStopped = true
-    this.#cancelWait?.()
+    this.#wait?.cancel()
     const life = this.#life
     if (life !== undefined) {
       await new Promise<void>((resolve) => {

@@ -13,7 +13,7 @@ import type { Verdict } from './verdict.ts'
 export type End = { readonly failure?: undefined } | { readonly failure: Failure; readonly started: boolean }
 
 /** What the core lets others do. None of these may throw. */
-export interface Hands extends Omit<RoundHands, 'over'> {
+export interface Hands extends Omit<RoundHands, 'over' | 'step'> {
   /** Makes a new incarnation; the child has it until it was told of its end. */
   start(child: Child): void
   kill(child: Child): void
@@ -70,7 +70,8 @@ export class Supervision {
       random: () => hands.random(),
       start: (child) => this.#start(child),
       stop: (child) => this.#stop(child),
-      wait: (ms, callback) => hands.wait(ms, () => this.#do(callback)),
+      wait: (ms, callback) => hands.wait(ms, callback),
+      step: (step) => this.#do(step),
       began: (round) => {
         hands.mirror('round.began')
         hands.began(round)
@@ -270,7 +271,7 @@ export class Supervision {
 
   #isUp(child: Child): void {
     this.#roster.set(child, 'running')
-    child.upAt ??= this.#hands.now()
+    if (this.#definition.backoff !== undefined) child.upAt ??= this.#hands.now() // nothing else asks
     child.isNew = false
     this.#hands.started(child)
     const waiter = child.startWaiter
@@ -561,12 +562,16 @@ export class Supervision {
 
   /** One event at a time: what an order causes at once waits until the step that gave it is over. */
   #do(step: () => void): void {
-    this.#steps.push(step)
-    if (this.#isBusy) return
+    if (this.#isBusy) return void this.#steps.push(step)
     this.#isBusy = true
+    step()
+    if (this.#steps.length > 0) this.#workOff()
+    this.#isBusy = false
+  }
+
+  #workOff(): void {
     for (let at = 0; at < this.#steps.length; at += 1) (this.#steps[at] as () => void)()
     this.#steps.length = 0
-    this.#isBusy = false
   }
 }
 
@@ -576,11 +581,13 @@ const isCurrent = (child: Child, generation: number): boolean => child.generatio
 const isPlainResume = (decision: Decision): boolean => decision.decision === 'resume' && !decision.hasValue
 
 function entryOf(path: string, verdict: Verdict, decision: DecisionName): Parameters<typeof addToTrail>[1] {
+  const { by } = verdict
   const asked = verdict.decision.decision
+  if (asked === decision && !('because' in verdict)) return { path, decision, by }
   return {
     path,
     decision,
-    by: verdict.by,
+    by,
     ...(asked !== decision && { asked }),
     ...('because' in verdict && { because: verdict.because }),
   }

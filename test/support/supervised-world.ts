@@ -184,7 +184,7 @@ export class World {
         const wait = { callback }
         this.#waits.add(wait)
         this.#now += ms // it only tells how long; when it is over is an action
-        return () => this.#waits.delete(wait)
+        return { cancel: () => void this.#waits.delete(wait) }
       },
       judge: () => {
         if (this.#calls) this.#callFromCatch()
