@@ -49,7 +49,7 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
     const { child, input } = this.#definition
     const actor = this.#host.createChild(this.#boundary.logic, this.#child.name, input)
     this.#actor = actor
-    actor.subscribe(this)
+    actor.subscribe(new ActorEnd(this))
     if (child.ready !== undefined) actor.subscribe({ next: () => this.#checkReady(), error: () => {} })
     if (child.ready !== undefined && child.startTimeout !== Infinity) {
       const fail = (): void => this.#failStart(TimeoutError.ofStart(this.#child.path, child.startTimeout))
@@ -107,9 +107,9 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
     this.#tree.report(failure, 'stop')
   }
 
-  // What XState says: it is the observer of its actor
+  // What XState says
 
-  error(error: unknown): void {
+  failed(error: unknown): void {
     const phase = this.#phase
     if (phase === 'over') return
     this.#boundary.cleanUp(this.#actor?.getSnapshot() as Snapshot<unknown>)
@@ -120,7 +120,7 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
     this.#reports.failed(failure)
   }
 
-  complete(): void {
+  completed(): void {
     const phase = this.#phase
     if (phase === 'over') return
     if (phase === 'cut') {
@@ -210,5 +210,29 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   #failure(error: unknown, kind: FailureKind): Failure {
     const { path } = this.#child
     return new Failure({ error, path, kind, at: this.#tree.clock.now(), generation: this.#generation })
+  }
+}
+
+/**
+ * Hears how an actor ends. It lets go of the incarnation then: V8 makes what XState keeps of an observer an old object
+ * from the start where many live for long, and a dead one would keep all of this life until the next full collection.
+ */
+class ActorEnd {
+  #incarnation: ActorIncarnation | undefined
+
+  constructor(incarnation: ActorIncarnation) {
+    this.#incarnation = incarnation
+  }
+
+  error(error: unknown): void {
+    const incarnation = this.#incarnation
+    this.#incarnation = undefined
+    incarnation?.failed(error)
+  }
+
+  complete(): void {
+    const incarnation = this.#incarnation
+    this.#incarnation = undefined
+    incarnation?.completed()
   }
 }

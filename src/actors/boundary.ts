@@ -1,4 +1,5 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject } from 'xstate'
+import { replaceScope } from './actor-scope.ts'
 import type { AnyActorScope } from './chart.ts'
 import { activeFrom, newestFirst, stopOrphans, type AnySnapshot } from './inner-actors.ts'
 import { freeSystemIds, giveBackSystemId } from './system-ids.ts'
@@ -25,9 +26,10 @@ const DECIDED = 'rootcatch.decided'
 export class Boundary {
   readonly #inner: AnyActorLogic
   readonly #owner: BoundaryOwner
-  /** The scope of the actor as XState made it, and as the logic gets it. */
-  #outerScope: AnyActorScope | undefined
   #scope: AnyActorScope | undefined
+  /** What XState's own scope does. */
+  #deferNow: AnyActorScope['defer'] | undefined
+  #stopNow: AnyActorScope['stopChild'] | undefined
   #isInStep = false
   /** Effects of the step under way; outside of one they are handed on at once. */
   #effects: (() => void)[] | undefined
@@ -146,17 +148,19 @@ export class Boundary {
    */
   #guard(scope: AnyActorScope): AnyActorScope {
     if (this.#scope !== undefined) return this.#scope
-    this.#outerScope = scope
+    this.#deferNow = scope.defer
+    this.#stopNow = scope.stopChild
     this.#scope = {
       ...scope,
       defer: (effect) => this.#defer(effect),
       stopChild: (child) => this.#stopChild(child),
     }
+    replaceScope(scope, this.#scope)
     return this.#scope
   }
 
   #defer(effect: () => void): void {
-    if (!this.#isInStep) return this.#outerScope?.defer(effect)
+    if (!this.#isInStep) return this.#deferNow?.(effect)
     this.#effects ??= []
     this.#effects.push(effect)
   }
@@ -168,7 +172,7 @@ export class Boundary {
 
   #stopChild(child: AnyActorRef): void {
     const stopping = [...activeFrom(child)]
-    this.#outerScope?.stopChild(child)
+    this.#stopNow?.(child)
     stopOrphans(child)
     for (const ref of stopping) {
       const { status, error } = ref.getSnapshot() as { status: string; error?: unknown }
