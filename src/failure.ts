@@ -149,9 +149,9 @@ export class Failure extends Error {
   constructor(data: FailureData) {
     // A stack costs ten times the rest, and would only show the machinery.
     const limit = Error.stackTraceLimit
-    limitStacks(0)
+    if (limit !== 0) limitStacks(0)
     super(undefined, { cause: data.cause === undefined ? data.error : data.cause })
-    limitStacks(limit)
+    if (limit !== 0) limitStacks(limit)
     this.error = data.error
     this.path = data.path
     this.kind = data.kind

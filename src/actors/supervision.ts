@@ -7,6 +7,7 @@ import type { ChildList } from './child-list.ts'
 import type { Child, Waiter } from './child.ts'
 import { Roster, type Counts } from './roster.ts'
 import { Rounds, type RoundHands } from './rounds.ts'
+import { Steps } from './steps.ts'
 import type { Verdict } from './verdict.ts'
 
 /** How a supervision ended. `started` is false if its first start did not succeed. */
@@ -45,8 +46,7 @@ export class Supervision {
   readonly #roster: Roster = new Roster()
   readonly #rounds: Rounds
   readonly #window: SlidingWindow
-  readonly #steps: (() => void)[] = []
-  #isBusy = false
+  readonly #steps = new Steps()
   #phase: Phase = 'starting'
   #isKilling = false
   #hasStarted = false
@@ -71,7 +71,7 @@ export class Supervision {
       start: (child) => this.#start(child),
       stop: (child) => this.#stop(child),
       wait: (ms, callback) => hands.wait(ms, callback),
-      step: (step) => this.#do(step),
+      step: (step) => this.#steps.do(step),
       began: (round) => {
         hands.mirror('round.began')
         hands.began(round)
@@ -105,7 +105,7 @@ export class Supervision {
 
   /** Starts the static children in order. */
   begin(): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       for (const child of this.statics) this.#roster.set(child, 'starting')
       this.#cursor = this.statics.first
       this.#startNext()
@@ -114,7 +114,7 @@ export class Supervision {
 
   /** Starts a child somebody waits for; that one is told if it does not start. */
   startFor(child: Child, waiter: Waiter): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       const why = this.#roster.whyNoStart(child, this.path)
       if (why !== undefined) return waiter.reject(why)
       child.startWaiter = waiter
@@ -127,14 +127,14 @@ export class Supervision {
 
   /** It took too long to start. */
   failStart(failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (this.#phase === 'starting') this.#giveUp(undefined, failure)
     })
   }
 
   /** Stops a child for good. */
   stopChild(child: Child, waiter: Waiter): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!child.isAlive) {
         this.#stopDown(child)
         return waiter.resolve()
@@ -151,7 +151,7 @@ export class Supervision {
   }
 
   stop(): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (this.isStopped) return
       this.#hands.mirror('shutdown')
       this.#stopAll()
@@ -160,7 +160,7 @@ export class Supervision {
 
   /** Stops everything without asking anybody. */
   kill(): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (this.#phase === 'over') return
       this.#isKilling = true
       if (!this.isStopped) {
@@ -176,7 +176,7 @@ export class Supervision {
   // What becomes of children
 
   ready(child: Child, generation: number): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation) || child.status !== 'starting') return
       this.#isUp(child)
       if (this.#cursor === child && this.#phase === 'starting') return this.#startAfter(child)
@@ -185,7 +185,7 @@ export class Supervision {
   }
 
   ended(child: Child, generation: number, output: unknown): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       child.incarnation = undefined
       if (child.status === 'starting') this.#isUp(child) // it has started, and ended
@@ -198,7 +198,7 @@ export class Supervision {
   }
 
   failed(child: Child, generation: number, failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       const { verdict } = child
       child.incarnation = undefined
@@ -212,7 +212,7 @@ export class Supervision {
   }
 
   didNotStart(child: Child, generation: number, failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       child.incarnation = undefined
       child.upAt = undefined
@@ -225,7 +225,7 @@ export class Supervision {
   }
 
   down(child: Child, generation: number): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation) || child.status !== 'stopping') return
       child.incarnation = undefined
       this.#isDown(child)
@@ -254,8 +254,8 @@ export class Supervision {
     this.#hasStarted = true
     this.#hands.mirror('children.ready')
     this.#hands.ready()
-    for (const child of this.#later.splice(0)) this.#do(() => this.#dealWith(child))
-    if (this.#isShutdownDue) this.#do(() => this.#shutDownIfDue())
+    for (const child of this.#later.splice(0)) this.#steps.do(() => this.#dealWith(child))
+    if (this.#isShutdownDue) this.#steps.do(() => this.#shutDownIfDue())
   }
 
   #startAfter(child: Child): void {
@@ -558,20 +558,6 @@ export class Supervision {
     } else if (wasItsTurn) {
       this.#stopNext()
     }
-  }
-
-  /** One event at a time: what an order causes at once waits until the step that gave it is over. */
-  #do(step: () => void): void {
-    if (this.#isBusy) return void this.#steps.push(step)
-    this.#isBusy = true
-    step()
-    if (this.#steps.length > 0) this.#workOff()
-    this.#isBusy = false
-  }
-
-  #workOff(): void {
-    for (let at = 0; at < this.#steps.length; at += 1) (this.#steps[at] as () => void)()
-    this.#steps.length = 0
   }
 }
 
