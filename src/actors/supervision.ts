@@ -1,37 +1,15 @@
-import type { Decision, DecisionName } from '../decision.ts'
-import { ChildStoppedError, RestartLimitError, SupervisorStoppedError } from '../errors.ts'
-import { addToTrail, Failure } from '../failure.ts'
-import { allows, charge, createSlidingWindow, type SlidingWindow } from '../sliding-window.ts'
+import { ChildStoppedError, SupervisorStoppedError } from '../errors.ts'
+import type { Failure } from '../failure.ts'
 import type { Supervisor } from '../supervisor.ts'
 import type { ChildList } from './child-list.ts'
 import type { Child, Waiter } from './child.ts'
+import type { Hands } from './hands.ts'
 import { Roster, type Counts } from './roster.ts'
-import { Rounds, type RoundHands } from './rounds.ts'
+import { Rounds } from './rounds.ts'
+import { Rulings } from './rulings.ts'
 import { Steps } from './steps.ts'
+import { Takedown } from './takedown.ts'
 import type { Verdict } from './verdict.ts'
-
-/** How a supervision ended. `started` is false if its first start did not succeed. */
-export type End = { readonly failure?: undefined } | { readonly failure: Failure; readonly started: boolean }
-
-/** What the core lets others do. None of these may throw. */
-export interface Hands extends Omit<RoundHands, 'over' | 'step'> {
-  /** Makes a new incarnation; the child has it until it was told of its end. */
-  start(child: Child): void
-  kill(child: Child): void
-  release(child: Child, decision: 'resume' | 'over'): void
-  judge(failure: Failure, child: Child): Verdict
-  report(failure: Failure, decision: DecisionName): void
-  started(child: Child): void
-  ended(child: Child, output: unknown): void
-  forgotten(child: Child): void
-  mirror(
-    event: 'children.ready' | 'round.began' | 'rounds.over' | 'gave up' | 'shutdown' | 'children.down',
-    failure?: Failure,
-  ): void
-  /** All children of the definition are ready. */
-  ready(): void
-  over(end: End): void
-}
 
 type Phase = 'starting' | 'running' | 'stopping' | 'over'
 
@@ -45,16 +23,14 @@ export class Supervision {
   readonly #hands: Hands
   readonly #roster: Roster = new Roster()
   readonly #rounds: Rounds
-  readonly #window: SlidingWindow
+  readonly #rulings: Rulings
+  readonly #takedown: Takedown
   readonly #steps = new Steps()
   #phase: Phase = 'starting'
-  #isKilling = false
   #hasStarted = false
   #failure: Failure | undefined
-  /** The static child whose turn it is, while starting or stopping. */
+  /** The static child whose turn it is, while starting. */
   #cursor: Child | undefined
-  /** Dynamic children on their way down, while stopping. */
-  #pending = 0
   /** A significant child ended for good before all were up. */
   #isShutdownDue = false
   /** What waits until all of the definition are up: undecided ends, and starts that were asked for meanwhile. */
@@ -64,7 +40,12 @@ export class Supervision {
     this.path = path
     this.#definition = definition
     this.#hands = hands
-    this.#window = createSlidingWindow(definition.restarts.limit, definition.restarts.within)
+    this.#rulings = new Rulings(path, definition, hands)
+    this.#takedown = new Takedown(this.#roster, {
+      stop: (child) => this.#stop(child),
+      kill: (child) => hands.kill(child),
+      over: () => this.#isOver(),
+    })
     this.#rounds = new Rounds(definition, this.#roster, {
       now: () => hands.now(),
       random: () => hands.random(),
@@ -151,25 +132,15 @@ export class Supervision {
   }
 
   stop(): void {
-    this.#steps.do(() => {
-      if (this.isStopped) return
-      this.#hands.mirror('shutdown')
-      this.#stopAll()
-    })
+    this.#steps.do(() => this.#stopIfUp())
   }
 
   /** Stops everything without asking anybody. */
   kill(): void {
     this.#steps.do(() => {
       if (this.#phase === 'over') return
-      this.#isKilling = true
-      if (!this.isStopped) {
-        this.#hands.mirror('shutdown')
-        return this.#stopAll()
-      }
-      // The others' turn comes, and then they are killed as well.
-      const turns = this.#pending > 0 ? this.dynamics : this.#cursor === undefined ? [] : [this.#cursor]
-      for (const child of turns) if (child.status === 'stopping') this.#hands.kill(child)
+      this.#takedown.kill()
+      this.#stopIfUp()
     })
   }
 
@@ -344,78 +315,41 @@ export class Supervision {
     child.undecided = undefined
     if (undecided?.failure === undefined) return
     if (child.isAlive) this.#hands.release(child, 'over')
-    else this.#reportStopping(undecided.failure)
+    else this.#rulings.whileStopping(undecided.failure)
   }
 
   // Deciding
 
   #judgeThrow(child: Child, failure: Failure): 'resume' | 'over' {
     const verdict = this.#hands.judge(failure, child)
-    if (isPlainResume(verdict.decision)) {
-      this.#decided(failure, verdict, 'resume')
-      return 'resume'
-    }
+    if (this.#rulings.isResumed(failure, verdict)) return 'resume'
     child.verdict = { failure, verdict }
     return 'over'
   }
 
   #apply(child: Child, failure: Failure, verdict: Verdict): void {
-    switch (verdict.decision.decision) {
-      case 'resume':
-        if (isPlainResume(verdict.decision)) {
-          this.#decided(failure, verdict, 'stop') // it is over, there is nothing to go on with
-          return this.#isOverForGood(child)
-        }
-        this.#decided(failure, verdict, 'resume')
-        this.#hands.ended(child, verdict.decision.value)
-        return this.#applyEnd(child)
-      case 'stop':
-        this.#decided(failure, verdict, 'stop')
+    switch (this.#rulings.onFailure(child, failure, verdict)) {
+      case 'over':
         return this.#isOverForGood(child)
+      case 'ended':
+        this.#hands.ended(child, (verdict.decision as { readonly value?: unknown }).value)
+        return this.#applyEnd(child)
       case 'restart':
-        return this.#applyRestart(child, failure, verdict)
-      case 'escalate':
-        addToTrail(failure, entryOf(this.path, verdict, 'escalate'))
+        return this.#rounds.begin(child)
+      case 'give up':
         return this.#giveUp(child, failure)
     }
   }
 
-  #applyRestart(child: Child, failure: Failure, verdict: Verdict): void {
-    if (child.policy.restart === 'temporary') {
-      this.#decided(failure, verdict, 'stop')
-      return this.#isOverForGood(child)
-    }
-    const now = this.#hands.now()
-    if (!allows(this.#window, now)) {
-      const because = this.#limitError()
-      addToTrail(failure, { path: this.path, decision: 'escalate', by: 'limit', asked: 'restart', because })
-      return this.#giveUp(child, failure)
-    }
-    charge(this.#window, now)
-    this.#decided(failure, verdict, 'restart')
-    this.#rounds.begin(child)
-  }
-
-  /** It ended by itself, normally; its type says what that means. */
   #applyEnd(child: Child): void {
-    if (child.policy.restart !== 'permanent') return this.#isOverForGood(child)
-    const now = this.#hands.now()
-    if (allows(this.#window, now)) {
-      charge(this.#window, now)
-      return this.#rounds.begin(child)
-    }
-    const because = this.#limitError()
-    const failure = new Failure({ error: because, path: child.path, kind: 'restarts', at: now })
-    addToTrail(failure, { path: this.path, decision: 'escalate', by: 'limit', asked: 'restart', because })
-    this.#giveUp(child, failure)
+    const ruling = this.#rulings.onEnd(child)
+    if (ruling === 'over') return this.#isOverForGood(child)
+    if (ruling === 'restart') return this.#rounds.begin(child)
+    this.#giveUp(child, ruling)
   }
 
   #failedBeforeItsStop(child: Child, failure: Failure): void {
-    const comesBack = child.policy.restart !== 'temporary'
-    const decision = comesBack ? 'restart' : 'stop'
-    addToTrail(failure, { path: this.path, decision, by: 'round' })
-    this.#hands.report(failure, decision)
-    if (comesBack) return this.#roster.set(child, 'restarting')
+    if (this.#rulings.inRound(child, failure)) return this.#roster.set(child, 'restarting')
     this.#isOverForGood(child)
   }
 
@@ -425,23 +359,8 @@ export class Supervision {
   }
 
   #failedWhileStopping(child: Child, failure: Failure): void {
-    this.#reportStopping(failure)
+    this.#rulings.whileStopping(failure)
     this.#isDown(child)
-  }
-
-  #decided(failure: Failure, verdict: Verdict, decision: DecisionName): void {
-    addToTrail(failure, entryOf(this.path, verdict, decision))
-    this.#hands.report(failure, decision)
-  }
-
-  #reportStopping(failure: Failure): void {
-    addToTrail(failure, { path: this.path, decision: 'stop', by: 'stopping' })
-    this.#hands.report(failure, 'stop')
-  }
-
-  #limitError(): RestartLimitError {
-    const { limit, within } = this.#definition.restarts
-    return new RestartLimitError(this.path || 'the root', limit, within)
   }
 
   // Stopping one
@@ -449,7 +368,7 @@ export class Supervision {
   #stop(child: Child): void {
     this.#roster.set(child, 'stopping')
     this.#leaveUndecided(child)
-    if (this.#isKilling) this.#hands.kill(child)
+    if (this.#takedown.isKilling) this.#hands.kill(child)
     else this.#hands.stop(child)
   }
 
@@ -471,7 +390,7 @@ export class Supervision {
     const waiters = child.stopWaiters
     child.stopWaiters = undefined
     for (const waiter of waiters ?? []) waiter.resolve()
-    if (this.#phase === 'stopping') return this.#goOnStopping(child, before)
+    if (this.#phase === 'stopping') return this.#takedown.wentDown(child, before)
     if (this.#cursor !== child) return
     this.#cursor = after
     this.#startNext()
@@ -518,63 +437,29 @@ export class Supervision {
     this.#stopAll()
   }
 
+  #stopIfUp(): void {
+    if (this.isStopped) return
+    this.#hands.mirror('shutdown')
+    this.#stopAll()
+  }
+
   #stopAll(): void {
     this.#phase = 'stopping'
+    this.#cursor = undefined
     this.#rounds.cancel()
     this.#later.length = 0
     for (const child of this.#roster.all()) {
       if (!child.isAlive) this.#stopDown(child)
     }
-    this.#cursor = this.statics.last
-    for (const child of this.dynamics) {
-      if (!child.isAlive) continue // just added, and its start comes too late
-      this.#pending += 1
-      if (child.status !== 'stopping') this.#stop(child)
-      else if (this.#isKilling) this.#hands.kill(child)
-    }
-    if (this.#pending === 0) this.#stopNext()
+    this.#takedown.begin()
   }
 
-  #stopNext(): void {
-    for (; this.#cursor !== undefined; this.#cursor = this.#cursor.before) {
-      const child = this.#cursor
-      if (!child.isAlive) continue
-      if (child.status !== 'stopping') this.#stop(child)
-      else if (this.#isKilling) this.#hands.kill(child)
-      return
-    }
+  #isOver(): void {
     this.#phase = 'over'
     this.#hands.mirror('children.down')
     this.#hands.over(this.#failure === undefined ? {} : { failure: this.#failure, started: this.#hasStarted })
-  }
-
-  /** `before`: its neighbour, while it was still there. */
-  #goOnStopping(child: Child, before: Child | undefined): void {
-    const wasItsTurn = this.#cursor === child && this.#pending === 0
-    if (this.#cursor === child) this.#cursor = before
-    if (child.isDynamic) {
-      this.#pending -= 1
-      if (this.#pending === 0) this.#stopNext()
-    } else if (wasItsTurn) {
-      this.#stopNext()
-    }
   }
 }
 
 /** What an older incarnation says late changes nothing. */
 const isCurrent = (child: Child, generation: number): boolean => child.generation === generation && child.isAlive
-
-const isPlainResume = (decision: Decision): boolean => decision.decision === 'resume' && !decision.hasValue
-
-function entryOf(path: string, verdict: Verdict, decision: DecisionName): Parameters<typeof addToTrail>[1] {
-  const { by } = verdict
-  const asked = verdict.decision.decision
-  if (asked === decision && !('because' in verdict)) return { path, decision, by }
-  return {
-    path,
-    decision,
-    by,
-    ...(asked !== decision && { asked }),
-    ...('because' in verdict && { because: verdict.because }),
-  }
-}
