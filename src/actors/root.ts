@@ -194,6 +194,7 @@ export class Root implements RootLevel {
       return this.#isDown()
     }
     if (this.#catch.judgeRoot(failure) === 'stop') return void this.#stopBecause(failure)
+    if (this.#isStopping) return // somebody who heard of it has stopped the system
     this.#wait = this.#tree.wait(0, () => {
       this.#wait = undefined
       this.#incarnate()
