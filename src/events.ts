@@ -167,11 +167,13 @@ export class Events {
   }
 
   emit<Name extends EventName>(name: Name, data: EventData[Name]): void {
+    if (!this.#isHeard) return
     const isNamed = this.#emitter.listenerCount(name) > 0
-    if (!isNamed && this.#emitter.listenerCount('*') === 0) return
+    const isAnyHeard = this.#emitter.listenerCount('*') > 0
+    if (!isNamed && !isAnyHeard) return
     const event = { type: name, at: this.#now(), ...data }
     if (isNamed) this.#emitter.emit(name, event)
-    this.#emitter.emit('*', event)
+    if (isAnyHeard) this.#emitter.emit('*', event)
   }
 
   removeAll(): void {

@@ -113,7 +113,7 @@ export class Failure extends Error {
   readonly job: FailedJob | undefined
   readonly generation: number | undefined
   readonly plugins: readonly unknown[]
-  #trail: readonly TrailEntry[] = noEntries
+  #trail: TrailEntry[] | undefined
   #notes: readonly string[] = noEntries
   #message: string | undefined
   readonly #ctx: unknown
@@ -123,7 +123,11 @@ export class Failure extends Error {
     Object.defineProperty(this.prototype, 'name', { value: 'Failure', writable: true, configurable: true })
     Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: inspectFailure })
     write = (failure, entry) => {
-      failure.#trail = Object.freeze([...failure.#trail, Object.freeze({ ...entry })])
+      // Frozen when it is read, which is seldom: freezing costs more than all else there is to write down.
+      const trail = failure.#trail
+      if (trail === undefined) failure.#trail = [entry]
+      else if (Object.isFrozen(trail)) failure.#trail = [...trail, entry]
+      else trail.push(entry)
     }
     note = (failure, text) => {
       failure.#notes = [...failure.#notes, text]
@@ -137,9 +141,9 @@ export class Failure extends Error {
   constructor(data: FailureData) {
     // A stack costs ten times the rest, and would only show the machinery.
     const limit = Error.stackTraceLimit
-    limitStacks(0)
+    if (limit !== 0) limitStacks(0)
     super(undefined, { cause: data.cause === undefined ? data.error : data.cause })
-    limitStacks(limit)
+    if (limit !== 0) limitStacks(limit)
     this.error = data.error
     this.path = data.path
     this.kind = data.kind
@@ -165,7 +169,11 @@ export class Failure extends Error {
 
   /** Every level that saw it and its decision, the nearest first. */
   get trail(): readonly TrailEntry[] {
-    return this.#trail
+    const trail = this.#trail
+    if (trail === undefined) return noEntries
+    if (Object.isFrozen(trail)) return trail
+    for (const entry of trail) Object.freeze(entry)
+    return Object.freeze(trail)
   }
 
   /**
@@ -176,7 +184,7 @@ export class Failure extends Error {
     const lines = [
       oneLine(`${this.path} failed (${this.kind})${sayPlace(this)}`),
       ...printChain(chainOf(this.error, this.cause)),
-      ...printTrail(this.#trail, this.#notes),
+      ...printTrail(this.trail, this.#notes),
     ]
     return redact(lines.join('\n'))
   }
@@ -196,7 +204,7 @@ export class Failure extends Error {
       ...optional('elapsed', this.elapsed),
       error: error ?? thrownJson(this.error),
       causes,
-      trail: this.#trail.map(trailEntryJson),
+      trail: this.trail.map(trailEntryJson),
       ...optional('plugins', this.plugins.length === 0 ? undefined : this.plugins.map(thrownJson)),
     }) as FailureJson
   }
@@ -214,7 +222,7 @@ export function reviveFailure(json: FailureJson): Failure {
   return failure
 }
 
-/** Writes down what a level decided. Only supervisors and the root catch do. */
+/** Writes down what a level decided, as it is given. Only supervisors and the root catch do. */
 export function addToTrail(failure: Failure, entry: TrailEntry): void {
   write(failure, entry)
 }

@@ -1,5 +1,7 @@
 import type { ActorLogic, AnyActorLogic, AnyEventObject, Snapshot } from 'xstate'
-import { Root, type Inspect, type RootCatch } from './actors/root.ts'
+import type { Inspect } from './actors/own-system.ts'
+import type { RootCatch } from './actors/root-verdicts.ts'
+import { Root } from './actors/root.ts'
 import { systemLogic, type SystemSnapshot } from './actors/to-logic.ts'
 import { Tree, type Logger } from './actors/tree.ts'
 import type { Broker } from './brokers/broker.ts'

@@ -1,14 +1,16 @@
 #!/usr/bin/env escript
-%% Crashes one child of a one_for_one supervisor again and again, each time once it is back. Prints restarts per second. A
-%% supervisor of OTP goes through the list of its latest restarts with each of them, so there is a new one for each hundred.
+%% Crashes one child of a one_for_one supervisor again and again, each time once it is back: so many times, with so many
+%% frames in the stack of its error. Prints restarts per second. A supervisor of OTP goes through the list of its latest
+%% restarts with each of them, so there is a new one for each hundred.
 -module(otp).
 -mode(compile).
 -export([main/1, init/1, start_child/1, handle_cast/2, handle_call/3]).
 
-main([Count]) ->
+main([Count, Frames]) ->
     logger:set_primary_config(level, none),
+    erlang:system_flag(backtrace_depth, list_to_integer(Frames)),
     process_flag(trap_exit, true),
-    batches(20),
+    batches(200),
     Batches = list_to_integer(Count) div 100,
     {Took, ok} = timer:tc(fun() -> batches(Batches) end),
     io:format("~p~n", [Batches * 100 * 1000000 / Took]).

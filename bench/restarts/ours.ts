@@ -1,8 +1,11 @@
 import { actor, start, supervisor, type ChildInfo } from 'rootcatch'
 import { fromTransition } from 'xstate'
 
-/** Crashes one child again and again, each time once it is back. Prints restarts per second. */
-const count = Number(process.argv[2])
+/**
+ * Crashes one child again and again, each time once it is back: so many times, with so many frames in the stack of its
+ * error. Prints restarts per second.
+ */
+const [count, frames] = process.argv.slice(2).map(Number) as [number, number]
 const child = actor(
   'child',
   fromTransition((state: object, event: { readonly type: string }) => {
@@ -10,14 +13,14 @@ const child = actor(
     return state
   }, {}),
 )
-const nobodyHears = { restarts: { limit: 1_000_000, within: '1s' } } as const
-const system = await start(supervisor('app', nobodyHears, [child]))
-Error.stackTraceLimit = 0 // an exit of OTP takes none either
+const wide = { restarts: { limit: 1_000_000, within: '1s' } } as const
+const system = await start(supervisor('app', wide, [child]))
+Error.stackTraceLimit = frames
 
 const [info] = system.supervisor('app').children()
 const ref = (info as ChildInfo).ref
 
-await crash(2_000)
+await crash(20_000)
 const before = performance.now()
 await crash(count)
 console.log((count * 1_000) / (performance.now() - before))

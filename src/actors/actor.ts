@@ -26,7 +26,7 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   #timer: unknown
   #how: 'stopped' | 'killed' = 'stopped'
   /** What was sent and not yet taken. */
-  readonly #inbox: unknown[] = []
+  #inbox: unknown[] | undefined
   /** How many of these it has taken since the inbox was last empty: shifting each would cost as much as there wait. */
   #taken = 0
   #thrown: Failure | undefined
@@ -49,11 +49,8 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
     const { child, input } = this.#definition
     const actor = this.#host.createChild(this.#boundary.logic, this.#child.name, input)
     this.#actor = actor
-    actor.subscribe({
-      ...(child.ready && { next: () => this.#checkReady() }),
-      error: (error) => this.#onError(error),
-      complete: () => this.#onComplete(),
-    })
+    actor.subscribe(new ActorEnd(this))
+    if (child.ready !== undefined) actor.subscribe({ next: () => this.#checkReady(), error: () => {} })
     if (child.ready !== undefined && child.startTimeout !== Infinity) {
       const fail = (): void => this.#failStart(TimeoutError.ofStart(this.#child.path, child.startTimeout))
       this.#timer = this.#tree.clock.setTimeout(fail, child.startTimeout)
@@ -79,7 +76,8 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
 
   send(event: unknown): true | DropReason {
     if (this.#phase === 'over' || this.#phase === 'cut') return 'stopped'
-    this.#inbox.push(event)
+    if (this.#inbox === undefined) this.#inbox = [event]
+    else this.#inbox.push(event)
     this.#actor?.send(event as AnyEventObject)
     return true
   }
@@ -97,11 +95,10 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   }
 
   took(event: AnyEventObject): void {
-    if (this.#taken === this.#inbox.length || this.#inbox[this.#taken] !== event) return
+    const inbox = this.#inbox
+    if (inbox === undefined || inbox[this.#taken] !== event) return
     this.#taken += 1
-    if (this.#taken < this.#inbox.length) return
-    this.#inbox.length = 0
-    this.#taken = 0
+    if (this.#taken === inbox.length) this.#emptyInbox()
   }
 
   cleanupThrew(error: unknown): void {
@@ -112,7 +109,7 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
 
   // What XState says
 
-  #onError(error: unknown): void {
+  failed(error: unknown): void {
     const phase = this.#phase
     if (phase === 'over') return
     this.#boundary.cleanUp(this.#actor?.getSnapshot() as Snapshot<unknown>)
@@ -123,7 +120,7 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
     this.#reports.failed(failure)
   }
 
-  #onComplete(): void {
+  completed(): void {
     const phase = this.#phase
     if (phase === 'over') return
     if (phase === 'cut') {
@@ -194,10 +191,15 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   }
 
   #dropInbox(reason: DropReason): void {
-    const waiting = this.#inbox.slice(this.#taken)
-    this.#inbox.length = 0
-    this.#taken = 0
+    const waiting = this.#inbox?.slice(this.#taken)
+    if (waiting === undefined) return
+    this.#emptyInbox()
     for (const event of waiting) this.#child.drop(event, reason)
+  }
+
+  #emptyInbox(): void {
+    this.#inbox = undefined
+    this.#taken = 0
   }
 
   #clearTimer(): void {
@@ -208,5 +210,29 @@ export class ActorIncarnation implements Incarnation, BoundaryOwner {
   #failure(error: unknown, kind: FailureKind): Failure {
     const { path } = this.#child
     return new Failure({ error, path, kind, at: this.#tree.clock.now(), generation: this.#generation })
+  }
+}
+
+/**
+ * Hears how an actor ends. It lets go of the incarnation then: V8 makes what XState keeps of an observer an old object
+ * from the start where many live for long, and a dead one would keep all of this life until the next full collection.
+ */
+class ActorEnd {
+  #incarnation: ActorIncarnation | undefined
+
+  constructor(incarnation: ActorIncarnation) {
+    this.#incarnation = incarnation
+  }
+
+  error(error: unknown): void {
+    const incarnation = this.#incarnation
+    this.#incarnation = undefined
+    incarnation?.failed(error)
+  }
+
+  complete(): void {
+    const incarnation = this.#incarnation
+    this.#incarnation = undefined
+    incarnation?.completed()
   }
 }

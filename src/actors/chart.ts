@@ -108,7 +108,6 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       onShutdown,
     )
     this.ref = createActor(logic, { id: options.id, input: options.input, parent: options.parent.ref } as never)
-    this.ref.subscribe({ error: () => {} }) // an observer without `error` makes XState throw from a timer
   }
 
   /** The actor that runs in this scope, made by somebody else. */
@@ -174,8 +173,10 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
 
   /** They are taken in the order in which they were sent. */
   #isOwn(event: AnyEventObject): boolean {
-    const at = this.#own.indexOf(event)
-    if (at !== -1) this.#own.splice(0, at + 1)
+    const own = this.#own
+    if (own.length === 1 && own[0] === event) return own.pop() !== undefined // nearly always
+    const at = own.indexOf(event)
+    if (at !== -1) own.splice(0, at + 1)
     return at !== -1
   }
 

@@ -34,7 +34,9 @@ class Plugged implements Incarnation {
     this.#place = place
     this.#reports = reports
     this.#inside = make({
-      ...reports,
+      path: reports.path,
+      ready: () => reports.ready(),
+      threw: (failure) => reports.threw(failure),
       ended: (output) => this.#end(() => reports.ended(output)),
       failed: (failure) => this.#end(() => reports.failed(failure)),
       didNotStart: (failure) => this.#end(() => reports.didNotStart(failure)),

@@ -1,34 +1,21 @@
-import { fromTransition, createActor, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
-import type { Broker } from '../brokers/broker.ts'
-import { escalate, resume, stop, type RootDecision } from '../decision.ts'
-import { InvalidDecisionError, InvalidOptionError, RestartLimitError, SystemStoppedError } from '../errors.ts'
-import { addToTrail, Failure, noteOnFailure } from '../failure.ts'
+import { SystemStoppedError } from '../errors.ts'
+import { addToTrail, Failure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
-import { allows, charge, createSlidingWindow } from '../sliding-window.ts'
 import { supervisor, type Definition, type Supervisor } from '../supervisor.ts'
-import { listNoActors } from './actor-list.ts'
-import { allowLightActors } from './light-actor.ts'
-import { Host, type AnyActorScope } from './chart.ts'
-import { askCatch, type Climber, type JobDecision, type RootLevel } from './climb.ts'
+import type { Host } from './chart.ts'
+import { claimBroker, releaseBroker } from './claimed-brokers.ts'
+import type { Climber, JobDecision, RootLevel } from './climb.ts'
 import { watchFloating } from './floating.ts'
-import { Lives } from './lives.ts'
-import { MachineTimers } from './machine-timers.ts'
 import type { Incarnation } from './incarnation.ts'
+import { Lives } from './lives.ts'
+import type { Wait } from './next-turn.ts'
+import { startOwnSystem, type Inspect } from './own-system.ts'
 import { placesOf } from './places.ts'
 import { plugged } from './plugged.ts'
 import type { Reports } from './reports.ts'
+import { RootVerdicts, type RootCatch } from './root-verdicts.ts'
 import { SupervisorIncarnation } from './supervisor.ts'
 import type { Tree } from './tree.ts'
-import type { Verdict } from './verdict.ts'
-
-/** How often the root catch may restart the root, and one job. */
-const LIMIT = 3
-const WITHIN = 5_000
-
-export type RootCatch = (failure: Failure) => RootDecision
-
-/** Watches XState's inspection events. */
-export type Inspect = Observer<InspectionEvent> | ((event: InspectionEvent) => void)
 
 /** The level above the root supervisor: decides what nobody below has decided, and ends the system. */
 export class Root implements RootLevel {
@@ -36,9 +23,8 @@ export class Root implements RootLevel {
   readonly done: Promise<void>
   readonly #tree: Tree
   readonly #definition: Supervisor
-  readonly #catch: RootCatch | undefined
+  readonly #catch: RootVerdicts
   readonly #lives: Lives
-  readonly #window = createSlidingWindow(LIMIT, WITHIN)
   #host: Host | undefined
   #ownActor: { stop(): void } | undefined
   #incarnation: SupervisorIncarnation | undefined
@@ -52,7 +38,7 @@ export class Root implements RootLevel {
   readonly #isCutOff = Promise.withResolvers<void>()
   #stopped: Promise<void> | undefined
   #failure: Failure | undefined
-  #cancelWait: (() => void) | undefined
+  #wait: Wait | undefined
   #unwatch: (() => void) | undefined
   #unlisten: (() => void) | undefined
   #settleDone: { resolve(): void; reject(failure: unknown): void } = { resolve: () => {}, reject: () => {} }
@@ -61,7 +47,7 @@ export class Root implements RootLevel {
   constructor(tree: Tree, definition: Definition, rootCatch: RootCatch | undefined) {
     this.#tree = tree
     this.#definition = asSupervisor(definition)
-    this.#catch = rootCatch
+    this.#catch = new RootVerdicts(tree, rootCatch)
     placesOf(this.#definition, this.#definition.name)
     this.#lives = new Lives(tree, '', tree.plugins)
     claimBroker(tree)
@@ -86,32 +72,9 @@ export class Root implements RootLevel {
 
   /** Starts as the root of an XState system of its own. */
   async startAlone(inspect: Inspect | undefined): Promise<void> {
-    const tree = this.#tree
-    tree.isInspected = inspect !== undefined
-    const logic = fromTransition((state: object) => state, {}) as AnyActorLogic
-    const started = Object.create(logic) as AnyActorLogic
-    let scope: AnyActorScope | undefined
-    started.getInitialSnapshot = (given, input) => {
-      scope = given as unknown as AnyActorScope
-      return logic.getInitialSnapshot(given, input)
-    }
-    // Ends of detached children are none of its business.
-    started.transition = (snapshot, { type }) =>
-      type === 'xstate.stop' ? { ...snapshot, status: 'stopped' } : snapshot
-    const timers = new MachineTimers(tree.clock)
-    const actor = createActor(started, {
-      id: 'root catch',
-      clock: timers.clock as never,
-      ...(inspect && { inspect: guardObserver(tree, inspect) as never }),
-    })
-    timers.attach(actor.system)
-    tree.tap.attach(actor.system as never)
-    listNoActors(actor.system as never)
-    if (inspect === undefined) allowLightActors(actor.system) // else everything is shown by XState itself
-    actor.subscribe({ error: () => {} })
-    actor.start()
-    this.#ownActor = actor
-    await this.start(Host.of(scope as AnyActorScope))
+    const own = startOwnSystem(this.#tree, inspect)
+    this.#ownActor = own
+    await this.start(own.host)
   }
 
   /** Starts under an actor that is there. Rejects with the failure, once all that had started is stopped again. */
@@ -163,34 +126,7 @@ export class Root implements RootLevel {
   }
 
   judgeJob(failure: Failure, climber: Climber, note: string): JobDecision {
-    const verdict = this.#ask(failure)
-    const decision = this.#jobDecision(failure, climber, verdict)
-    if (verdict.by === 'default') {
-      noteOnFailure(failure, note)
-      print(failure)
-    }
-    return decision
-  }
-
-  #jobDecision(failure: Failure, climber: Climber, verdict: Verdict): JobDecision {
-    const { decision } = verdict
-    if (decision.decision === 'resume') {
-      this.#enter(failure, verdict, 'resume')
-      if ('hasValue' in decision && decision.hasValue) return { decision: 'value', value: decision.value }
-      return { decision: 'stay', stopsSystem: false, name: 'resume' }
-    }
-    if (decision.decision === 'restart') {
-      const count = climber.restarts[''] ?? 0
-      if (count < LIMIT) {
-        this.#enter(failure, verdict, 'restart')
-        return { decision: 'restart', delay: 0, by: '', count: count + 1 }
-      }
-      const because = RestartLimitError.ofJob('the root catch', LIMIT)
-      addToTrail(failure, { path: '', decision: 'resume', by: 'limit', asked: 'restart', because })
-      return { decision: 'stay', stopsSystem: false, name: 'resume' }
-    }
-    this.#enter(failure, verdict, 'stop')
-    return { decision: 'stay', stopsSystem: true, name: 'stop' }
+    return this.#catch.judgeJob(failure, climber, note)
   }
 
   #incarnate(): void {
@@ -257,46 +193,11 @@ export class Root implements RootLevel {
       this.#tree.report(failure, 'stop')
       return this.#isDown()
     }
-    const verdict = this.#ask(failure)
-    const now = this.#tree.clock.now()
-    if (verdict.decision.decision === 'restart') {
-      if (allows(this.#window, now)) {
-        charge(this.#window, now)
-        this.#enter(failure, verdict, 'restart')
-        this.#tree.report(failure, 'restart')
-        this.#cancelWait = this.#tree.wait(0, () => {
-          this.#cancelWait = undefined
-          this.#incarnate()
-        })
-        return
-      }
-      const because = new RestartLimitError('the root catch', LIMIT, WITHIN)
-      addToTrail(failure, { path: '', decision: 'stop', by: 'limit', asked: 'restart', because })
-    } else {
-      this.#enter(failure, verdict, 'stop')
-    }
-    if (verdict.by === 'default') print(failure)
-    this.#tree.report(failure, 'stop')
-    void this.#stopBecause(failure)
-  }
-
-  /** Without a root catch a job stays failed, and an actor stops the system. Nonsense stops it too. */
-  #ask(failure: Failure): Verdict {
-    if (this.#catch === undefined) return { decision: failure.job === undefined ? stop : resume, by: 'default' }
-    const verdict = askCatch(this.#catch, failure, '', undefined)
-    if (verdict.decision.decision !== 'escalate') return verdict
-    const because = 'because' in verdict ? verdict.because : new InvalidDecisionError('', escalate)
-    return { decision: stop, by: 'catch', because }
-  }
-
-  #enter(failure: Failure, verdict: Verdict, decision: 'resume' | 'restart' | 'stop'): void {
-    const asked = verdict.decision.decision
-    addToTrail(failure, {
-      path: '',
-      decision,
-      by: verdict.by,
-      ...(asked !== decision && { asked }),
-      ...('because' in verdict && { because: verdict.because }),
+    if (this.#catch.judgeRoot(failure) === 'stop') return void this.#stopBecause(failure)
+    if (this.#isStopping) return // somebody who heard of it has stopped the system
+    this.#wait = this.#tree.wait(0, () => {
+      this.#wait = undefined
+      this.#incarnate()
     })
   }
 
@@ -332,7 +233,7 @@ export class Root implements RootLevel {
   async #stopAll(isKill: boolean): Promise<void> {
     this.#isStopping = true
     this.#tree.isStopped = true
-    this.#cancelWait?.()
+    this.#wait?.cancel()
     const life = this.#life
     if (life !== undefined) {
       await new Promise<void>((resolve) => {
@@ -389,50 +290,15 @@ export class Root implements RootLevel {
     } catch (error) {
       tree.callbackFailed('', 'broker.close', error) // what is down stays down, and a stop never rejects
     }
-    brokersInUse.delete(tree.broker)
+    releaseBroker(tree.broker)
     this.#unwatch?.()
     tree.close()
     this.#ownActor?.stop()
   }
 }
 
-/** Brokers of live systems. A broker has one clock and ends with its system, so it cannot serve two of them. */
-const brokersInUse = new WeakSet<Broker>()
-
-function claimBroker({ name, broker }: Tree): void {
-  if (brokersInUse.has(broker)) {
-    const advice = 'It serves a system that is live; make a broker for each, or stop that one first.'
-    throw new InvalidOptionError(`system "${name}"`, 'broker', broker.name, advice)
-  }
-  brokersInUse.add(broker)
-}
-
 /** A system may be one task or one actor; it then stands under a supervisor without a name. */
 function asSupervisor(definition: Definition): Supervisor {
   if (definition.kind === 'supervisor') return definition
   return Object.freeze({ ...supervisor('root', [definition]), name: '' })
-}
-
-/** Where nobody else listens: the library prints this, and nothing else. */
-function print(failure: Failure): void {
-  // oxlint-disable-next-line no-console -- a failure that nobody below has decided must not pass in silence
-  console.error(failure.report())
-}
-
-const PATIENCE = 3
-
-/** An observer that throws would put the actor it watches into an error; after three throws it is not called again. */
-function guardObserver(tree: Tree, inspect: Inspect): (event: InspectionEvent) => void {
-  const next = typeof inspect === 'function' ? inspect : (event: InspectionEvent) => inspect.next?.(event)
-  let throws = 0
-  return (event) => {
-    if (throws === PATIENCE) return
-    try {
-      next(event)
-    } catch (error) {
-      throws += 1
-      const rest = throws === PATIENCE ? ', for the third time; it is not called again' : ''
-      tree.callbackFailed('', `inspection observer${rest}`, error)
-    }
-  }
 }

@@ -16,7 +16,9 @@ export interface Counts {
 export class Roster {
   readonly statics: ChildList = new ChildList()
   readonly dynamics: ChildList = new ChildList()
-  readonly #byStatus: Record<ChildStatus, number> = { starting: 0, running: 0, restarting: 0, stopping: 0, stopped: 0 }
+  #running = 0
+  #restarting = 0
+  #stopped = 0
   #supervisors = 0
   /** Significant children that are not down for good. */
   significant = 0
@@ -24,9 +26,9 @@ export class Roster {
   get counts(): Counts {
     return {
       total: this.statics.size + this.dynamics.size,
-      running: this.#byStatus.running,
-      restarting: this.#byStatus.restarting,
-      stopped: this.#byStatus.stopped,
+      running: this.#running,
+      restarting: this.#restarting,
+      stopped: this.#stopped,
       supervisors: this.#supervisors,
       dynamic: this.dynamics.size,
     }
@@ -38,7 +40,7 @@ export class Roster {
   }
 
   add(child: Child): void {
-    this.#byStatus[child.status] += 1
+    this.#count(child.status, 1)
     if (child.definition.kind === 'supervisor') this.#supervisors += 1
     this.#listOf(child).add(child)
   }
@@ -46,7 +48,7 @@ export class Roster {
   /** Whether it was there. */
   remove(child: Child): boolean {
     if (!this.#listOf(child).remove(child)) return false
-    this.#byStatus[child.status] -= 1
+    this.#count(child.status, -1)
     if (child.definition.kind === 'supervisor') this.#supervisors -= 1
     return true
   }
@@ -64,9 +66,16 @@ export class Roster {
       if (child.status === 'stopped') this.significant += 1
       else if (status === 'stopped') this.significant -= 1
     }
-    this.#byStatus[child.status] -= 1
-    this.#byStatus[status] += 1
+    this.#count(child.status, -1)
+    this.#count(status, 1)
     child.status = status
+  }
+
+  /** By name, not by key: that would cost as much as all else a change of status does. */
+  #count(status: ChildStatus, by: 1 | -1): void {
+    if (status === 'running') this.#running += by
+    else if (status === 'restarting') this.#restarting += by
+    else if (status === 'stopped') this.#stopped += by
   }
 
   #listOf(child: Child): ChildList {

@@ -10,11 +10,15 @@ export class Round<Member> {
   at: number
   /** The member whose end or start it waits for before the next one's. */
   awaited: Member | undefined
-  /** Dynamic members on their way down. */
-  readonly pending: Set<Member> = new Set()
+  /** Dynamic members on their way down; made for the first one. */
+  pending: Set<Member> | undefined
   /** When its wait will be over. */
   dueAt: number | undefined
-  cancelWait: (() => void) | undefined
+  wait: { cancel(): void } | undefined
+  isLive = true
+  /** Its neighbours among those that are under way. */
+  before: Round<Member> | undefined
+  after: Round<Member> | undefined
 
   constructor(members: readonly Member[], delay: number) {
     this.members = members

@@ -10,8 +10,10 @@ export interface RoundHands {
   random(): number
   start(child: Child): void
   stop(child: Child): void
-  /** Calls back after `ms`, but never before timers and I/O had their turn; gives the way to cancel. */
-  wait(ms: number, callback: () => void): () => void
+  /** Calls back after `ms`, but never before timers and I/O had their turn. */
+  wait(ms: number, callback: () => void): { cancel(): void }
+  /** Does what a wait was for, as one step. */
+  step(step: () => void): void
   began(round: Round<Child>): void
   /** The last round that was under way is over. */
   over(): void
@@ -22,7 +24,9 @@ export class Rounds {
   readonly #definition: Supervisor
   readonly #roster: Roster
   readonly #hands: RoundHands
-  readonly #live = new Set<Round<Child>>()
+  /** Those under way, and how many: a list, for a `Set` that one goes into and out of again and again is work for the collector. */
+  #first: Round<Child> | undefined
+  #count = 0
   /** The one for a static child's sake that may reach others; a later one takes its place. */
   #wide: Round<Child> | undefined
 
@@ -38,14 +42,16 @@ export class Rounds {
     const backoff = this.#backoff(child)
     const earlier = isWide ? this.#wide : undefined
     const members = isWide ? this.#reach(child, earlier && firstOpen(earlier)) : [child]
-    const round = new Round(members, Math.max(backoff, (earlier?.dueAt ?? 0) - this.#hands.now()))
+    const left = earlier?.dueAt === undefined ? 0 : earlier.dueAt - this.#hands.now()
+    const round = new Round(members, Math.max(backoff, left))
     if (earlier !== undefined) this.#drop(earlier)
     if (isWide) this.#wide = round
-    this.#live.add(round)
+    this.#add(round)
     for (const member of round.members) this.#takeIn(member, round)
     this.#hands.began(round)
     for (const member of round.members) {
       if (!member.isDynamic || !member.isAlive) continue
+      round.pending ??= new Set()
       round.pending.add(member)
       if (member.status !== 'stopping') this.#hands.stop(member)
     }
@@ -65,9 +71,9 @@ export class Rounds {
 
   /** A child is down and comes back, or has just left the round it was in. */
   wentDown(child: Child, round: Round<Child>): void {
-    if (!this.#live.has(round)) return
+    if (!round.isLive) return
     if (round.size === 0) return this.#end(round)
-    const wasLast = round.pending.delete(child) && round.pending.size === 0
+    const wasLast = round.pending?.delete(child) === true && round.pending.size === 0
     if (wasLast || (round.awaited === child && round.stage === 'stopping')) return this.#stopNext(round)
     if (round.awaited === child && round.stage === 'starting') this.#startNext(round)
   }
@@ -83,7 +89,7 @@ export class Rounds {
 
   /** Ends all of them, wherever they stand. */
   cancel(): void {
-    for (const round of this.#live) this.#drop(round)
+    while (this.#first !== undefined) this.#drop(this.#first)
   }
 
   /**
@@ -120,7 +126,7 @@ export class Rounds {
 
   #stopNext(round: Round<Child>): void {
     round.awaited = undefined
-    if (round.pending.size > 0) return
+    if (round.pending !== undefined && round.pending.size > 0) return
     while (round.at > 0) {
       round.at -= 1
       const member = round.members[round.at] as Child
@@ -131,10 +137,12 @@ export class Rounds {
     }
     round.stage = 'waiting'
     if (round.delay > 0) round.dueAt = this.#hands.now() + round.delay
-    round.cancelWait = this.#hands.wait(round.delay, () => {
-      round.cancelWait = undefined
-      if (this.#live.has(round)) this.#startNext(round)
-    })
+    round.wait = this.#hands.wait(round.delay, () => this.#hands.step(() => this.#isDue(round)))
+  }
+
+  #isDue(round: Round<Child>): void {
+    round.wait = undefined
+    if (round.isLive) this.#startNext(round)
   }
 
   #startNext(round: Round<Child>): void {
@@ -153,12 +161,27 @@ export class Rounds {
 
   #end(round: Round<Child>): void {
     this.#drop(round)
-    if (this.#live.size === 0) this.#hands.over()
+    if (this.#count === 0) this.#hands.over()
+  }
+
+  #add(round: Round<Child>): void {
+    round.after = this.#first
+    if (this.#first !== undefined) this.#first.before = round
+    this.#first = round
+    this.#count += 1
   }
 
   #drop(round: Round<Child>): void {
-    this.#live.delete(round)
-    round.cancelWait?.()
+    if (!round.isLive) return
+    round.isLive = false
+    this.#count -= 1
+    const { before, after } = round
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after !== undefined) after.before = before
+    round.before = undefined
+    round.after = undefined
+    round.wait?.cancel()
     if (this.#wide === round) this.#wide = undefined
     for (const member of round.members) if (member.round === round) member.round = undefined
   }

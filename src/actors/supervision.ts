@@ -1,36 +1,15 @@
-import type { Decision, DecisionName } from '../decision.ts'
-import { ChildStoppedError, RestartLimitError, SupervisorStoppedError } from '../errors.ts'
-import { addToTrail, Failure } from '../failure.ts'
-import { allows, charge, createSlidingWindow, type SlidingWindow } from '../sliding-window.ts'
+import { ChildStoppedError, SupervisorStoppedError } from '../errors.ts'
+import type { Failure } from '../failure.ts'
 import type { Supervisor } from '../supervisor.ts'
 import type { ChildList } from './child-list.ts'
 import type { Child, Waiter } from './child.ts'
+import type { Hands } from './hands.ts'
 import { Roster, type Counts } from './roster.ts'
-import { Rounds, type RoundHands } from './rounds.ts'
+import { Rounds } from './rounds.ts'
+import { Rulings } from './rulings.ts'
+import { Steps } from './steps.ts'
+import { Takedown } from './takedown.ts'
 import type { Verdict } from './verdict.ts'
-
-/** How a supervision ended. `started` is false if its first start did not succeed. */
-export type End = { readonly failure?: undefined } | { readonly failure: Failure; readonly started: boolean }
-
-/** What the core lets others do. None of these may throw. */
-export interface Hands extends Omit<RoundHands, 'over'> {
-  /** Makes a new incarnation; the child has it until it was told of its end. */
-  start(child: Child): void
-  kill(child: Child): void
-  release(child: Child, decision: 'resume' | 'over'): void
-  judge(failure: Failure, child: Child): Verdict
-  report(failure: Failure, decision: DecisionName): void
-  started(child: Child): void
-  ended(child: Child, output: unknown): void
-  forgotten(child: Child): void
-  mirror(
-    event: 'children.ready' | 'round.began' | 'rounds.over' | 'gave up' | 'shutdown' | 'children.down',
-    failure?: Failure,
-  ): void
-  /** All children of the definition are ready. */
-  ready(): void
-  over(end: End): void
-}
 
 type Phase = 'starting' | 'running' | 'stopping' | 'over'
 
@@ -39,38 +18,41 @@ type Phase = 'starting' | 'running' | 'stopping' | 'over'
  * behind `Hands`, so that every order of events can be tested. Each event is worked to its end before the next.
  */
 export class Supervision {
-  readonly #path: string
+  readonly path: string
   readonly #definition: Supervisor
   readonly #hands: Hands
   readonly #roster: Roster = new Roster()
   readonly #rounds: Rounds
-  readonly #window: SlidingWindow
-  readonly #steps: (() => void)[] = []
-  #isBusy = false
+  readonly #rulings: Rulings
+  readonly #takedown: Takedown
+  readonly #steps = new Steps()
   #phase: Phase = 'starting'
-  #isKilling = false
   #hasStarted = false
   #failure: Failure | undefined
-  /** The static child whose turn it is, while starting or stopping. */
+  /** The static child whose turn it is, while starting. */
   #cursor: Child | undefined
-  /** Dynamic children on their way down, while stopping. */
-  #pending = 0
   /** A significant child ended for good before all were up. */
   #isShutdownDue = false
   /** What waits until all of the definition are up: undecided ends, and starts that were asked for meanwhile. */
   readonly #later: Child[] = []
 
   constructor(path: string, definition: Supervisor, hands: Hands) {
-    this.#path = path
+    this.path = path
     this.#definition = definition
     this.#hands = hands
-    this.#window = createSlidingWindow(definition.restarts.limit, definition.restarts.within)
+    this.#rulings = new Rulings(path, definition, hands)
+    this.#takedown = new Takedown(this.#roster, {
+      stop: (child) => this.#stop(child),
+      kill: (child) => hands.kill(child),
+      over: () => this.#isOver(),
+    })
     this.#rounds = new Rounds(definition, this.#roster, {
       now: () => hands.now(),
       random: () => hands.random(),
       start: (child) => this.#start(child),
       stop: (child) => this.#stop(child),
-      wait: (ms, callback) => hands.wait(ms, () => this.#do(callback)),
+      wait: (ms, callback) => hands.wait(ms, callback),
+      step: (step) => this.#steps.do(step),
       began: (round) => {
         hands.mirror('round.began')
         hands.began(round)
@@ -104,7 +86,7 @@ export class Supervision {
 
   /** Starts the static children in order. */
   begin(): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       for (const child of this.statics) this.#roster.set(child, 'starting')
       this.#cursor = this.statics.first
       this.#startNext()
@@ -113,8 +95,8 @@ export class Supervision {
 
   /** Starts a child somebody waits for; that one is told if it does not start. */
   startFor(child: Child, waiter: Waiter): void {
-    this.#do(() => {
-      const why = this.#roster.whyNoStart(child, this.#path)
+    this.#steps.do(() => {
+      const why = this.#roster.whyNoStart(child, this.path)
       if (why !== undefined) return waiter.reject(why)
       child.startWaiter = waiter
       if (this.isStopped) return this.#giveBack(child)
@@ -126,14 +108,14 @@ export class Supervision {
 
   /** It took too long to start. */
   failStart(failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (this.#phase === 'starting') this.#giveUp(undefined, failure)
     })
   }
 
   /** Stops a child for good. */
   stopChild(child: Child, waiter: Waiter): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!child.isAlive) {
         this.#stopDown(child)
         return waiter.resolve()
@@ -150,32 +132,22 @@ export class Supervision {
   }
 
   stop(): void {
-    this.#do(() => {
-      if (this.isStopped) return
-      this.#hands.mirror('shutdown')
-      this.#stopAll()
-    })
+    this.#steps.do(() => this.#stopIfUp())
   }
 
   /** Stops everything without asking anybody. */
   kill(): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (this.#phase === 'over') return
-      this.#isKilling = true
-      if (!this.isStopped) {
-        this.#hands.mirror('shutdown')
-        return this.#stopAll()
-      }
-      // The others' turn comes, and then they are killed as well.
-      const turns = this.#pending > 0 ? this.dynamics : this.#cursor === undefined ? [] : [this.#cursor]
-      for (const child of turns) if (child.status === 'stopping') this.#hands.kill(child)
+      this.#takedown.kill()
+      this.#stopIfUp()
     })
   }
 
   // What becomes of children
 
   ready(child: Child, generation: number): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation) || child.status !== 'starting') return
       this.#isUp(child)
       if (this.#cursor === child && this.#phase === 'starting') return this.#startAfter(child)
@@ -184,7 +156,7 @@ export class Supervision {
   }
 
   ended(child: Child, generation: number, output: unknown): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       child.incarnation = undefined
       if (child.status === 'starting') this.#isUp(child) // it has started, and ended
@@ -197,7 +169,7 @@ export class Supervision {
   }
 
   failed(child: Child, generation: number, failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       const { verdict } = child
       child.incarnation = undefined
@@ -211,7 +183,7 @@ export class Supervision {
   }
 
   didNotStart(child: Child, generation: number, failure: Failure): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation)) return
       child.incarnation = undefined
       child.upAt = undefined
@@ -224,7 +196,7 @@ export class Supervision {
   }
 
   down(child: Child, generation: number): void {
-    this.#do(() => {
+    this.#steps.do(() => {
       if (!isCurrent(child, generation) || child.status !== 'stopping') return
       child.incarnation = undefined
       this.#isDown(child)
@@ -253,8 +225,8 @@ export class Supervision {
     this.#hasStarted = true
     this.#hands.mirror('children.ready')
     this.#hands.ready()
-    for (const child of this.#later.splice(0)) this.#do(() => this.#dealWith(child))
-    if (this.#isShutdownDue) this.#do(() => this.#shutDownIfDue())
+    for (const child of this.#later.splice(0)) this.#steps.do(() => this.#dealWith(child))
+    if (this.#isShutdownDue) this.#steps.do(() => this.#shutDownIfDue())
   }
 
   #startAfter(child: Child): void {
@@ -270,7 +242,7 @@ export class Supervision {
 
   #isUp(child: Child): void {
     this.#roster.set(child, 'running')
-    child.upAt ??= this.#hands.now()
+    if (this.#definition.backoff !== undefined) child.upAt ??= this.#hands.now() // nothing else asks
     child.isNew = false
     this.#hands.started(child)
     const waiter = child.startWaiter
@@ -295,8 +267,8 @@ export class Supervision {
 
   #whyNotStarted(child: Child): Error {
     return this.isStopped
-      ? new SupervisorStoppedError(this.#path, child.isDynamic ? 'spawn' : 'startChild')
-      : new ChildStoppedError(this.#path, child.name)
+      ? new SupervisorStoppedError(this.path, child.isDynamic ? 'spawn' : 'startChild')
+      : new ChildStoppedError(this.path, child.name)
   }
 
   // What waits until all are up
@@ -343,78 +315,41 @@ export class Supervision {
     child.undecided = undefined
     if (undecided?.failure === undefined) return
     if (child.isAlive) this.#hands.release(child, 'over')
-    else this.#reportStopping(undecided.failure)
+    else this.#rulings.whileStopping(undecided.failure)
   }
 
   // Deciding
 
   #judgeThrow(child: Child, failure: Failure): 'resume' | 'over' {
     const verdict = this.#hands.judge(failure, child)
-    if (isPlainResume(verdict.decision)) {
-      this.#decided(failure, verdict, 'resume')
-      return 'resume'
-    }
+    if (this.#rulings.isResumed(failure, verdict)) return 'resume'
     child.verdict = { failure, verdict }
     return 'over'
   }
 
   #apply(child: Child, failure: Failure, verdict: Verdict): void {
-    switch (verdict.decision.decision) {
-      case 'resume':
-        if (isPlainResume(verdict.decision)) {
-          this.#decided(failure, verdict, 'stop') // it is over, there is nothing to go on with
-          return this.#isOverForGood(child)
-        }
-        this.#decided(failure, verdict, 'resume')
-        this.#hands.ended(child, verdict.decision.value)
-        return this.#applyEnd(child)
-      case 'stop':
-        this.#decided(failure, verdict, 'stop')
+    switch (this.#rulings.onFailure(child, failure, verdict)) {
+      case 'over':
         return this.#isOverForGood(child)
+      case 'ended':
+        this.#hands.ended(child, (verdict.decision as { readonly value?: unknown }).value)
+        return this.#applyEnd(child)
       case 'restart':
-        return this.#applyRestart(child, failure, verdict)
-      case 'escalate':
-        addToTrail(failure, entryOf(this.#path, verdict, 'escalate'))
+        return this.#rounds.begin(child)
+      case 'give up':
         return this.#giveUp(child, failure)
     }
   }
 
-  #applyRestart(child: Child, failure: Failure, verdict: Verdict): void {
-    if (child.policy.restart === 'temporary') {
-      this.#decided(failure, verdict, 'stop')
-      return this.#isOverForGood(child)
-    }
-    const now = this.#hands.now()
-    if (!allows(this.#window, now)) {
-      const because = this.#limitError()
-      addToTrail(failure, { path: this.#path, decision: 'escalate', by: 'limit', asked: 'restart', because })
-      return this.#giveUp(child, failure)
-    }
-    charge(this.#window, now)
-    this.#decided(failure, verdict, 'restart')
-    this.#rounds.begin(child)
-  }
-
-  /** It ended by itself, normally; its type says what that means. */
   #applyEnd(child: Child): void {
-    if (child.policy.restart !== 'permanent') return this.#isOverForGood(child)
-    const now = this.#hands.now()
-    if (allows(this.#window, now)) {
-      charge(this.#window, now)
-      return this.#rounds.begin(child)
-    }
-    const because = this.#limitError()
-    const failure = new Failure({ error: because, path: child.path, kind: 'restarts', at: now })
-    addToTrail(failure, { path: this.#path, decision: 'escalate', by: 'limit', asked: 'restart', because })
-    this.#giveUp(child, failure)
+    const ruling = this.#rulings.onEnd(child)
+    if (ruling === 'over') return this.#isOverForGood(child)
+    if (ruling === 'restart') return this.#rounds.begin(child)
+    this.#giveUp(child, ruling)
   }
 
   #failedBeforeItsStop(child: Child, failure: Failure): void {
-    const comesBack = child.policy.restart !== 'temporary'
-    const decision = comesBack ? 'restart' : 'stop'
-    addToTrail(failure, { path: this.#path, decision, by: 'round' })
-    this.#hands.report(failure, decision)
-    if (comesBack) return this.#roster.set(child, 'restarting')
+    if (this.#rulings.inRound(child, failure)) return this.#roster.set(child, 'restarting')
     this.#isOverForGood(child)
   }
 
@@ -424,23 +359,8 @@ export class Supervision {
   }
 
   #failedWhileStopping(child: Child, failure: Failure): void {
-    this.#reportStopping(failure)
+    this.#rulings.whileStopping(failure)
     this.#isDown(child)
-  }
-
-  #decided(failure: Failure, verdict: Verdict, decision: DecisionName): void {
-    addToTrail(failure, entryOf(this.#path, verdict, decision))
-    this.#hands.report(failure, decision)
-  }
-
-  #reportStopping(failure: Failure): void {
-    addToTrail(failure, { path: this.#path, decision: 'stop', by: 'stopping' })
-    this.#hands.report(failure, 'stop')
-  }
-
-  #limitError(): RestartLimitError {
-    const { limit, within } = this.#definition.restarts
-    return new RestartLimitError(this.#path || 'the root', limit, within)
   }
 
   // Stopping one
@@ -448,7 +368,7 @@ export class Supervision {
   #stop(child: Child): void {
     this.#roster.set(child, 'stopping')
     this.#leaveUndecided(child)
-    if (this.#isKilling) this.#hands.kill(child)
+    if (this.#takedown.isKilling) this.#hands.kill(child)
     else this.#hands.stop(child)
   }
 
@@ -470,7 +390,7 @@ export class Supervision {
     const waiters = child.stopWaiters
     child.stopWaiters = undefined
     for (const waiter of waiters ?? []) waiter.resolve()
-    if (this.#phase === 'stopping') return this.#goOnStopping(child, before)
+    if (this.#phase === 'stopping') return this.#takedown.wentDown(child, before)
     if (this.#cursor !== child) return
     this.#cursor = after
     this.#startNext()
@@ -517,71 +437,29 @@ export class Supervision {
     this.#stopAll()
   }
 
+  #stopIfUp(): void {
+    if (this.isStopped) return
+    this.#hands.mirror('shutdown')
+    this.#stopAll()
+  }
+
   #stopAll(): void {
     this.#phase = 'stopping'
+    this.#cursor = undefined
     this.#rounds.cancel()
     this.#later.length = 0
     for (const child of this.#roster.all()) {
       if (!child.isAlive) this.#stopDown(child)
     }
-    this.#cursor = this.statics.last
-    for (const child of this.dynamics) {
-      if (!child.isAlive) continue // just added, and its start comes too late
-      this.#pending += 1
-      if (child.status !== 'stopping') this.#stop(child)
-      else if (this.#isKilling) this.#hands.kill(child)
-    }
-    if (this.#pending === 0) this.#stopNext()
+    this.#takedown.begin()
   }
 
-  #stopNext(): void {
-    for (; this.#cursor !== undefined; this.#cursor = this.#cursor.before) {
-      const child = this.#cursor
-      if (!child.isAlive) continue
-      if (child.status !== 'stopping') this.#stop(child)
-      else if (this.#isKilling) this.#hands.kill(child)
-      return
-    }
+  #isOver(): void {
     this.#phase = 'over'
     this.#hands.mirror('children.down')
     this.#hands.over(this.#failure === undefined ? {} : { failure: this.#failure, started: this.#hasStarted })
-  }
-
-  /** `before`: its neighbour, while it was still there. */
-  #goOnStopping(child: Child, before: Child | undefined): void {
-    const wasItsTurn = this.#cursor === child && this.#pending === 0
-    if (this.#cursor === child) this.#cursor = before
-    if (child.isDynamic) {
-      this.#pending -= 1
-      if (this.#pending === 0) this.#stopNext()
-    } else if (wasItsTurn) {
-      this.#stopNext()
-    }
-  }
-
-  /** One event at a time: what an order causes at once waits until the step that gave it is over. */
-  #do(step: () => void): void {
-    this.#steps.push(step)
-    if (this.#isBusy) return
-    this.#isBusy = true
-    for (let at = 0; at < this.#steps.length; at += 1) (this.#steps[at] as () => void)()
-    this.#steps.length = 0
-    this.#isBusy = false
   }
 }
 
 /** What an older incarnation says late changes nothing. */
 const isCurrent = (child: Child, generation: number): boolean => child.generation === generation && child.isAlive
-
-const isPlainResume = (decision: Decision): boolean => decision.decision === 'resume' && !decision.hasValue
-
-function entryOf(path: string, verdict: Verdict, decision: DecisionName): Parameters<typeof addToTrail>[1] {
-  const asked = verdict.decision.decision
-  return {
-    path,
-    decision,
-    by: verdict.by,
-    ...(asked !== decision && { asked }),
-    ...('because' in verdict && { because: verdict.because }),
-  }
-}

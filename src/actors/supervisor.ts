@@ -6,17 +6,20 @@ import type { DropReason } from '../events.ts'
 import { Failure } from '../failure.ts'
 import type { Plugin } from '../plugin.ts'
 import { delayOf } from '../retry.ts'
+import type { AnyActor } from '../actor.ts'
 import type { Definition, Supervisor } from '../supervisor.ts'
 import { ActorIncarnation } from './actor.ts'
 import { Host } from './chart.ts'
 import { Child, type Home, type Waiter } from './child.ts'
+import { ChildReports } from './child-reports.ts'
 import { askCatch, type Level, type RootLevel } from './climb.ts'
 import { incarnateHosted } from './hosted.ts'
 import type { Incarnation } from './incarnation.ts'
 import { plugged } from './plugged.ts'
 import type { Place, Reports } from './reports.ts'
 import { pathOf } from './places.ts'
-import { Supervision, type End, type Hands } from './supervision.ts'
+import type { End, Hands } from './hands.ts'
+import { Supervision } from './supervision.ts'
 import type { SupervisorNode, Tree } from './tree.ts'
 import type { Verdict } from './verdict.ts'
 import { WorkerIncarnation } from './worker.ts'
@@ -211,19 +214,15 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
   }
 
   #start(child: Child): void {
-    const { generation, definition } = child
-    const reports: Reports = {
-      path: this.path,
-      ready: () => this.core.ready(child, generation),
-      ended: (output) => this.core.ended(child, generation, output),
-      failed: (failure) => this.core.failed(child, generation, failure),
-      didNotStart: (failure) => this.core.didNotStart(child, generation, failure),
-      down: () => this.core.down(child, generation),
-      threw: (failure) => this.core.threw(child, failure),
-    }
-    const place = { tree: this.#tree, path: child.path, generation, host: this.#host, parent: this }
-    child.incarnation = incarnate(definition, child, place, reports)
-    child.incarnation.start()
+    const incarnation = this.#incarnate(child, new ChildReports(this.core, child))
+    child.incarnation = incarnation
+    incarnation.start()
+  }
+
+  #incarnate(child: Child, reports: Reports): Incarnation {
+    const { definition, generation, path } = child
+    if (definition.kind === 'actor') return new ActorIncarnation(this.#tree, this.#host, child, reports)
+    return incarnate(definition, { tree: this.#tree, path, generation, host: this.#host, parent: this }, reports)
   }
 
   #judge(failure: Failure, child: Child): Verdict {
@@ -257,7 +256,7 @@ export class SupervisorIncarnation implements Incarnation, Level, SupervisorNode
   }
 }
 
-function incarnate(definition: Definition, child: Child, place: Place, reports: Reports): Incarnation {
+function incarnate(definition: Exclude<Definition, AnyActor>, place: Place, reports: Reports): Incarnation {
   switch (definition.kind) {
     case 'supervisor':
       return plugged(
@@ -270,8 +269,6 @@ function incarnate(definition: Definition, child: Child, place: Place, reports: 
     case 'bot':
     case 'spider':
       return incarnateHosted(definition, place, reports)
-    case 'actor':
-      return new ActorIncarnation(place.tree, place.host, child, reports)
     case 'task':
       return plugged(
         definition.plugins,

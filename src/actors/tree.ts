@@ -14,6 +14,7 @@ import type { AnyActorRef } from 'xstate'
 import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
 import type { HostedPart } from './hosted-part.ts'
+import { NextTurn, type Wait } from './next-turn.ts'
 import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
 import { Tap, type Observed } from './tap.ts'
@@ -103,6 +104,7 @@ export class Tree {
   readonly hosted: Map<Hosted, HostedNode> = new Map()
   readonly runs: Runs = new Runs()
   readonly turn: Turn = new Turn()
+  readonly #nextTurn = new NextTurn()
   /** Where others may look on. */
   readonly tap: Tap = new Tap((error, isLast) => {
     const rest = isLast ? ', for the third time; it is removed' : ''
@@ -123,7 +125,9 @@ export class Tree {
   stopBecause: (failure: Failure) => void = () => {}
   /** Stops the system, as whoever started it would. Set by the root. */
   stopSystem: () => Promise<void> = () => Promise.resolve()
+  /** The latest ones: a ring, full once there were so many. */
   readonly #failures: Failure[] = []
+  #oldest = 0
   readonly #sleeps = new Set<unknown>()
   #isClosed = false
 
@@ -142,7 +146,7 @@ export class Tree {
 
   /** The latest failures, oldest first. */
   get failures(): readonly Failure[] {
-    return [...this.#failures]
+    return [...this.#failures.slice(this.#oldest), ...this.#failures.slice(0, this.#oldest)]
   }
 
   /** All that makes jobs. */
@@ -171,10 +175,15 @@ export class Tree {
 
   /** The one place where a failure becomes known. */
   report(failure: Failure, decision: DecisionName): void {
-    if (this.#failures.length === KEPT_FAILURES) this.#failures.shift()
-    this.#failures.push(failure)
+    this.#keep(failure)
     if (decision !== 'escalate') this.counters.failures[decision] += 1
     this.events.emit('failure.decided', { failure, decision })
+  }
+
+  #keep(failure: Failure): void {
+    if (this.#failures.length < KEPT_FAILURES) return void this.#failures.push(failure)
+    this.#failures[this.#oldest] = failure
+    this.#oldest = (this.#oldest + 1) % KEPT_FAILURES
   }
 
   callbackFailed(path: string, callback: string, error: unknown): void {
@@ -193,13 +202,10 @@ export class Tree {
   }
 
   /** Calls back after `ms`, but never before timers and I/O had their turn. */
-  wait(ms: number, callback: () => void): () => void {
-    if (ms === 0) {
-      const immediate = setImmediate(callback)
-      return () => clearImmediate(immediate)
-    }
+  wait(ms: number, callback: () => void): Wait {
+    if (ms === 0) return this.#nextTurn.add(callback)
     const timer = this.clock.setTimeout(callback, ms)
-    return () => this.clock.clearTimeout(timer)
+    return { cancel: () => this.clock.clearTimeout(timer) }
   }
 
   /** A wait of a user's function; all of them end with the system, and none begins after it. Gives the way to end one. */

@@ -293,7 +293,12 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     const go = (): void =>
       runAsNobody(() => (run.arrival.isDirect === true ? this.#start(run) : this.lanes.unpark(run)))
     if (this.#isClosed) return // cut off by the drain that is under way
-    run.cancelWait = delay === 0 ? this.tree.wait(0, go) : this.tree.sleep(delay, go)
+    if (delay > 0) {
+      run.cancelWait = this.tree.sleep(delay, go)
+      return
+    }
+    const wait = this.tree.wait(0, go)
+    run.cancelWait = () => wait.cancel()
   }
 
   // As what settles them needs it

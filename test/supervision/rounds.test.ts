@@ -8,6 +8,7 @@ import {
   start,
   stop,
   supervisor,
+  type Actor,
   type Failure,
   type RootDecision,
   type Strategy,
@@ -16,10 +17,51 @@ import {
 } from 'rootcatch'
 import { manualClock, settle } from 'rootcatch/testing'
 import { describe, expect, test, vi } from 'vitest'
-import { createMachine } from 'xstate'
+import { createMachine, fromTransition } from 'xstate'
 import { decisionsOf, fail, failuresOf, isOpen, listOf, lives, raise, tell } from '../support/lives.ts'
 
 const strategies = ['one-for-one', 'one-for-all', 'rest-for-one'] as const satisfies readonly Strategy[]
+
+/** Children that throw when they are told to. */
+const fragile = (count: number): readonly Actor[] => {
+  const logic = fromTransition((state: object, { type }: { readonly type: string }) => {
+    return type === 'fail' ? raise(new Error('no')) : state
+  }, {})
+  return Array.from({ length: count }, (_, n) => actor(`child-${n}`, logic))
+}
+
+describe('a storm', () => {
+  test.each(strategies)('%s: 2 000 children that fail in one turn come back, each started once', async (strategy) => {
+    const COUNT = 2_000
+    const restarts = { limit: COUNT, within: '1h' } as const
+    await using system = await start(supervisor('app', { strategy, restarts }, fragile(COUNT)))
+    const counted = { started: 0, stopped: 0, decided: 0, rounds: 0 }
+    system.on('actor.started', () => (counted.started += 1))
+    system.on('actor.stopped', () => (counted.stopped += 1))
+    system.on('failure.decided', () => (counted.decided += 1))
+    system.on('supervisor.restarting', () => (counted.rounds += 1))
+    const children = system.supervisor('app').children()
+    for (const { ref } of children) ref.send({ type: 'fail' })
+    expect(system.supervisor('app').count()).toMatchObject({ running: 0, restarting: COUNT })
+    await expect.poll(() => system.supervisor('app').count().running).toBe(COUNT)
+    const alone = { started: COUNT, stopped: 0, decided: COUNT, rounds: COUNT }
+    const together = { started: COUNT, stopped: COUNT - 1, decided: 1, rounds: 1 } // what is stopped takes no message
+    expect(counted).toEqual(strategy === 'one-for-one' ? alone : together)
+    expect(children.every(({ ref }) => ref.generation === 2)).toBe(true)
+  })
+
+  test('of more failures than the limit stops each child once, and leaves none', async () => {
+    const COUNT = 2_000
+    const restarts = { limit: COUNT / 2, within: '1h' } as const
+    const system = await start(supervisor('app', { restarts }, fragile(COUNT)), { catch: () => stop })
+    const counted = { started: 0, stopped: 0 }
+    system.on('actor.started', () => (counted.started += 1))
+    system.on('actor.stopped', ({ path }) => (counted.stopped += path === 'app' ? 0 : 1))
+    for (const { ref } of system.supervisor('app').children()) ref.send({ type: 'fail' })
+    await expect(system.done).rejects.toMatchObject({ path: `app/child-${COUNT / 2}` })
+    expect(counted).toEqual({ started: 0, stopped: COUNT / 2 - 1 }) // the others were down, and are not started again
+  })
+})
 
 describe('a strategy', () => {
   test.each([

@@ -471,4 +471,15 @@ describe('system.stop', () => {
     await expect(system.spawn(life('x'))).rejects.toBeInstanceOf(SystemStoppedError)
     expect(() => system.run(work)).toThrow(SystemStoppedError)
   })
+
+  test('by a listener that hears of the restart of the root starts nothing any more', async () => {
+    const { life, take } = lives()
+    const root = supervisor('app', { restarts: { limit: 0 } }, [life('a')])
+    const system = await start(root, { catch: () => restart })
+    system.on('failure.decided', () => void system.stop())
+    fail(system, 'app/a', 'no')
+    await system.done
+    await settle()
+    expect(take()).toEqual(['+a', '-a'])
+  })
 })

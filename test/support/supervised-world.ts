@@ -3,7 +3,8 @@ import { supervisorMachine, type SupervisorEvent } from 'rootcatch/machines'
 import { getNextSnapshot, initialTransition, type SnapshotFrom } from 'xstate'
 import { Child, type Home } from '../../src/actors/child.ts'
 import type { Incarnation } from '../../src/actors/incarnation.ts'
-import { Supervision, type End, type Hands } from '../../src/actors/supervision.ts'
+import type { End, Hands } from '../../src/actors/hands.ts'
+import { Supervision } from '../../src/actors/supervision.ts'
 import type { ChildPolicy } from '../../src/child.ts'
 import { lives } from './lives.ts'
 
@@ -184,7 +185,7 @@ export class World {
         const wait = { callback }
         this.#waits.add(wait)
         this.#now += ms // it only tells how long; when it is over is an action
-        return () => this.#waits.delete(wait)
+        return { cancel: () => void this.#waits.delete(wait) }
       },
       judge: () => {
         if (this.#calls) this.#callFromCatch()
