@@ -66,7 +66,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.tree = queue.tree
     this.lease = lease
     this.id = lease.id
-    this.path = queue.jobPath(lease.id)
+    this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = now
   }

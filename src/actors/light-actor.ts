@@ -1,9 +1,9 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
 import type { Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
-import { ChartStay } from './chart-stay.ts'
-import { chosen, type Chart, type State, type Transition } from './chart-table.ts'
+import { chosen, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
 import { tellStep } from './compiled-chart.ts'
+import type { Ending, Stay } from './effect.ts'
 import { tellsSteps } from './tells-steps.ts'
 
 /**
@@ -44,6 +44,35 @@ export interface ChartOwner<Output = unknown> {
 
 type Status = 'active' | 'done' | 'error' | 'stopped'
 
+/** One stay of a light actor in a state. */
+class LightStay implements Stay<AnyEventObject> {
+  readonly #actor: LightActor
+  #isOver = false
+  #ending: Ending | undefined
+
+  constructor(actor: LightActor) {
+    this.#actor = actor
+  }
+
+  begin(effect: AnyEffect, input: unknown): void {
+    this.#ending = effect(input, this)
+  }
+
+  send(event: AnyEventObject): void {
+    if (!this.#isOver) this.#actor.send(event)
+  }
+
+  /** What it sends afterwards reaches nobody; what it sends meanwhile does, as with the interpreter. */
+  end(): void {
+    try {
+      this.#ending?.end()
+    } finally {
+      this.#isOver = true
+      this.#ending = undefined
+    }
+  }
+}
+
 const STOP: AnyEventObject = { type: 'xstate.stop' }
 
 /**
@@ -62,7 +91,9 @@ export class LightActor {
   #status: Status = 'active'
   /** The output, or the error. */
   #result: unknown
-  #stay: ChartStay | undefined
+  #stay: LightStay | undefined
+  /** What the state it was entered last rests on, until that begins. */
+  #input: unknown
   #snapshot: Snapshot<unknown> | undefined
   /** Set while it works: what comes meanwhile waits. */
   #isBusy = true
@@ -114,7 +145,7 @@ export class LightActor {
     if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: this._parent, event })
     if (thrown !== undefined) return this.#fail(thrown.error)
     try {
-      this.#stay?.begin()
+      this.#begin()
     } catch (error) {
       return this.#fail(error)
     }
@@ -167,7 +198,7 @@ export class LightActor {
     const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
-      this.#stay?.begin()
+      this.#begin()
     } catch (error) {
       this.#fail(error)
     }
@@ -192,14 +223,23 @@ export class LightActor {
   #enter(state: State, context: Context, event: AnyEventObject): void {
     const { effect, isFinal } = state
     const result = isFinal ? this.#chart.outputOf(state, context, event) : undefined
-    const stay = effect && new ChartStay(effect, state.effectInput?.({ context, event }), this)
+    const input = effect && state.effectInput?.({ context, event })
     this.#state = state
     this.#context = context
-    this.#stay = stay
+    this.#stay = effect && new LightStay(this)
+    this.#input = input
     this.#snapshot = undefined
     if (!isFinal) return
     this.#status = 'done'
     this.#result = result
+  }
+
+  /** Begins what the state it is in rests on. */
+  #begin(): void {
+    const input = this.#input
+    this.#input = undefined
+    const { effect } = this.#state
+    if (effect !== undefined) this.#stay?.begin(effect, input)
   }
 
   /** Gives its output to whoever waits for that, and shows where it stands. */
@@ -247,7 +287,7 @@ export class LightActor {
       const output = status === 'done' ? this.#result : undefined
       return ChartSnapshot.over(machine, state, context, status, output) as never
     }
-    const active = ChartSnapshot.active(machine, state, context, this.#stay)
+    const active = ChartSnapshot.active(machine, state, context, undefined)
     return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
   }
 

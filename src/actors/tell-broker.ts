@@ -20,6 +20,7 @@ export function tellBroker(tree: Tree, path: string, outcome: Outcome, then: (an
 /** The first half of that, for who tells many to a broker that answers at once. */
 export function tellNow({ broker }: Tree, outcome: Outcome): Settled | Later {
   try {
+    if (broker.settleOne !== undefined) return broker.settleOne(outcome)
     const answers = broker.settle([outcome])
     return 'then' in answers ? { answers } : (answers[0] as Settled)
   } catch (error) {

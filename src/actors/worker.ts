@@ -36,7 +36,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #host: Host
   readonly #chart: WorkerChart
   readonly #queue: TaskQueue
-  readonly #slots: Slots
+  readonly #slots = new Slots()
   readonly #settlement: Settlement
   readonly #leases: Leases<JobActor>
   readonly #intake: Intake
@@ -65,7 +65,6 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue = known ?? new TaskQueue(this.#tree, definition, this.#path, level)
     this.#queue.level = level
     this.#tree.tasks.set(definition, this.#queue)
-    this.#slots = new Slots(this.#queue.live)
     this.#settlement = new Settlement(
       this.#queue,
       () => this.#afterJob(),
@@ -188,7 +187,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
         this.#isMoreDue = leases.length === limit || this.#leasing === 'again'
         this.#leasing = 'no'
         const now = this.#tree.clock.now()
-        for (const lease of leases) this.#receive(lease, now)
+        leases.forEach((lease) => this.#receive(lease, now))
         if (this.#isMoreDue) this.#pumpSoon()
         else if (this.#phase === 'draining') this.#afterJob()
       },

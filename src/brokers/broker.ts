@@ -47,6 +47,8 @@ export interface LeasedJob extends JobProgress {
   readonly queue: string
   readonly input: Json
   readonly idempotencyKey: string
+  /** That key is its path. @default false */
+  readonly keyIsPath?: boolean
   readonly lane: string | undefined
   /** Proves that the lease is still held. */
   readonly token: number
@@ -278,6 +280,8 @@ export interface Broker {
    * again under its id once that is over: where a record still has the id it is given another one, as the answer says.
    */
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
+  /** The same for one job, of a broker that answers at once; undefined: added as it is given. Absent: `enqueue` is asked. */
+  enqueueOne?(job: NewJob): Enqueued | undefined
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
   watch(queue: string, wake: () => void): () => void
   /** Whether this process takes none of a queue for now, though it watches it. Absent where nobody else might. */
@@ -292,6 +296,8 @@ export interface Broker {
   extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>
   /** Changes nothing for an outcome whose lease is lost, and says so. */
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
+  /** The same for one outcome, of a broker that answers at once. Absent: `settle` is asked. */
+  settleOne?(outcome: Outcome): Settled
   /** Settles, adds and notes as one. */
   step(step: Step): Awaitable<StepAnswer>
   /** What was noted beside a queue. */

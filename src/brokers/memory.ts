@@ -26,7 +26,20 @@ import { JobTable } from '../job-table.ts'
 import { readCursor } from './cursor.ts'
 import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
-import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry, type Home } from './memory-entry.ts'
+import {
+  endOf,
+  leaseOf,
+  letterOf,
+  moreOf,
+  newEntry,
+  openMore,
+  recordOf,
+  remember,
+  revive,
+  tellHistory,
+  type Entry,
+  type Home,
+} from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 import { Results } from './memory-results.ts'
 
@@ -47,7 +60,9 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   /** Those that are not over; and where the results of others are kept. */
   readonly #entries = new JobTable<Entry | number>()
-  readonly #results = new Results((id) => this.#entries.delete(id))
+  readonly #results = new Results((number, id) =>
+    number === -1 ? this.#entries.delete(id) : this.#entries.deleteNumber(number),
+  )
   readonly #dead = new DeadJobs()
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
@@ -64,10 +79,10 @@ class MemoryBroker implements Broker {
     this.#delays.clear()
     for (const entry of this.#entries.values()) {
       if (typeof entry === 'number') continue
+      tellHistory(entry)
       entry.status = 'cancelled'
-      entry.finishedAt = now
       entry.row = entry.ahead = entry.behind = undefined
-      this.#keepResult(entry, now)
+      this.#keepResult(entry, undefined, now)
     }
     this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
@@ -79,8 +94,12 @@ class MemoryBroker implements Broker {
   }
 
   enqueue(jobs: readonly NewJob[]): readonly Enqueued[] {
-    const [only] = jobs
-    return jobs.length === 1 ? [this.#add(only as NewJob)] : jobs.map((job) => this.#add(job))
+    return jobs.map((job) => this.#add(job) ?? { id: job.id, duplicate: false })
+  }
+
+  /** Somebody may have put a function of theirs in the place of `enqueue`; of `settle`, too. */
+  enqueueOne(job: NewJob): Enqueued | undefined {
+    return this.enqueue === MemoryBroker.prototype.enqueue ? this.#add(job) : this.enqueue([job])[0]
   }
 
   watch(queue: string, wake: () => void): () => void {
@@ -96,7 +115,9 @@ class MemoryBroker implements Broker {
     if (!this.#delays.isEmpty) this.#delays.promote(this.#clock.now())
     const from = this.#queue(queue)
     const taken: LeasedJob[] = []
-    for (const entry of from.take(limit, without)) {
+    const entries = from.take(limit, without)
+    for (let index = 0; index < entries.length; index += 1) {
+      const entry = entries[index] as Entry
       entry.status = 'running'
       entry.token += 1
       taken.push(leaseOf(entry))
@@ -109,10 +130,13 @@ class MemoryBroker implements Broker {
   }
 
   settle(outcomes: readonly Outcome[]): readonly Settled[] {
-    const [only] = outcomes
-    return outcomes.length === 1
-      ? [this.#settleOne(only as Outcome)]
-      : outcomes.map((outcome) => this.#settleOne(outcome))
+    return outcomes.map((outcome) => this.#settleOne(outcome))
+  }
+
+  settleOne(outcome: Outcome): Settled {
+    return this.settle === MemoryBroker.prototype.settle
+      ? this.#settleOne(outcome)
+      : (this.settle([outcome])[0] as Settled)
   }
 
   step({ queue, outcome, jobs, notes, room }: Step): StepAnswer {
@@ -150,7 +174,7 @@ class MemoryBroker implements Broker {
   }
 
   cancel(id: string, reason: unknown): CancelAnswer {
-    const entry = this.#entries.get(id)
+    const entry = this.#entry(id)
     if (entry === undefined) return this.#dead.get(id) === undefined ? 'unknown' : 'finished'
     if (typeof entry === 'number') return 'finished'
     if (entry.status === 'running') return 'leased'
@@ -161,14 +185,17 @@ class MemoryBroker implements Broker {
     } else {
       queue.remove(entry)
     }
-    entry.reason = reason
-    this.#finish(entry, 'cancelled')
+    openMore(entry).reason = reason
+    this.#finish(entry, 'cancelled', undefined)
     return 'cancelled'
   }
 
   job(id: string): JobRecord | undefined {
-    const entry = this.#entries.get(id) ?? this.#dead.get(id)
-    return typeof entry === 'number' ? this.#results.record(entry) : entry && recordOf(entry)
+    const entry = this.#entry(id)
+    if (typeof entry === 'number') return this.#results.record(entry)
+    if (entry !== undefined) return recordOf(entry)
+    const dead = this.#dead.get(id)
+    return dead && recordOf(dead, endOf(dead))
   }
 
   schedule({ queue, spec, next }: NewSchedule): number {
@@ -189,12 +216,12 @@ class MemoryBroker implements Broker {
     kept.next = next
     if (job === undefined) return { answer: 'skipped', unfinished: undefined }
     // The clock was set back: this tick was made before.
-    if (this.#entries.has(job.id) || this.#dead.get(job.id) !== undefined) return { answer: 'stale', next }
+    if (this.#entry(job.id) !== undefined || this.#dead.get(job.id) !== undefined) return { answer: 'stale', next }
     const isFree = overlap || kept.last === undefined || !this.#isOpen(kept.last)
     if (!isFree) return { answer: 'skipped', unfinished: kept.last }
-    const { id, duplicate } = this.#add(job)
-    if (duplicate) return { answer: 'skipped', unfinished: id }
-    kept.last = id
+    const first = this.#add(job)
+    if (first !== undefined) return { answer: 'skipped', unfinished: first.id }
+    kept.last = job.id
     return { answer: 'added' }
   }
 
@@ -224,9 +251,8 @@ class MemoryBroker implements Broker {
     entry.home = queue
     queue.dead -= 1
     revive(entry, { input, restarts }, now)
-    if (entry.dedupe !== undefined && queue.keys.holderOf(entry.dedupe.key, now) === undefined) {
-      queue.keys.hold(entry, now)
-    }
+    const { dedupe } = moreOf(entry)
+    if (dedupe !== undefined && queue.keys.holderOf(dedupe.key, now) === undefined) queue.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, 0, now)
     return { queue: queue.name }
@@ -238,11 +264,8 @@ class MemoryBroker implements Broker {
     this.#lastSeq += 1
     const entry = newEntry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
     entry.attempts = failure.attempt ?? 0
-    entry.failure = failure
-    entry.status = 'failed'
-    entry.finishedAt = this.#clock.now()
-    remember(entry, failure)
-    this.#keepDead(entry)
+    this.#die(entry, failure)
+    this.#keepDead(entry, this.#clock.now())
   }
 
   discard(id: string): boolean {
@@ -263,13 +286,20 @@ class MemoryBroker implements Broker {
     return queue
   }
 
+  /** Of a job that is over, the number of its result while that is kept. */
+  #entry(id: string): Entry | number | undefined {
+    const entry = this.#entries.get(id)
+    return typeof entry === 'number' && !this.#results.isKept(entry) ? undefined : entry
+  }
+
   #held(lease: { readonly id: string; readonly token: number }): Entry | undefined {
     const entry = this.#entries.get(lease.id)
     if (typeof entry !== 'object') return undefined
     return entry.status === 'running' && entry.token === lease.token ? entry : undefined
   }
 
-  #add(job: NewJob): Enqueued {
+  /** Undefined if it is added, as it is given. */
+  #add(job: NewJob): Enqueued | undefined {
     const now = this.#clock.now()
     const home = this.#queue(job.queue)
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
@@ -279,7 +309,7 @@ class MemoryBroker implements Broker {
     if (job.dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, job.delay, now)
-    return { id: job.id, duplicate: false }
+    return undefined
   }
 
   /** A result of a job that had the same id gives way. */
@@ -293,9 +323,8 @@ class MemoryBroker implements Broker {
     return typeof this.#entries.get(id) === 'object'
   }
 
-  #keepResult(entry: Entry, now: number): void {
-    const { id } = entry
-    this.#entries.set(id, this.#results.keep(entry, now))
+  #keepResult(entry: Entry, value: Json | undefined, now: number): void {
+    this.#entries.set(entry.id, this.#results.keep(entry, value, now))
   }
 
   #settleOne(outcome: Outcome): Settled {
@@ -311,12 +340,12 @@ class MemoryBroker implements Broker {
     let count = Math.max(0, Number(words.get(name) ?? 0) - back)
     const now = this.#clock.now()
     const enqueued = jobs.map((job): Enqueued => {
-      if (job.queue !== queue) return this.#add(job)
+      if (job.queue !== queue) return this.#add(job) ?? { id: job.id, duplicate: false }
       const isKnown =
         job.dedupe !== undefined && this.#queue(job.queue).keys.holderOf(job.dedupe.key, now) !== undefined
       if (!isKnown && count >= limit) return { id: job.id, duplicate: false, refused: true }
       if (!isKnown) count += 1
-      return this.#add(job)
+      return this.#add(job) ?? { id: job.id, duplicate: false }
     })
     words.set(name, String(count))
     return enqueued
@@ -326,22 +355,20 @@ class MemoryBroker implements Broker {
     switch (outcome.kind) {
       case 'done':
         entry.attempts = outcome.attempts
-        entry.value = copyJson(outcome.value)
-        return this.#finish(entry, 'done', outcome.isForgettable)
+        return this.#finish(entry, 'done', copyJson(outcome.value), outcome.isForgettable)
       case 'fallback':
         entry.attempts = outcome.attempts
-        entry.value = copyJson(outcome.value)
+        tellHistory(entry)
         entry.failure = outcome.failure
-        return this.#finish(entry, 'fallback')
+        return this.#finish(entry, 'fallback', copyJson(outcome.value))
       case 'failed':
         entry.attempts = outcome.attempts
-        entry.failure = outcome.failure
-        remember(entry, outcome.failure)
-        return this.#finish(entry, 'failed')
+        this.#die(entry, outcome.failure)
+        return this.#finish(entry, 'failed', undefined)
       case 'cancelled':
         entry.attempts = outcome.attempts
-        entry.reason = outcome.reason
-        return this.#finish(entry, 'cancelled')
+        openMore(entry).reason = outcome.reason
+        return this.#finish(entry, 'cancelled', undefined)
       case 'retry':
         entry.attempts = outcome.attempts
         entry.charged = outcome.charged
@@ -349,13 +376,16 @@ class MemoryBroker implements Broker {
         if (outcome.input !== undefined) entry.input = outcome.input
         remember(entry, outcome.failure)
         return this.#comeAgain(entry, outcome.delay, this.#clock.now())
-      case 'restart':
+      case 'restart': {
         remember(entry, outcome.failure)
+        tellHistory(entry) // before it is of another generation
         entry.attempts = entry.charged = entry.putOffs = 0
-        entry.generation = outcome.generation
-        entry.restarts = outcome.restarts
+        const more = openMore(entry)
+        more.generation = outcome.generation
+        more.restarts = outcome.restarts
         if (outcome.input !== undefined) entry.input = outcome.input
         return this.#comeAgain(entry, outcome.delay, this.#clock.now())
+      }
       case 'release': {
         entry.status = 'waiting'
         entry.home.putBack(entry)
@@ -385,26 +415,40 @@ class MemoryBroker implements Broker {
     home.wake?.()
   }
 
-  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled', isForgettable = false): void {
+  /** It was told when it failed; what is kept of it now is what it came to. */
+  #die(entry: Entry, failure: Failure): void {
+    remember(entry, failure)
+    tellHistory(entry)
+    entry.failure = failure
+    entry.status = 'failed'
+  }
+
+  #finish(
+    entry: Entry,
+    status: 'done' | 'fallback' | 'failed' | 'cancelled',
+    value: Json | undefined,
+    isForgettable = false,
+  ): void {
     const now = this.#clock.now()
     const { home } = entry
+    if (entry.failure !== undefined && (status === 'done' || status === 'cancelled')) tellHistory(entry)
     entry.status = status
-    entry.finishedAt = now
-    if (entry.dedupe !== undefined) home.keys.free(entry, now)
+    if (entry.more?.dedupe !== undefined) home.keys.free(entry, now)
     if (home.leaveLane(entry)) home.wake?.()
     if (status === 'failed') {
       this.#entries.delete(entry.id)
-      this.#keepDead(entry)
+      this.#keepDead(entry, now)
     } else if (isForgettable) {
       this.#entries.delete(entry.id)
     } else {
-      this.#keepResult(entry, now)
+      this.#keepResult(entry, value, now)
     }
     if (home.wake === undefined) this.#forgetUnused(home)
   }
 
-  #keepDead(entry: Entry): void {
+  #keepDead(entry: Entry, now: number): void {
     entry.home.dead += 1
+    openMore(entry).diedAt = now
     const forgotten = this.#dead.keep(entry)
     if (forgotten !== undefined) forgotten.home.dead -= 1
   }
