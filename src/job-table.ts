@@ -148,6 +148,7 @@ export class JobTable<Value extends object | number> {
 }
 
 function emptyPage<Value>(): Page<Value> {
+  // oxlint-disable-next-line unicorn/no-new-array -- made at once: one that grows is made several times
   return { values: new Array<Value | undefined>(PAGE).fill(undefined), size: 0 }
 }
 

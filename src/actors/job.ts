@@ -36,10 +36,8 @@ export interface Holder {
 
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
-  readonly id: string
   readonly path: string
   readonly slot: number
-  readonly tree: Tree
   lease: LeasedJob
   /** What the chart was last entered with. */
   context: JobContext | undefined
@@ -63,12 +61,18 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number, now: number) {
     this.#queue = queue
     this.#holder = holder
-    this.tree = queue.tree
     this.lease = lease
-    this.id = lease.id
     this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = now
+  }
+
+  get id(): string {
+    return this.lease.id
+  }
+
+  get tree(): Tree {
+    return this.#queue.tree
   }
 
   get actor(): AnyActorRef | undefined {

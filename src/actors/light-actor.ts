@@ -209,7 +209,7 @@ export class LightActor {
     let context = this.#context as Context
     for (const act of transition.acts) {
       if (act.kind !== 'assign') continue // a plain chart has no others
-      context = { ...context, ...act.change({ context, event }, act.params(context, event)) }
+      context = act.change({ context, event }, act.params(context, event))
     }
     if (transition.target !== undefined) this.#enter(transition.target, context, event)
     else if (context !== this.#context) {

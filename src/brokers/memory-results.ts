@@ -20,9 +20,12 @@ interface Past {
   readonly history: HistoryEntry[] | undefined
 }
 
-/** Ids, queues, inputs, values and what few have: their past, or the whole entry where there is more to say of a job. */
-type Cell = string | Home | Entry | Past | Json | undefined
-const CELLS = 5
+/** Queues, inputs, values and what few have: their past, or the whole entry where there is more to say of a job. */
+type Cell = Home | Entry | Past | Json | undefined
+const CELLS = 4
+
+/** In place of the number of an id: the id is no number, or belongs to another job now. */
+const [NO_NUMBER, NO_ID] = [-1, 0]
 
 /**
  * What jobs came to, for a while: columns, so that most entries are gone with their jobs. Ten thousand objects that live
@@ -33,15 +36,15 @@ export class Results {
   /** Three for each: added, due, finished. */
   readonly #times = new Float64Array(3 * BLOCKS * PER_BLOCK)
   readonly #attempts = new Uint32Array(BLOCKS * PER_BLOCK)
-  /** Of the ids; -1 for those that are none. */
+  /** What ids are the text of: a number needs no object that outlives its job. */
   readonly #numbers = new Float64Array(BLOCKS * PER_BLOCK)
   /** Numbers of the oldest that is kept and of the next one; a result is known by its number. */
   #first = 0
   #next = 0
-  readonly #forget: (number: number, id: string) => void
+  readonly #forget: (id: string | number) => void
 
-  /** `forget` is told which job nobody can ask for any more; a block at a time, by its number if its id has one. */
-  constructor(forget: (number: number, id: string) => void) {
+  /** `forget` is told which job nobody can ask for any more, a block at a time; by its number, if its id is one. */
+  constructor(forget: (id: string | number) => void) {
     this.#forget = forget
   }
 
@@ -49,13 +52,12 @@ export class Results {
   keep(entry: Entry, value: Json | undefined, now: number): number {
     const number = this.#next
     const at = number % (BLOCKS * PER_BLOCK)
-    if (at % PER_BLOCK === 0) this.#blocks[at / PER_BLOCK] = new Array<Cell>(CELLS * PER_BLOCK).fill(undefined)
+    if (at % PER_BLOCK === 0) this.#blocks[at / PER_BLOCK] = emptyBlock()
     const [cells, from] = this.#cellsOf(number)
-    cells[from] = entry.id
-    cells[from + 1] = entry.home
-    cells[from + 2] = entry.input
-    cells[from + 3] = value
-    cells[from + 4] = beside(entry)
+    cells[from] = entry.home
+    cells[from + 1] = entry.input
+    cells[from + 2] = value
+    cells[from + 3] = beside(entry)
     this.#times[3 * at] = entry.addedAt
     this.#times[3 * at + 1] = entry.due
     this.#times[3 * at + 2] = now
@@ -75,10 +77,11 @@ export class Results {
   record(number: number): JobRecord {
     const [cells, from] = this.#cellsOf(number)
     const at = number % (BLOCKS * PER_BLOCK)
-    const [id, home, input] = [cells[from] as string, cells[from + 1] as Home, cells[from + 2] as Json]
-    const end = { finishedAt: this.#times[3 * at + 2] as number, value: cells[from + 3] as Json | undefined }
-    const past = cells[from + 4] as Entry | Past | undefined
+    const [home, input, value] = [cells[from] as Home, cells[from + 1] as Json, cells[from + 2] as Json | undefined]
+    const end = { finishedAt: this.#times[3 * at + 2] as number, value }
+    const past = cells[from + 3] as Entry | Past | undefined
     if (past !== undefined && 'home' in past) return recordOf(past, end)
+    const id = String(this.#numbers[at])
     const entry = newEntry(
       { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
       home,
@@ -98,6 +101,7 @@ export class Results {
   drop(number: number): void {
     const [cells, from] = this.#cellsOf(number)
     cells.fill(undefined, from, from + CELLS)
+    this.#numbers[number % (BLOCKS * PER_BLOCK)] = NO_ID
   }
 
   #dropFirst(): void {
@@ -107,9 +111,10 @@ export class Results {
 
   #forgetBlock(first: number): void {
     for (let number = first; number < first + PER_BLOCK; number += 1) {
+      const id = this.#numbers[number % (BLOCKS * PER_BLOCK)] as number
+      if (id === NO_ID) continue
       const [cells, from] = this.#cellsOf(number)
-      const id = cells[from] as string | undefined
-      if (id !== undefined) this.#forget(this.#numbers[number % (BLOCKS * PER_BLOCK)] as number, id)
+      this.#forget(id === NO_NUMBER ? (cells[from + 3] as Entry).id : id)
     }
     this.#blocks[(first % (BLOCKS * PER_BLOCK)) / PER_BLOCK] = undefined
   }
@@ -123,7 +128,7 @@ export class Results {
 /** What there is to say of it beside what every job has. */
 function beside(entry: Entry): Entry | Past | undefined {
   const { status, priority, charged, putOffs, failure, more } = entry
-  if (priority !== 0) return entry
+  if (priority !== 0 || numberOf(entry.id) === NO_NUMBER) return entry
   if (more === undefined) {
     if (status === 'done' && charged === 0 && putOffs === 0) return undefined
     return { status, charged, putOffs, failure, history: undefined }
@@ -132,6 +137,11 @@ function beside(entry: Entry): Entry | Past | undefined {
   const isFirst = more.generation === 1 && more.restarts === NO_RESTARTS && more.death === 0
   if (!isUsual || !isFirst || more.hasOwnKey || more.reason !== undefined) return entry
   return { status, charged, putOffs, failure, history: more.history }
+}
+
+/** Made at once: one that grows is made several times. */
+function emptyBlock(): Cell[] {
+  return new Array<Cell>(CELLS * PER_BLOCK).fill(undefined) // oxlint-disable-line unicorn/no-new-array
 }
 
 const USUAL = { keyIsPath: true, priority: 0, delay: 0, lane: undefined, dedupe: undefined } as const

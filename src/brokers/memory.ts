@@ -60,8 +60,8 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   /** Those that are not over; and where the results of others are kept. */
   readonly #entries = new JobTable<Entry | number>()
-  readonly #results = new Results((number, id) =>
-    number === -1 ? this.#entries.delete(id) : this.#entries.deleteNumber(number),
+  readonly #results = new Results((id) =>
+    typeof id === 'number' ? this.#entries.deleteNumber(id) : this.#entries.delete(id),
   )
   readonly #dead = new DeadJobs()
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
