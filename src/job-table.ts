@@ -50,6 +50,28 @@ export class JobTable<Value extends object | number> {
     page.values[place] = value
   }
 
+  /** Sets a value, and gives the one that was there. */
+  swap(id: string, value: Value): Value | undefined {
+    const number = numberOf(id)
+    const page = this.#pageOf(number)
+    const place = number % PAGE
+    const earlier = page?.values[place]
+    if (page !== undefined && earlier !== undefined) {
+      page.values[place] = value
+      return earlier
+    }
+    const other = this.#others.size > 0 ? this.#others.get(id) : undefined
+    this.set(id, value)
+    return other
+  }
+
+  /** Takes a value out. */
+  take(id: string): Value | undefined {
+    const value = this.get(id)
+    if (value !== undefined) this.#delete(numberOf(id), id)
+    return value
+  }
+
   delete(id: string): boolean {
     return this.#delete(numberOf(id), id)
   }

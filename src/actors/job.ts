@@ -54,7 +54,6 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   #attempt: Attempt | undefined
   /** In the state it rests in. */
   #stay: Stay<JobEvent> | undefined
-  #origin: Origin | undefined
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
 
@@ -77,6 +76,11 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   get actor(): AnyActorRef | undefined {
     return this.#chart?.ref
+  }
+
+  /** Few names, used again and again. */
+  get name(): string {
+    return `${this.#queue.noun}:${this.slot}`
   }
 
   get task(): JobPolicy {
@@ -123,8 +127,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   }
 
   /** It may be over, or cut off, before its chart was given back. */
-  start(host: Host, logic: AnyActorLogic, name: string): void {
-    this.#chart = host.startChart<JobEvent, JobOutput>(logic, name, this)
+  start(host: Host, logic: AnyActorLogic): void {
+    this.#chart = host.startChart<JobEvent, JobOutput>(logic, this)
     if (this.#isCutOff) this.#chart.stop()
   }
 
@@ -178,9 +182,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginAttempt(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#origin = undefined
+    this.#attempt = this.#own = undefined
     const { tree, id, path } = this
-    this.#own = undefined
     const attempt = new Attempt(this, this.origin, 'body')
     this.#attempt = attempt
     tree.counters.jobs.started += 1
@@ -225,7 +228,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginWait(context: JobContext, stay: Stay<JobEvent>): undefined {
     this.context = context
     this.#stay = stay
-    this.#attempt = this.#origin = undefined // a million that wait hold nothing of what is over
+    this.#attempt = undefined // a million that wait hold nothing of what is over
     const { retry } = this.task
     const backoff = retry.backoff && delayOf(retry.backoff, Math.max(1, context.charged), this.tree.random)
     const delay = Math.max(context.retryAfter ?? 0, backoff ?? 0)
@@ -387,8 +390,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   get origin(): Origin {
     const { id, path, attempt } = this
-    this.#origin ??= { id, path, attempt, floated: this.#queue.floated }
-    return this.#origin
+    return this.#attempt?.origin ?? { id, path, attempt, floated: this.#queue.floated }
   }
 
   late(end: CallEnd, attempt: number): void {

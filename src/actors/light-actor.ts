@@ -36,6 +36,8 @@ export function allowsLightActors(system: object): boolean {
 
 /** Who hears of the output of a chart. */
 export interface ChartOwner<Output = unknown> {
+  /** What its actor is called. */
+  readonly name: string
   /** What it was started with, for whoever looks at it. */
   readonly input: unknown
   /** It has reached a final state. */
@@ -47,28 +49,33 @@ type Status = 'active' | 'done' | 'error' | 'stopped'
 /** One stay of a light actor in a state. */
 class LightStay implements Stay<AnyEventObject> {
   readonly #actor: LightActor
-  #isOver = false
-  #ending: Ending | undefined
+  #phase: 'new' | 'begun' | 'over' = 'new'
+  /** What it begins with, then what has to be ended. */
+  #held: unknown
 
-  constructor(actor: LightActor) {
+  constructor(actor: LightActor, input: unknown) {
     this.#actor = actor
+    this.#held = input
   }
 
-  begin(effect: AnyEffect, input: unknown): void {
-    this.#ending = effect(input, this)
+  begin(effect: AnyEffect): void {
+    const input = this.#held
+    this.#held = undefined
+    this.#phase = 'begun'
+    this.#held = effect(input, this)
   }
 
   send(event: AnyEventObject): void {
-    if (!this.#isOver) this.#actor.send(event)
+    if (this.#phase !== 'over') this.#actor.send(event)
   }
 
   /** What it sends afterwards reaches nobody; what it sends meanwhile does, as with the interpreter. */
   end(): void {
     try {
-      this.#ending?.end()
+      if (this.#phase === 'begun') (this.#held as Ending | undefined)?.end()
     } finally {
-      this.#isOver = true
-      this.#ending = undefined
+      this.#phase = 'over'
+      this.#held = undefined
     }
   }
 }
@@ -81,7 +88,6 @@ const STOP: AnyEventObject = { type: 'xstate.stop' }
  * the rest of a job (facts of XState 5.33).
  */
 export class LightActor {
-  readonly id: string
   readonly _parent: AnyActorRef
   readonly #chart: Chart
   readonly #owner: ChartOwner<never>
@@ -92,19 +98,20 @@ export class LightActor {
   /** The output, or the error. */
   #result: unknown
   #stay: LightStay | undefined
-  /** What the state it was entered last rests on, until that begins. */
-  #input: unknown
   #snapshot: Snapshot<unknown> | undefined
   /** Set while it works: what comes meanwhile waits. */
   #isBusy = true
   #waiting: AnyEventObject[] | undefined
 
-  constructor(chart: Chart, parent: AnyActorRef, id: string, owner: ChartOwner<never>) {
-    this.id = id
+  constructor(chart: Chart, parent: AnyActorRef, owner: ChartOwner<never>) {
     this._parent = parent
     this.#chart = chart
     this.#state = chart.initial
     this.#owner = owner
+  }
+
+  get id(): string {
+    return this.#owner.name
   }
 
   get ref(): AnyActorRef {
@@ -226,8 +233,7 @@ export class LightActor {
     const input = effect && state.effectInput?.({ context, event })
     this.#state = state
     this.#context = context
-    this.#stay = effect && new LightStay(this)
-    this.#input = input
+    this.#stay = effect && new LightStay(this, input)
     this.#snapshot = undefined
     if (!isFinal) return
     this.#status = 'done'
@@ -236,10 +242,8 @@ export class LightActor {
 
   /** Begins what the state it is in rests on. */
   #begin(): void {
-    const input = this.#input
-    this.#input = undefined
     const { effect } = this.#state
-    if (effect !== undefined) this.#stay?.begin(effect, input)
+    if (effect !== undefined) this.#stay?.begin(effect)
   }
 
   /** Gives its output to whoever waits for that, and shows where it stands. */

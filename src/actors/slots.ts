@@ -11,7 +11,6 @@ export class Slots implements Holding {
   #byId: JobTable<JobActor> | undefined
   #putUnasked = 0
   readonly #jobs: (JobActor | undefined)[] = []
-  readonly #names: string[] = []
   readonly #free: number[] = []
   #running = 0
   #retrying = 0
@@ -33,12 +32,6 @@ export class Slots implements Holding {
   /** The slot of the next job. */
   take(): number {
     return this.#free.pop() ?? this.#jobs.length
-  }
-
-  /** What the actor of a job in that slot is called: few names, used again and again. */
-  nameOf(slot: number): string {
-    this.#names[slot] ??= `job:${slot}`
-    return this.#names[slot]
   }
 
   at(slot: number): JobActor {

@@ -48,6 +48,7 @@ export interface Holding {
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
 export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   readonly tree: Tree
+  readonly noun = 'job'
   readonly definition: AnyTask
   readonly path: string
   #level: Level

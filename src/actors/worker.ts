@@ -224,7 +224,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()
-    job.start(this.#host, this.#logic, this.#slots.nameOf(slot))
+    job.start(this.#host, this.#logic)
   }
 
   #goOn(job: JobActor, lease: LeasedJob): void {

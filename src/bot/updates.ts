@@ -52,6 +52,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
   readonly path: string
   readonly level: Level
   readonly subject: string
+  readonly noun = 'update'
   readonly definition: JobPolicy
   readonly threads = undefined
   readonly lanes: Lanes<UpdateRun>
@@ -187,7 +188,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     run.cancelWait = undefined
     if (goesOn) return (run.job as JobActor).goOn(run.lease)
     const job = this.#live.place(run, (slot) => new JobActor(this, this, run.lease, slot, this.tree.clock.now()))
-    job.start(this.#host, this.#logic, `update:${job.slot}`)
+    job.start(this.#host, this.#logic)
   }
 
   // As what its jobs are made of

@@ -314,9 +314,8 @@ class MemoryBroker implements Broker {
 
   /** A result of a job that had the same id gives way. */
   #put(entry: Entry): void {
-    const earlier = this.#entries.get(entry.id)
+    const earlier = this.#entries.swap(entry.id, entry)
     if (typeof earlier === 'number') this.#results.drop(earlier)
-    this.#entries.set(entry.id, entry)
   }
 
   #isOpen(id: string): boolean {
