@@ -21,8 +21,6 @@ export interface Caller {
   readonly tree: Tree
   readonly id: string
   readonly path: string
-  /** Of its latest attempt. */
-  readonly attempt: number
   readonly idempotencyKey: string
   /** The job, as those that it asks for know it. */
   readonly asker: Asker
@@ -67,7 +65,6 @@ let callOf: (attempt: Attempt) => unknown
  * it says afterwards is late.
  */
 export class Attempt implements Underway, Ending {
-  readonly attempt: number
   readonly calls: 'body' | 'fallback'
   readonly #caller: Caller
   readonly origin: Origin
@@ -77,8 +74,11 @@ export class Attempt implements Underway, Ending {
   constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
     this.#caller = caller
     this.origin = origin
-    this.attempt = caller.attempt
     this.calls = calls
+  }
+
+  get attempt(): number {
+    return this.origin.attempt
   }
 
   get signal(): AbortSignal {

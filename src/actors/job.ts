@@ -41,16 +41,13 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   lease: LeasedJob
   /** What the chart was last entered with. */
   context: JobContext | undefined
-  /** Set by the table it stands in. */
-  isParked = false
-  /** Set by the table it stands in. */
-  isLent = false
+  /** Set by the table it stands in; cut off, it stands in none. `lent`: somebody else has its slot meanwhile. */
+  standing: 'running' | 'lent' | 'parked' | 'cut off' = 'running'
   #chart: ChartActor<JobEvent> | undefined
   readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
   #hooks: JobHooks | undefined
-  #isCutOff = false
   #attempt: Attempt | undefined
   /** In the state it rests in. */
   #stay: Stay<JobEvent> | undefined
@@ -63,7 +60,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.lease = lease
     this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
-    this.#startedAt = now
+    this.#startedAt = now - queue.tree.startedAt
   }
 
   get id(): string {
@@ -129,11 +126,11 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   /** It may be over, or cut off, before its chart was given back. */
   start(host: Host, logic: AnyActorLogic): void {
     this.#chart = host.startChart<JobEvent, JobOutput>(logic, this)
-    if (this.#isCutOff) this.#chart.stop()
+    if (this.standing === 'cut off') this.#chart.stop()
   }
 
   over(output: JobOutput): void {
-    if (!this.#isCutOff) this.#holder.over(this, output)
+    if (this.standing !== 'cut off') this.#holder.over(this, output)
   }
 
   /** Gives it up, at once. */
@@ -144,7 +141,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   /** Ends it where it stands; its record goes on. */
   cutOff(reason: unknown): void {
-    this.#isCutOff = true
+    this.standing = 'cut off'
     this.#attempt?.abort(reason)
     this.#chart?.stop()
   }
@@ -160,15 +157,15 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     kind: FailureKind,
     more: { readonly cause?: unknown; readonly plugins?: readonly unknown[] } = {},
   ): Failure {
-    const now = this.tree.clock.now()
-    const { id, path, task, attempt } = this
+    const { tree, id, path, task, attempt } = this
+    const now = tree.clock.now()
     const data = {
       error,
       path,
       kind,
       at: now,
       attempt,
-      elapsed: now - this.#startedAt,
+      elapsed: now - tree.startedAt - this.#startedAt,
       job: { id, task: this.#queue.path, attempts: task.retry.attempts },
       cause: more.cause,
       generation: this.lease.generation,
@@ -240,7 +237,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       tree.events.emit('job.retrying', { path, id, attempt, delay, charged: putOffs === 0, error })
     }
     this.hooks?.retrying(this.hooked, context.failure as Failure, delay)
-    if (!this.#isCutOff) this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
+    if (this.standing !== 'cut off') this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
     return undefined
   }
 

@@ -66,28 +66,28 @@ export class Slots implements Holding {
   }
 
   lend(job: JobActor, isLent: boolean): void {
-    if (job.isLent === isLent || !this.holds(job)) return
-    job.isLent = isLent
+    if ((job.standing === 'lent') === isLent || !this.holds(job)) return
+    job.standing = isLent ? 'lent' : 'running'
     this.#lent += isLent ? 1 : -1
   }
 
   /** It waits for its retry: its slot keeps its place in the table, but no longer counts as taken. */
   park(job: JobActor): void {
     this.lend(job, false)
-    job.isParked = true
+    job.standing = 'parked'
     this.#running -= 1
     this.#retrying += 1
   }
 
   unpark(job: JobActor): void {
-    job.isParked = false
+    job.standing = 'running'
     this.#running += 1
     this.#retrying -= 1
   }
 
   remove(job: JobActor): void {
     this.lend(job, false)
-    if (job.isParked) this.#retrying -= 1
+    if (job.standing === 'parked') this.#retrying -= 1
     else this.#running -= 1
     this.#jobs[job.slot] = undefined
     this.#free.push(job.slot)
@@ -96,6 +96,6 @@ export class Slots implements Holding {
 
   /** Those that run; those that wait for a retry if `parked`. */
   all({ parked }: { readonly parked: boolean }): readonly JobActor[] {
-    return this.#jobs.filter((job) => job?.isParked === parked) as JobActor[]
+    return this.#jobs.filter((job) => job !== undefined && (job.standing === 'parked') === parked) as JobActor[]
   }
 }

@@ -181,7 +181,8 @@ export interface End {
   readonly value: Json | undefined
 }
 
-export function recordOf(entry: Entry, end?: End): JobRecord {
+/** `epoch` is what its times are counted from. */
+export function recordOf(entry: Entry, epoch: number, end?: End): JobRecord {
   const { more = NOTHING_MORE, failure } = entry
   const untold = end === undefined && failure !== undefined ? [told(failure, more.generation)] : []
   const history = [...(more.history ?? []), ...untold].slice(-KEPT_HISTORY)
@@ -193,9 +194,9 @@ export function recordOf(entry: Entry, end?: End): JobRecord {
     idempotencyKey: entry.idempotencyKey,
     priority: entry.priority,
     lane: more.lane,
-    addedAt: entry.addedAt,
-    dueAt: entry.due,
-    finishedAt: end?.finishedAt,
+    addedAt: epoch + entry.addedAt,
+    dueAt: epoch + entry.due,
+    finishedAt: end && epoch + end.finishedAt,
     attempts: entry.attempts + (entry.status === 'running' ? 1 : 0), // who holds it has begun the next one
     charged: entry.charged,
     putOffs: entry.putOffs,
@@ -213,7 +214,7 @@ export function endOf(entry: Entry): End {
   return { finishedAt: moreOf(entry).diedAt, value: undefined }
 }
 
-export function letterOf(entry: Entry): DeadLetter {
+export function letterOf(entry: Entry, epoch: number): DeadLetter {
   const failure = entry.failure as Failure // only failed jobs are kept as dead letters
   const { diedAt, death, history } = moreOf(entry)
   return {
@@ -223,7 +224,7 @@ export function letterOf(entry: Entry): DeadLetter {
     kind: failure.kind,
     message: failure.message,
     attempts: entry.attempts,
-    diedAt,
+    diedAt: epoch + diedAt,
     cursor: String(death),
     input: copyJson(entry.input),
     failure: failure.toJSON(),

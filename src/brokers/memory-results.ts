@@ -74,13 +74,13 @@ export class Results {
     return number >= this.#first
   }
 
-  record(number: number): JobRecord {
+  record(number: number, epoch: number): JobRecord {
     const [cells, from] = this.#cellsOf(number)
     const at = number % (BLOCKS * PER_BLOCK)
     const [home, input, value] = [cells[from] as Home, cells[from + 1] as Json, cells[from + 2] as Json | undefined]
     const end = { finishedAt: this.#times[3 * at + 2] as number, value }
     const past = cells[from + 3] as Entry | Past | undefined
-    if (past !== undefined && 'home' in past) return recordOf(past, end)
+    if (past !== undefined && 'home' in past) return recordOf(past, epoch, end)
     const id = String(this.#numbers[at])
     const entry = newEntry(
       { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
@@ -91,10 +91,10 @@ export class Results {
     entry.status = 'done'
     entry.due = this.#times[3 * at + 1] as number
     entry.attempts = this.#attempts[at] as number
-    if (past === undefined) return recordOf(entry, end)
+    if (past === undefined) return recordOf(entry, epoch, end)
     const { history, ...rest } = past
     if (history !== undefined) openMore(entry).history = history
-    return recordOf(Object.assign(entry, rest), end)
+    return recordOf(Object.assign(entry, rest), epoch, end)
   }
 
   /** Another job has its id now. */

@@ -67,11 +67,18 @@ class MemoryBroker implements Broker {
   readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
+  /** All times are kept since then: small whole numbers need no objects of their own. */
+  #epoch = 0
   #lastId = 0
   #lastSeq = 0
 
   open(clock: BrokerClock): void {
-    this.#clock = this.#delays.clock = clock
+    if (this.#lastSeq === 0) this.#epoch = clock.now()
+    this.#clock = this.#delays.clock = {
+      now: () => clock.now() - this.#epoch,
+      setTimeout: (callback, ms) => clock.setTimeout(callback, ms),
+      clearTimeout: (timer) => clock.clearTimeout(timer),
+    }
   }
 
   close(): void {
@@ -192,10 +199,10 @@ class MemoryBroker implements Broker {
 
   job(id: string): JobRecord | undefined {
     const entry = this.#entry(id)
-    if (typeof entry === 'number') return this.#results.record(entry)
-    if (entry !== undefined) return recordOf(entry)
+    if (typeof entry === 'number') return this.#results.record(entry, this.#epoch)
+    if (entry !== undefined) return recordOf(entry, this.#epoch)
     const dead = this.#dead.get(id)
-    return dead && recordOf(dead, endOf(dead))
+    return dead && recordOf(dead, this.#epoch, endOf(dead))
   }
 
   schedule({ queue, spec, next }: NewSchedule): number {
@@ -231,12 +238,14 @@ class MemoryBroker implements Broker {
   }
 
   deadLetters(filter: DeadLetterFilter, cursor?: string): readonly DeadLetter[] {
-    return this.#dead.list(filter, readCursor(cursor)).map(letterOf)
+    const { since, ...rest } = filter
+    const asked = since === undefined ? rest : { ...rest, since: since - this.#epoch }
+    return this.#dead.list(asked, readCursor(cursor)).map((entry) => letterOf(entry, this.#epoch))
   }
 
   deadLetter(id: string): DeadLetter | undefined {
     const entry = this.#dead.get(id)
-    return entry && letterOf(entry)
+    return entry && letterOf(entry, this.#epoch)
   }
 
   replay(
