@@ -136,10 +136,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   }
 
   /** Starts a chart; its owner may be told of the output before it is given back. */
-  startChart<Sent extends AnyEventObject, Output>(
-    logic: AnyActorLogic,
-    owner: ChartOwner<Output>,
-  ): ChartActor<Sent> {
+  startChart<Sent extends AnyEventObject, Output>(logic: AnyActorLogic, owner: ChartOwner<Output>): ChartActor<Sent> {
     const chart = chartOf(logic)
     if (chart?.isPlain === true && allowsLightActors(this.ref.system)) {
       const actor = new LightActor(chart, this.ref, owner)

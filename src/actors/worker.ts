@@ -205,8 +205,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     const unwanted = this.#queue.unwanted.size === 0 ? undefined : this.#queue.unwanted.get(lease.id)
     const isNew = this.#slots.retrying === 0 && this.#tree.broker.leaseTime === Infinity // no other is held still
     const known = isNew ? undefined : this.#slots.find(lease.id)
-    if (known !== undefined && known.standing !== 'parked')
-      this.#lost(known) // its lease ran out, and nobody has said so yet
+    if (known !== undefined && known.standing !== 'parked') this.#lost(known) // its lease ran out, and nobody has said so yet
     else if (known !== undefined) {
       if (unwanted === undefined && this.#isNextTry(known, lease)) return this.#goOn(known, lease)
       this.#forget(known) // another process went on with it meanwhile
