@@ -1,4 +1,4 @@
-import type { Awaitable, BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
+import { forOne, type Awaitable, type BuriedJob, type Enqueued, type ForOne, type NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure, type FailureData } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -358,7 +358,8 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
       return this.#refuse(run, error)
     }
     try {
-      answer = broker.enqueueOne === undefined ? broker.enqueue([job]) : broker.enqueueOne(job)
+      const enqueueOne = (broker.enqueue as ForOne<NewJob, Enqueued | undefined>)[forOne]
+      answer = enqueueOne === undefined ? broker.enqueue([job]) : enqueueOne.call(broker, job)
     } catch (error) {
       return this.#refuse(run, error)
     }

@@ -280,8 +280,6 @@ export interface Broker {
    * again under its id once that is over: where a record still has the id it is given another one, as the answer says.
    */
   enqueue(jobs: readonly NewJob[]): Awaitable<readonly Enqueued[]>
-  /** The same for one job, of a broker that answers at once; undefined: added as it is given. Absent: `enqueue` is asked. */
-  enqueueOne?(job: NewJob): Enqueued | undefined
   /** Calls `wake` whenever a job of the queue may have become due; gives the way to end that. */
   watch(queue: string, wake: () => void): () => void
   /** Whether this process takes none of a queue for now, though it watches it. Absent where nobody else might. */
@@ -296,8 +294,6 @@ export interface Broker {
   extend(leases: readonly OfLease[]): Awaitable<readonly Settled[]>
   /** Changes nothing for an outcome whose lease is lost, and says so. */
   settle(outcomes: readonly Outcome[]): Awaitable<readonly Settled[]>
-  /** The same for one outcome, of a broker that answers at once. Absent: `settle` is asked. */
-  settleOne?(outcome: Outcome): Settled
   /** Settles, adds and notes as one. */
   step(step: Step): Awaitable<StepAnswer>
   /** What was noted beside a queue. */
@@ -341,4 +337,15 @@ export interface BrokerClock {
   now(): number
   setTimeout(callback: () => void, ms: number): unknown
   clearTimeout(timer: unknown): void
+}
+
+/**
+ * Where a function that takes a list keeps the one that does the same for one alone, at once. On the function, and not
+ * beside it: whoever puts one of theirs in its place, or wraps it, is asked instead.
+ */
+export const forOne: unique symbol = Symbol('forOne')
+
+/** What `enqueue` and `settle` may be. `undefined` of a job: added, as it is given. */
+export interface ForOne<Given, Answer> {
+  readonly [forOne]?: (this: Broker, given: Given) => Answer
 }

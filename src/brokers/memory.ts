@@ -23,6 +23,7 @@ import type {
   TickAnswer,
 } from './broker.ts'
 import { JobTable } from '../job-table.ts'
+import { forOne } from './broker.ts'
 import { readCursor } from './cursor.ts'
 import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
@@ -72,6 +73,20 @@ class MemoryBroker implements Broker {
   #lastId = 0
   #lastSeq = 0
 
+  static {
+    const { enqueue, settle } = this.prototype
+    Object.assign(enqueue, {
+      [forOne](this: MemoryBroker, job: NewJob) {
+        return this.#add(job)
+      },
+    })
+    Object.assign(settle, {
+      [forOne](this: MemoryBroker, outcome: Outcome) {
+        return this.#settleOne(outcome)
+      },
+    })
+  }
+
   open(clock: BrokerClock): void {
     if (this.#lastSeq === 0) this.#epoch = clock.now()
     this.#clock = this.#delays.clock = {
@@ -104,11 +119,6 @@ class MemoryBroker implements Broker {
     return jobs.map((job) => this.#add(job) ?? { id: job.id, duplicate: false })
   }
 
-  /** Somebody may have put a function of theirs in the place of `enqueue`; of `settle`, too. */
-  enqueueOne(job: NewJob): Enqueued | undefined {
-    return this.enqueue === MemoryBroker.prototype.enqueue ? this.#add(job) : this.enqueue([job])[0]
-  }
-
   watch(queue: string, wake: () => void): () => void {
     const watched = this.#queue(queue)
     watched.wake = wake
@@ -138,12 +148,6 @@ class MemoryBroker implements Broker {
 
   settle(outcomes: readonly Outcome[]): readonly Settled[] {
     return outcomes.map((outcome) => this.#settleOne(outcome))
-  }
-
-  settleOne(outcome: Outcome): Settled {
-    return this.settle === MemoryBroker.prototype.settle
-      ? this.#settleOne(outcome)
-      : (this.settle([outcome])[0] as Settled)
   }
 
   step({ queue, outcome, jobs, notes, room }: Step): StepAnswer {
