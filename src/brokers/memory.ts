@@ -43,6 +43,7 @@ import {
 } from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 import { Results } from './memory-results.ts'
+import { Schedules } from './memory-schedules.ts'
 
 /**
  * The default broker: jobs live and die with the process. Keeps the last 10 000 outcomes for 24 hours, and the last
@@ -65,7 +66,11 @@ class MemoryBroker implements Broker {
     typeof id === 'number' ? this.#entries.deleteNumber(id) : this.#entries.delete(id),
   )
   readonly #dead = new DeadJobs()
-  readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
+  readonly #schedules = new Schedules({
+    isKnown: (id) => this.#entry(id) !== undefined || this.#dead.get(id) !== undefined,
+    isOpen: (id) => this.#isOpen(id),
+    add: (job) => this.#add(job),
+  })
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
   /** All times are kept since then: small whole numbers need no objects of their own. */
@@ -209,31 +214,16 @@ class MemoryBroker implements Broker {
     return dead && recordOf(dead, this.#epoch, endOf(dead))
   }
 
-  schedule({ queue, spec, next }: NewSchedule): number {
-    const kept = this.#schedules.get(queue)
-    if (kept?.spec === spec) return kept.next
-    this.#schedules.set(queue, { spec, next, last: kept?.last })
-    return next
+  schedule(given: NewSchedule): number {
+    return this.#schedules.keep(given)
   }
 
   unschedule(queue: string): boolean {
-    return this.#schedules.delete(queue)
+    return this.#schedules.drop(queue)
   }
 
-  tick({ queue, spec, at, next, overlap, job }: Tick): TickAnswer {
-    const kept = this.#schedules.get(queue)
-    if (kept?.spec !== spec) return { answer: 'stale', next: undefined }
-    if (kept.next !== at) return { answer: 'stale', next: kept.next }
-    kept.next = next
-    if (job === undefined) return { answer: 'skipped', unfinished: undefined }
-    // The clock was set back: this tick was made before.
-    if (this.#entry(job.id) !== undefined || this.#dead.get(job.id) !== undefined) return { answer: 'stale', next }
-    const isFree = overlap || kept.last === undefined || !this.#isOpen(kept.last)
-    if (!isFree) return { answer: 'skipped', unfinished: kept.last }
-    const first = this.#add(job)
-    if (first !== undefined) return { answer: 'skipped', unfinished: first.id }
-    kept.last = job.id
-    return { answer: 'added' }
+  tick(tick: Tick): TickAnswer {
+    return this.#schedules.tick(tick)
   }
 
   stats(): readonly QueueStats[] {
