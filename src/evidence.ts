@@ -12,7 +12,12 @@ export function guarded<T, Otherwise>(read: () => T, otherwise: Otherwise): T | 
 
 /** A property of a value that is not ours: undefined on what has none, `unreadable` where reading it throws. */
 export function peek(value: unknown, key: PropertyKey): unknown {
-  return isObject(value) ? guarded(() => value[key], unreadable) : undefined
+  if (!isObject(value)) return undefined
+  try {
+    return value[key]
+  } catch {
+    return unreadable
+  }
 }
 
 /** Whether a value is an error, also of another realm. What cannot be asked is none. */
@@ -65,7 +70,8 @@ export function typeOf(value: unknown): string {
 
 /** A text on one line and at most `most` long: what would break, reverse or forge a line is escaped. */
 export function oneLine(text: string, most = 500): string {
-  return cut(cut(text, most).replaceAll(breaking, escapeCharacter), most)
+  const short = cut(text, most)
+  return ascii.test(short) ? short : cut(short.replaceAll(breaking, escapeCharacter), most)
 }
 
 /** A text of at most `most` characters; an ellipsis says that there was more. */
@@ -82,6 +88,8 @@ const mostName = 100
 const mostParts = 10
 const mostPrototypes = 1000
 
+/** What nearly all texts are: nothing in it has to be escaped. */
+const ascii = /^[\x20-\x7E]*$/
 /** Control characters, line separators, and the marks that turn the direction of what follows. */
 const breaking = /[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu
 const shortEscapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }

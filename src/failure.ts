@@ -117,6 +117,7 @@ export class Failure extends Error {
   #notes: readonly string[] = noEntries
   #message: string | undefined
   readonly #ctx: unknown
+  readonly #cause: unknown
 
   static {
     brandClass(this, Symbol.for('rootcatch.failure'))
@@ -142,7 +143,7 @@ export class Failure extends Error {
     // A stack costs ten times the rest, and would only show the machinery.
     const limit = Error.stackTraceLimit
     if (limit !== 0) limitStacks(0)
-    super(undefined, { cause: data.cause === undefined ? data.error : data.cause })
+    super()
     if (limit !== 0) limitStacks(limit)
     this.error = data.error
     this.path = data.path
@@ -154,6 +155,12 @@ export class Failure extends Error {
     this.generation = data.generation
     this.plugins = data.plugins ?? noEntries
     this.#ctx = data.ctx
+    this.#cause = data.cause
+  }
+
+  /** The failure that led to this one; else the error. As an option of `Error` it would cost as much as all the rest. */
+  override get cause(): unknown {
+    return this.#cause === undefined ? this.error : this.#cause
   }
 
   /** The context of the update that failed, as its middleware had it. In no report and no JSON. */

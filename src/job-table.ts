@@ -50,16 +50,35 @@ export class JobTable<Value extends object | number> {
     page.values[place] = value
   }
 
-  delete(id: string): boolean {
+  /** Sets a value, and gives the one that was there. */
+  swap(id: string, value: Value): Value | undefined {
     const number = numberOf(id)
     const page = this.#pageOf(number)
     const place = number % PAGE
-    if (page === undefined || page.values[place] === undefined) return this.#others.size > 0 && this.#others.delete(id)
-    page.values[place] = undefined
-    page.size -= 1
-    this.#size -= 1
-    if (page.size === 0) this.#removePage(Math.floor(number / PAGE), page)
-    return true
+    const earlier = page?.values[place]
+    if (page !== undefined && earlier !== undefined) {
+      page.values[place] = value
+      return earlier
+    }
+    const other = this.#others.size > 0 ? this.#others.get(id) : undefined
+    this.set(id, value)
+    return other
+  }
+
+  /** Takes a value out. */
+  take(id: string): Value | undefined {
+    const value = this.get(id)
+    if (value !== undefined) this.#delete(numberOf(id), id)
+    return value
+  }
+
+  delete(id: string): boolean {
+    return this.#delete(numberOf(id), id)
+  }
+
+  /** The same by the number that `numberOf` gave, for who has no longer looked at the id. */
+  deleteNumber(number: number): boolean {
+    return this.#delete(number, undefined)
   }
 
   clear(): void {
@@ -84,6 +103,19 @@ export class JobTable<Value extends object | number> {
     const values: Value[] = []
     for (const page of this.#pages) for (const value of page?.values ?? []) if (value !== undefined) values.push(value)
     return [...values, ...this.#others.values()]
+  }
+
+  #delete(number: number, id: string | undefined): boolean {
+    const page = this.#pageOf(number)
+    const place = number % PAGE
+    if (page === undefined || page.values[place] === undefined) {
+      return this.#others.size > 0 && this.#others.delete(id ?? String(number))
+    }
+    page.values[place] = undefined
+    page.size -= 1
+    this.#size -= 1
+    if (page.size === 0) this.#removePage(Math.floor(number / PAGE), page)
+    return true
   }
 
   /** Of -1 there is none. */
@@ -138,13 +170,23 @@ export class JobTable<Value extends object | number> {
 }
 
 function emptyPage<Value>(): Page<Value> {
-  const values: (Value | undefined)[] = []
-  for (let place = 0; place < PAGE; place += 1) values.push(undefined)
-  return { values, size: 0 }
+  // oxlint-disable-next-line unicorn/no-new-array -- made at once: one that grows is made several times
+  return { values: new Array<Value | undefined>(PAGE).fill(undefined), size: 0 }
+}
+
+/** What was read last: what happens to a job asks several tables at once, with the same text. */
+let [lastId, lastNumber] = ['', -1]
+
+/** The place of an id that counts up; -1 for all others. */
+export function numberOf(id: string): number {
+  if (id === lastId) return lastNumber
+  lastNumber = readNumber(id)
+  lastId = id
+  return lastNumber
 }
 
 /** -1 where the id is not the decimal text of a whole number above 0: '007' is another id than '7'. */
-function numberOf(id: string): number {
+function readNumber(id: string): number {
   const { length } = id
   if (length === 0 || length > LONGEST || id.charCodeAt(0) === 48) return -1
   let number = 0

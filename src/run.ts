@@ -29,6 +29,8 @@ export interface Queued {
 
 /** What a run needs from the system that made it. */
 export interface RunHost {
+  /** Of a run that was not told its own. */
+  jobPath(id: string): string
   cancel(run: AnyRun, reason: unknown): void
   /** The system stops while somebody still waits for that job. */
   abandon(id: string): void
@@ -42,6 +44,18 @@ export type AnyRun = Run<unknown, unknown>
 interface Wait<Value> {
   readonly promise: Promise<Value>
   resolve(value: Value): void
+  reject(error: unknown): void
+}
+
+/** What few runs need. */
+interface More<Value, Progress> {
+  /** Boxed: what `await run` rejects with, where that is not the failure. */
+  refusal?: { readonly error: unknown }
+  queued?: Wait<void>
+  settled?: Wait<RunOutcome<Value>>
+  watchers?: Set<Watcher<Progress>>
+  /** Told once, when somebody begins to wait. */
+  onWait?: (() => void) | undefined
 }
 
 /**
@@ -50,19 +64,15 @@ interface Wait<Value> {
  */
 export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Value>, AsyncIterable<Progress> {
   #id: string
-  #path: string
+  #path: string | undefined
   readonly #host: RunHost
   #queued: 'no' | 'yes' | 'duplicate' = 'no'
   #outcome: RunOutcome<Value> | undefined
-  /** Boxed: what `await run` rejects with, where that is not the failure. */
-  #refusal: { readonly error: unknown } | undefined
-  #queuedWait: Wait<void> | undefined
-  #settledWait: Wait<RunOutcome<Value>> | undefined
-  #watchers: Set<Watcher<Progress>> | undefined
-  /** Told once, when somebody begins to wait. */
-  #onWait: (() => void) | undefined
+  /** For its value: what most wait for. */
+  #wait: Wait<Value> | undefined
+  #more: More<Value, Progress> | undefined
 
-  constructor(host: RunHost, id: string, path: string) {
+  constructor(host: RunHost, id: string, path?: string) {
     this.#host = host
     this.#id = id
     this.#path = path
@@ -73,12 +83,13 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   }
 
   get path(): string {
+    this.#path ??= this.#host.jobPath(this.#id)
     return this.#path
   }
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    if (this.#queued === 'no' && this.#outcome === undefined) await (this.#queuedWait ??= makeWait()).promise
+    if (this.#queued === 'no' && this.#outcome === undefined) await (this.#extra().queued ??= makeWait()).promise
     if (this.#queued === 'no') throw this.#rejection()
     return { id: this.#id, duplicate: this.#queued === 'duplicate' }
   }
@@ -86,9 +97,10 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   /** Never rejects. */
   settled(): Promise<RunOutcome<Value>> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
-    this.#settledWait ??= makeWait()
+    const more = this.#extra()
+    more.settled ??= makeWait()
     this.#waits()
-    return this.#settledWait.promise
+    return more.settled.promise
   }
 
   /** Gives the job up; nothing happens if it is over. A duplicate gives up the job it follows. */
@@ -101,14 +113,12 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     onValue?: ((value: Value) => Result | PromiseLike<Result>) | null,
     onError?: ((error: unknown) => Otherwise | PromiseLike<Otherwise>) | null,
   ): Promise<Result | Otherwise> {
-    return this.settled().then((outcome) => {
-      if (outcome.status === 'done' || outcome.status === 'fallback') {
-        return onValue ? onValue(outcome.value) : (outcome.value as Result & Value)
-      }
-      const error = this.#rejection()
-      if (onError) return onError(error)
-      throw error
-    })
+    if (this.#wait === undefined) {
+      this.#wait = makeWait()
+      if (this.#outcome === undefined) this.#waits()
+      else this.#tellValue(this.#wait, this.#outcome)
+    }
+    return this.#wait.promise.then(onValue, onError)
   }
 
   catch<Otherwise = never>(
@@ -124,58 +134,75 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   /** The progress from now on. Ends with the run; how that ended says `await run`. */
   [Symbol.asyncIterator](): AsyncGenerator<Progress, void, undefined> {
     const watcher = new Watcher<Progress>()
-    if (this.#outcome === undefined) (this.#watchers ??= new Set()).add(watcher)
+    if (this.#outcome === undefined) (this.#extra().watchers ??= new Set()).add(watcher)
     else watcher.end()
     this.#waits()
-    return watcher.values(() => this.#watchers?.delete(watcher))
+    return watcher.values(() => this.#more?.watchers?.delete(watcher))
   }
 
   /** @internal What the system tells its run. */
   static readonly tell = {
-    queued: (run: AnyRun, queued: Queued, path: string): void => {
-      run.#queued = queued.duplicate ? 'duplicate' : 'yes'
+    queued: (run: AnyRun): void => {
+      run.#queued = 'yes'
+      run.#more?.queued?.resolve()
+    },
+    /** It has another id than it was given, or follows another job. */
+    queuedAs: (run: AnyRun, queued: Queued, path: string): void => {
       run.#id = queued.id
       run.#path = path
-      run.#queuedWait?.resolve()
-      run.#queuedWait = undefined
+      run.#queued = queued.duplicate ? 'duplicate' : 'yes'
+      run.#more?.queued?.resolve()
     },
     refused: (run: AnyRun, error: unknown, failure: Failure): void => {
-      run.#refusal = { error }
+      run.#extra().refusal = { error }
       run.#end({ status: 'failed', failure, attempts: 0 })
     },
     progress: (run: AnyRun, value: unknown): void => {
-      for (const watcher of run.#watchers ?? []) watcher.take(value)
+      for (const watcher of run.#more?.watchers ?? []) watcher.take(value)
     },
-    watch: (run: AnyRun, onWait: () => void): void => void (run.#onWait = onWait),
+    watch: (run: AnyRun, onWait: () => void): void => void (run.#extra().onWait = onWait),
     over: (run: AnyRun, outcome: RunOutcome): void => run.#end(outcome),
     abandoned: (run: AnyRun, id: string): void => run.#host.abandon(id),
     lookAgain: (run: AnyRun, id: string): void => run.#host.lookAgain(id),
-    isQueued: (run: AnyRun): boolean => run.#queued !== undefined,
+    isQueued: (run: AnyRun): boolean => run.#queued !== 'no',
     isOver: (run: AnyRun): boolean => run.#outcome !== undefined,
     outcome: (run: AnyRun): RunOutcome | undefined => run.#outcome,
   }
 
+  #extra(): More<Value, Progress> {
+    this.#more ??= {}
+    return this.#more
+  }
+
   #waits(): void {
-    const onWait = this.#onWait
-    this.#onWait = undefined
-    onWait?.()
+    const onWait = this.#more?.onWait
+    if (onWait === undefined) return
+    this.#extra().onWait = undefined
+    onWait()
   }
 
   #end(outcome: RunOutcome<Value>): void {
     if (this.#outcome !== undefined) return
     this.#outcome = outcome
-    this.#queuedWait?.resolve()
-    this.#settledWait?.resolve(outcome)
-    this.#queuedWait = this.#settledWait = undefined
-    if (this.#watchers === undefined) return
-    for (const watcher of this.#watchers) watcher.end()
-    this.#watchers = undefined
+    if (this.#wait !== undefined) this.#tellValue(this.#wait, outcome)
+    const more = this.#more
+    if (more === undefined) return
+    more.queued?.resolve()
+    more.settled?.resolve(outcome)
+    for (const watcher of more.watchers ?? []) watcher.end()
+    delete more.watchers
+  }
+
+  /** Whoever waits for its value has a promise of theirs, so that this one never rejects unheard. */
+  #tellValue({ resolve, reject }: Wait<Value>, outcome: RunOutcome<Value>): void {
+    if (outcome.status === 'done' || outcome.status === 'fallback') resolve(outcome.value)
+    else reject(this.#rejection())
   }
 
   #rejection(): unknown {
-    if (this.#refusal !== undefined) return this.#refusal.error
+    if (this.#more?.refusal !== undefined) return this.#more.refusal.error
     const outcome = this.#outcome
-    if (outcome?.status === 'cancelled') return new CancelledError(this.#path, outcome.reason)
+    if (outcome?.status === 'cancelled') return new CancelledError(this.path, outcome.reason)
     return outcome?.status === 'failed' ? outcome.failure : undefined
   }
 }
@@ -212,12 +239,15 @@ class Watcher<Progress> {
   }
 }
 
-let resolveLatest: (value: never) => void
+let [resolveLatest, rejectLatest]: ((value: never) => void)[] = []
 
 /** One for all promises: its closure would be made anew for each. */
-const keepResolve = (resolve: (value: never) => void): void => void (resolveLatest = resolve)
+const keep = (resolve: (value: never) => void, reject: (error: unknown) => void): void => {
+  resolveLatest = resolve
+  rejectLatest = reject
+}
 
 function makeWait<Value>(): Wait<Value> {
-  const promise = new Promise<Value>(keepResolve as never)
-  return { promise, resolve: resolveLatest as never }
+  const promise = new Promise<Value>(keep as never)
+  return { promise, resolve: resolveLatest as never, reject: rejectLatest as never }
 }

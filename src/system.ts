@@ -78,7 +78,7 @@ export class System implements AsyncDisposable {
    * for await (const book of crawl) save(book)
    */
   run<Options, Handle>(spider: Runnable<Options, Handle>, options?: Options): Handle
-  run(definition: AnyTask | Hosted, ...[input, options]: readonly unknown[]): unknown {
+  run(definition: AnyTask | Hosted, input?: unknown, options?: unknown): unknown {
     if (this.#tree.isStopped) throw new SystemStoppedError(this.name, { method: 'run' })
     if (isDefinition(definition) && definition.kind === 'spider') return this.#spiderOf(definition).run?.(input)
     return this.#queueOf(definition as AnyTask).run(input, options as RunOptions | undefined)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { JobTable } from '../src/job-table.ts'
+import { JobTable, numberOf } from '../src/job-table.ts'
 
 const FAR = 256 * 65_536
 const anyId = fc.oneof(
@@ -9,7 +9,7 @@ const anyId = fc.oneof(
   fc.constantFrom('', '0', '007', '7 ', '-7', '7.0', '1e3', '٣', '99999999999', '100000000000', 'a/b@1', '__proto__'),
   fc.integer({ min: 1, max: 2 ** 52 }).map(String),
 )
-const anyStep = fc.record({ does: fc.constantFrom('set', 'set', 'delete', 'clear'), id: anyId })
+const anyStep = fc.record({ does: fc.constantFrom('set', 'swap', 'delete', 'take', 'by number', 'clear'), id: anyId })
 
 describe('JobTable', () => {
   test('is a Map, whatever the ids are and whatever comes and goes', () => {
@@ -17,11 +17,19 @@ describe('JobTable', () => {
       fc.property(fc.array(anyStep, { maxLength: 3_000, size: 'max' }), (steps) => {
         const [table, model] = [new JobTable<{ n: number }>(), new Map<string, { n: number }>()]
         for (const [n, { does, id }] of steps.entries()) {
+          const earlier = model.get(id)
           for (const map of [table, model]) {
             if (does === 'set') map.set(id, { n })
             else if (does === 'clear' && n % 50 === 0) map.clear()
           }
+          if (does === 'swap') model.set(id, { n })
+          if (does === 'take' || does === 'by number') model.delete(id)
+          const isNumber = numberOf(id) !== -1
           const same =
+            (does !== 'swap' || table.swap(id, { n })?.n === earlier?.n) &&
+            (does !== 'take' || table.take(id)?.n === earlier?.n) &&
+            (does !== 'by number' ||
+              (isNumber ? table.deleteNumber(numberOf(id)) : table.delete(id)) === (earlier !== undefined)) &&
             (does !== 'delete' || table.delete(id) === model.delete(id)) &&
             table.get(id)?.n === model.get(id)?.n &&
             table.has(id) === model.has(id) &&

@@ -36,29 +36,21 @@ export function usualTerms(task: AnyTask): Terms | undefined {
   return isFixed ? termsOf(task, undefined, NO_OPTIONS) : undefined
 }
 
-/** The job that was asked for, as the broker keeps it. `parsed` is what the schema made of the input. */
+/** The job that was asked for, as the broker keeps it. */
 export function askedJob(
   task: AnyTask,
-  place: { readonly id: string; readonly queue: string; readonly path: string },
-  given: { readonly input: unknown; readonly parsed: unknown; readonly options: RunOptions },
-  usual?: Terms,
+  place: { readonly id: string; readonly path: string },
+  queue: string,
+  input: unknown,
+  { priority, delay, lane, dedupe }: Terms,
 ): NewJob {
-  const { id, queue, path } = place
-  const { priority, delay, lane, dedupe } = usual ?? termsOf(task, given.parsed, given.options)
-  return {
-    id,
-    queue,
-    input: keepInput(task, given.input),
-    idempotencyKey: path,
-    keyIsPath: true,
-    priority,
-    delay,
-    lane,
-    dedupe,
-  }
+  const { id, path } = place
+  const kept = keepInput(task, input)
+  return { id, queue, input: kept, idempotencyKey: path, keyIsPath: true, priority, delay, lane, dedupe }
 }
 
-function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Terms {
+/** The terms of one job; `parsed` is what the schema made of its input. */
+export function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Terms {
   const subject = `task "${task.name}"`
   const priority = readPriority(subject, fromInput(options.priority ?? task.priority, parsed))
   const delay = readDuration(subject, 'delay', fromInput(options.delay ?? task.delay, parsed))

@@ -22,8 +22,6 @@ export interface Caller {
   readonly tree: Tree
   readonly id: string
   readonly path: string
-  /** Of its latest attempt. */
-  readonly attempt: number
   readonly idempotencyKey: string
   /** The job, as those that it asks for know it. */
   readonly asker: Asker
@@ -68,18 +66,20 @@ let callOf: (attempt: Attempt) => unknown
  * it says afterwards is late.
  */
 export class Attempt implements Underway, Ending {
-  readonly attempt: number
   readonly calls: 'body' | 'fallback'
   readonly #caller: Caller
-  readonly #origin: Origin
+  readonly origin: Origin
   #isJudged = false
   #more: More | undefined
 
   constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
     this.#caller = caller
-    this.#origin = origin
-    this.attempt = caller.attempt
+    this.origin = origin
     this.calls = calls
+  }
+
+  get attempt(): number {
+    return this.origin.attempt
   }
 
   get signal(): AbortSignal {
@@ -112,7 +112,7 @@ export class Attempt implements Underway, Ending {
     }
     let result: unknown
     try {
-      result = runAs(this.#origin, callOf, this)
+      result = runAs(this.origin, callOf, this)
     } catch (error) {
       return this.#settle({ error })
     }
@@ -238,7 +238,7 @@ export class Attempt implements Underway, Ending {
       for (let steps = 1; ; steps += 1) {
         // A generator that awaits nothing would hold the event loop, and its own timeout with it.
         if (steps % STEPS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
-        const step = await runAs(this.#origin, next, generator)
+        const step = await runAs(this.origin, next, generator)
         const value = await step.value // a generator that is not async may yield promises
         if (step.done === true) return this.#told({ value }, settle)
         this.progress(value)
@@ -251,7 +251,7 @@ export class Attempt implements Underway, Ending {
 
   /** Lets the `finally` of a generator run that was given up; what comes of that is late. */
   #unwind(generator: AnyGenerator, settle: Settle | undefined): void {
-    const returned = runAs(this.#origin, giveUp, generator)
+    const returned = runAs(this.origin, giveUp, generator)
     returned.then(
       ({ value }) => this.#told({ value }, settle),
       (error: unknown) => this.#told({ error }, settle),

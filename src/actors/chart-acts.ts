@@ -17,9 +17,12 @@ export type Guard = (context: Context, event: AnyEventObject) => boolean
 
 type Params = (context: Context, event: AnyEventObject) => unknown
 
+/** Gives the context with what is assigned to it. */
+type Change = (args: Args, params: unknown) => Context
+
 /** Something done on the way: changes the context, is a function of the user's, or one that XState brings along. */
 export type Act =
-  | { readonly kind: 'assign'; readonly change: (args: Args, params: unknown) => Context; readonly params: Params }
+  | { readonly kind: 'assign'; readonly change: Change; readonly params: Params }
   | { readonly kind: 'custom'; readonly type: string; readonly exec: unknown; readonly params: Params }
   | { readonly kind: 'builtin'; readonly action: Builtin; readonly params: Params }
 
@@ -53,7 +56,7 @@ export function perform(
     const args = { context: now, event, self: scope.self, system: scope.system }
     const params = act.params(now, event)
     if (act.kind === 'assign') {
-      now = { ...now, ...act.change(args, params) }
+      now = act.change(args, params)
     } else if (act.kind === 'custom') {
       scope.actionExecutor({ type: act.type, info: args, params, exec: act.exec } as never)
     } else {
@@ -98,13 +101,19 @@ function actOf(machine: AnyStateMachine, given: unknown): Act {
   return { kind: 'builtin', action: found as Builtin, params }
 }
 
-function changeOf(assignment: unknown): (args: Args, params: unknown) => Context {
-  if (typeof assignment === 'function') return assignment as (args: Args, params: unknown) => Context
+function changeOf(assignment: unknown): Change {
+  if (typeof assignment === 'function') {
+    const partOf = assignment as (args: Args, params: unknown) => Context
+    return (args, params) => ({ ...args.context, ...partOf(args, params) })
+  }
   if (typeof assignment !== 'object' || assignment === null) throw new Unknown('an assignment')
-  const entries = Object.entries(assignment)
+  const [keys, values] = [Object.keys(assignment), Object.values(assignment) as readonly unknown[]]
   return (args, params) => {
-    const changed: Record<string, unknown> = {}
-    for (const [key, value] of entries) changed[key] = typeof value === 'function' ? value(args, params) : value
+    const changed: Record<string, unknown> = { ...args.context }
+    for (let index = 0; index < keys.length; index += 1) {
+      const value = values[index]
+      changed[keys[index] as string] = typeof value === 'function' ? value(args, params) : value
+    }
     return changed
   }
 }

@@ -135,17 +135,14 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   }
 
   /** Starts a chart; its owner may be told of the output before it is given back. */
-  startChart<Sent extends AnyEventObject, Output>(
-    logic: AnyActorLogic,
-    id: string,
-    owner: ChartOwner<Output>,
-  ): ChartActor<Sent> {
+  startChart<Sent extends AnyEventObject, Output>(logic: AnyActorLogic, owner: ChartOwner<Output>): ChartActor<Sent> {
     const chart = chartOf(logic)
     if (chart?.isPlain === true && allowsLightActors(this.ref.system)) {
-      const actor = new LightActor(chart, this.ref, id, owner)
+      const actor = new LightActor(chart, this.ref, owner)
       actor.start(owner.input)
       return actor
     }
+    const id = owner.name
     const ref = this.createChild(logic, id, owner.input)
     this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()

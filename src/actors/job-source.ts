@@ -17,6 +17,8 @@ export interface SourcedJob {
 export interface JobSource extends HookOwner {
   /** How messages call it: `task "resize"`. */
   readonly subject: string
+  /** What the actors of its jobs are called, beside a number. */
+  readonly noun: 'job' | 'update' | 'request'
   /** Takes a rejection that nobody handled. */
   readonly floated: (error: unknown, origin: Origin) => void
   jobPath(id: string): string

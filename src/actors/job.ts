@@ -36,43 +36,48 @@ export interface Holder {
 
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
-  readonly id: string
   readonly path: string
   readonly slot: number
-  readonly tree: Tree
   lease: LeasedJob
   /** What the chart was last entered with. */
   context: JobContext | undefined
-  /** Set by the table it stands in. */
-  isParked = false
-  /** Set by the table it stands in. */
-  isLent = false
+  /** Set by the table it stands in; cut off, it stands in none. `lent`: somebody else has its slot meanwhile. */
+  standing: 'running' | 'lent' | 'parked' | 'cut off' = 'running'
   #chart: ChartActor<JobEvent> | undefined
   readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
   #hooks: JobHooks | undefined
-  #isCutOff = false
   #attempt: Attempt | undefined
   /** In the state it rests in. */
   #stay: Stay<JobEvent> | undefined
-  #origin: Origin | undefined
   /** What ended the attempt, where that was not the body. */
   #own: OwnError | undefined
 
   constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number, now: number) {
     this.#queue = queue
     this.#holder = holder
-    this.tree = queue.tree
     this.lease = lease
-    this.id = lease.id
-    this.path = queue.jobPath(lease.id)
+    this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
-    this.#startedAt = now
+    this.#startedAt = now - queue.tree.startedAt
+  }
+
+  get id(): string {
+    return this.lease.id
+  }
+
+  get tree(): Tree {
+    return this.#queue.tree
   }
 
   get actor(): AnyActorRef | undefined {
     return this.#chart?.ref
+  }
+
+  /** Few names, used again and again. */
+  get name(): string {
+    return `${this.#queue.noun}:${this.slot}`
   }
 
   get task(): JobPolicy {
@@ -119,13 +124,13 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   }
 
   /** It may be over, or cut off, before its chart was given back. */
-  start(host: Host, logic: AnyActorLogic, name: string): void {
-    this.#chart = host.startChart<JobEvent, JobOutput>(logic, name, this)
-    if (this.#isCutOff) this.#chart.stop()
+  start(host: Host, logic: AnyActorLogic): void {
+    this.#chart = host.startChart<JobEvent, JobOutput>(logic, this)
+    if (this.standing === 'cut off') this.#chart.stop()
   }
 
   over(output: JobOutput): void {
-    if (!this.#isCutOff) this.#holder.over(this, output)
+    if (this.standing !== 'cut off') this.#holder.over(this, output)
   }
 
   /** Gives it up, at once. */
@@ -136,7 +141,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   /** Ends it where it stands; its record goes on. */
   cutOff(reason: unknown): void {
-    this.#isCutOff = true
+    this.standing = 'cut off'
     this.#attempt?.abort(reason)
     this.#chart?.stop()
   }
@@ -152,15 +157,15 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     kind: FailureKind,
     more: { readonly cause?: unknown; readonly plugins?: readonly unknown[] } = {},
   ): Failure {
-    const now = this.tree.clock.now()
-    const { id, path, task, attempt } = this
+    const { tree, id, path, task, attempt } = this
+    const now = tree.clock.now()
     const data = {
       error,
       path,
       kind,
       at: now,
       attempt,
-      elapsed: now - this.#startedAt,
+      elapsed: now - tree.startedAt - this.#startedAt,
       job: { id, task: this.#queue.path, attempts: task.retry.attempts },
       cause: more.cause,
       generation: this.lease.generation,
@@ -174,9 +179,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginAttempt(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#origin = undefined
+    this.#attempt = this.#own = undefined
     const { tree, id, path } = this
-    this.#own = undefined
     const attempt = new Attempt(this, this.origin, 'body')
     this.#attempt = attempt
     tree.counters.jobs.started += 1
@@ -221,7 +225,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginWait(context: JobContext, stay: Stay<JobEvent>): undefined {
     this.context = context
     this.#stay = stay
-    this.#attempt = this.#origin = undefined // a million that wait hold nothing of what is over
+    this.#attempt = undefined // a million that wait hold nothing of what is over
     const { retry } = this.task
     const backoff = retry.backoff && delayOf(retry.backoff, Math.max(1, context.charged), this.tree.random)
     const delay = Math.max(context.retryAfter ?? 0, backoff ?? 0)
@@ -233,7 +237,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       tree.events.emit('job.retrying', { path, id, attempt, delay, charged: putOffs === 0, error })
     }
     this.hooks?.retrying(this.hooked, context.failure as Failure, delay)
-    if (!this.#isCutOff) this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
+    if (this.standing !== 'cut off') this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
     return undefined
   }
 
@@ -383,8 +387,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   get origin(): Origin {
     const { id, path, attempt } = this
-    this.#origin ??= { id, path, attempt, floated: this.#queue.floated }
-    return this.#origin
+    return this.#attempt?.origin ?? { id, path, attempt, floated: this.#queue.floated }
   }
 
   late(end: CallEnd, attempt: number): void {

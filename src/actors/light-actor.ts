@@ -1,9 +1,9 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
 import type { Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
-import { ChartStay } from './chart-stay.ts'
-import { chosen, type Chart, type State, type Transition } from './chart-table.ts'
+import { chosen, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
 import { tellStep } from './compiled-chart.ts'
+import type { Ending, Stay } from './effect.ts'
 import { tellsSteps } from './tells-steps.ts'
 
 /**
@@ -36,6 +36,8 @@ export function allowsLightActors(system: object): boolean {
 
 /** Who hears of the output of a chart. */
 export interface ChartOwner<Output = unknown> {
+  /** What its actor is called. */
+  readonly name: string
   /** What it was started with, for whoever looks at it. */
   readonly input: unknown
   /** It has reached a final state. */
@@ -43,6 +45,40 @@ export interface ChartOwner<Output = unknown> {
 }
 
 type Status = 'active' | 'done' | 'error' | 'stopped'
+
+/** One stay of a light actor in a state. */
+class LightStay implements Stay<AnyEventObject> {
+  readonly #actor: LightActor
+  #phase: 'new' | 'begun' | 'over' = 'new'
+  /** What it begins with, then what has to be ended. */
+  #held: unknown
+
+  constructor(actor: LightActor, input: unknown) {
+    this.#actor = actor
+    this.#held = input
+  }
+
+  begin(effect: AnyEffect): void {
+    const input = this.#held
+    this.#held = undefined
+    this.#phase = 'begun'
+    this.#held = effect(input, this)
+  }
+
+  send(event: AnyEventObject): void {
+    if (this.#phase !== 'over') this.#actor.send(event)
+  }
+
+  /** What it sends afterwards reaches nobody; what it sends meanwhile does, as with the interpreter. */
+  end(): void {
+    try {
+      if (this.#phase === 'begun') (this.#held as Ending | undefined)?.end()
+    } finally {
+      this.#phase = 'over'
+      this.#held = undefined
+    }
+  }
+}
 
 const STOP: AnyEventObject = { type: 'xstate.stop' }
 
@@ -52,7 +88,6 @@ const STOP: AnyEventObject = { type: 'xstate.stop' }
  * the rest of a job (facts of XState 5.33).
  */
 export class LightActor {
-  readonly id: string
   readonly _parent: AnyActorRef
   readonly #chart: Chart
   readonly #owner: ChartOwner<never>
@@ -62,18 +97,21 @@ export class LightActor {
   #status: Status = 'active'
   /** The output, or the error. */
   #result: unknown
-  #stay: ChartStay | undefined
+  #stay: LightStay | undefined
   #snapshot: Snapshot<unknown> | undefined
   /** Set while it works: what comes meanwhile waits. */
   #isBusy = true
   #waiting: AnyEventObject[] | undefined
 
-  constructor(chart: Chart, parent: AnyActorRef, id: string, owner: ChartOwner<never>) {
-    this.id = id
+  constructor(chart: Chart, parent: AnyActorRef, owner: ChartOwner<never>) {
     this._parent = parent
     this.#chart = chart
     this.#state = chart.initial
     this.#owner = owner
+  }
+
+  get id(): string {
+    return this.#owner.name
   }
 
   get ref(): AnyActorRef {
@@ -114,7 +152,7 @@ export class LightActor {
     if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: this._parent, event })
     if (thrown !== undefined) return this.#fail(thrown.error)
     try {
-      this.#stay?.begin()
+      this.#begin()
     } catch (error) {
       return this.#fail(error)
     }
@@ -167,7 +205,7 @@ export class LightActor {
     const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
-      this.#stay?.begin()
+      this.#begin()
     } catch (error) {
       this.#fail(error)
     }
@@ -178,7 +216,7 @@ export class LightActor {
     let context = this.#context as Context
     for (const act of transition.acts) {
       if (act.kind !== 'assign') continue // a plain chart has no others
-      context = { ...context, ...act.change({ context, event }, act.params(context, event)) }
+      context = act.change({ context, event }, act.params(context, event))
     }
     if (transition.target !== undefined) this.#enter(transition.target, context, event)
     else if (context !== this.#context) {
@@ -192,14 +230,20 @@ export class LightActor {
   #enter(state: State, context: Context, event: AnyEventObject): void {
     const { effect, isFinal } = state
     const result = isFinal ? this.#chart.outputOf(state, context, event) : undefined
-    const stay = effect && new ChartStay(effect, state.effectInput?.({ context, event }), this)
+    const input = effect && state.effectInput?.({ context, event })
     this.#state = state
     this.#context = context
-    this.#stay = stay
+    this.#stay = effect && new LightStay(this, input)
     this.#snapshot = undefined
     if (!isFinal) return
     this.#status = 'done'
     this.#result = result
+  }
+
+  /** Begins what the state it is in rests on. */
+  #begin(): void {
+    const { effect } = this.#state
+    if (effect !== undefined) this.#stay?.begin(effect)
   }
 
   /** Gives its output to whoever waits for that, and shows where it stands. */
@@ -247,7 +291,7 @@ export class LightActor {
       const output = status === 'done' ? this.#result : undefined
       return ChartSnapshot.over(machine, state, context, status, output) as never
     }
-    const active = ChartSnapshot.active(machine, state, context, this.#stay)
+    const active = ChartSnapshot.active(machine, state, context, undefined)
     return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
   }
 

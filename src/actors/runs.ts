@@ -16,11 +16,9 @@ export class Runs {
   }
 
   add(id: string, run: AnyRun): void {
-    const known = this.#byJob.get(id)
-    if (known === undefined) this.#byJob.set(id, run)
-    else if (Array.isArray(known)) known.push(run)
-    else this.#byJob.set(id, [known, run])
+    const known = this.#byJob.swap(id, run)
     this.#size += 1
+    if (known !== undefined) this.#byJob.set(id, Array.isArray(known) ? [...known, run] : [known, run])
   }
 
   /** Takes out one that no longer waits for this job. */
@@ -41,9 +39,8 @@ export class Runs {
   }
 
   settle(id: string, outcome: RunOutcome): void {
-    const known = this.#byJob.get(id)
+    const known = this.#byJob.take(id)
     if (known === undefined) return
-    this.#byJob.delete(id)
     if (!Array.isArray(known)) {
       this.#size -= 1
       return Run.tell.over(known, outcome)

@@ -1,21 +1,20 @@
-import type { JobTable } from '../job-table.ts'
+import { JobTable } from '../job-table.ts'
 import type { JobActor } from './job.ts'
-import type { Holding, LiveJob } from './task-queue.ts'
+import type { Holding } from './task-queue.ts'
+
+/** So many jobs may come before the table of them is dropped, however few are held. */
+const FEW = 1_000
 
 /** The jobs a worker holds, those that wait for a retry included; ids of actors come from here, so that they are few. */
 export class Slots implements Holding {
-  readonly #live: JobTable<LiveJob>
+  /** Made when somebody asks for a job by its id, and dropped when nobody did for long: most jobs nobody asks for. */
+  #byId: JobTable<JobActor> | undefined
+  #putUnasked = 0
   readonly #jobs: (JobActor | undefined)[] = []
-  readonly #names: string[] = []
   readonly #free: number[] = []
   #running = 0
   #retrying = 0
   #lent = 0
-
-  /** `live` is kept in step, for others to find a job by its id. */
-  constructor(live: JobTable<LiveJob>) {
-    this.#live = live
-  }
 
   get running(): number {
     return this.#running
@@ -35,19 +34,22 @@ export class Slots implements Holding {
     return this.#free.pop() ?? this.#jobs.length
   }
 
-  /** What the actor of a job in that slot is called: few names, used again and again. */
-  nameOf(slot: number): string {
-    this.#names[slot] ??= `job:${slot}`
-    return this.#names[slot]
-  }
-
   at(slot: number): JobActor {
     return this.#jobs[slot] as JobActor
   }
 
   /** The job of that id, of this worker: there is only one for a task at a time. */
   find(id: string): JobActor | undefined {
-    return this.#live.get(id) as JobActor | undefined
+    this.#putUnasked = 0
+    if (this.#byId === undefined) {
+      this.#byId = new JobTable()
+      for (const job of this.#jobs) if (job !== undefined) this.#byId.set(job.id, job)
+    }
+    return this.#byId.get(id)
+  }
+
+  values(): readonly JobActor[] {
+    return this.#jobs.filter((job) => job !== undefined)
   }
 
   holds(job: JobActor): boolean {
@@ -56,41 +58,44 @@ export class Slots implements Holding {
 
   put(job: JobActor): void {
     this.#jobs[job.slot] = job
-    this.#live.set(job.id, job)
     this.#running += 1
+    if (this.#byId === undefined) return
+    this.#byId.set(job.id, job)
+    this.#putUnasked += 1
+    if (this.#putUnasked > Math.max(FEW, this.#byId.size)) this.#byId = undefined
   }
 
   lend(job: JobActor, isLent: boolean): void {
-    if (job.isLent === isLent || !this.holds(job)) return
-    job.isLent = isLent
+    if ((job.standing === 'lent') === isLent || !this.holds(job)) return
+    job.standing = isLent ? 'lent' : 'running'
     this.#lent += isLent ? 1 : -1
   }
 
   /** It waits for its retry: its slot keeps its place in the table, but no longer counts as taken. */
   park(job: JobActor): void {
     this.lend(job, false)
-    job.isParked = true
+    job.standing = 'parked'
     this.#running -= 1
     this.#retrying += 1
   }
 
   unpark(job: JobActor): void {
-    job.isParked = false
+    job.standing = 'running'
     this.#running += 1
     this.#retrying -= 1
   }
 
   remove(job: JobActor): void {
     this.lend(job, false)
-    if (job.isParked) this.#retrying -= 1
+    if (job.standing === 'parked') this.#retrying -= 1
     else this.#running -= 1
     this.#jobs[job.slot] = undefined
     this.#free.push(job.slot)
-    this.#live.delete(job.id)
+    this.#byId?.delete(job.id)
   }
 
   /** Those that run; those that wait for a retry if `parked`. */
   all({ parked }: { readonly parked: boolean }): readonly JobActor[] {
-    return this.#jobs.filter((job) => job?.isParked === parked) as JobActor[]
+    return this.#jobs.filter((job) => job !== undefined && (job.standing === 'parked') === parked) as JobActor[]
   }
 }

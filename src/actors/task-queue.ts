@@ -1,13 +1,12 @@
-import type { Awaitable, BuriedJob, Enqueued, NewJob } from '../brokers/broker.ts'
+import { forOne, type Awaitable, type BuriedJob, type Enqueued, type ForOne, type NewJob } from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure, type FailureData } from '../failure.ts'
-import { JobTable } from '../job-table.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
-import { askedJob, checkRunOptions, keepInput, NO_OPTIONS, usualTerms, type Terms } from './asked-job.ts'
+import { askedJob, checkRunOptions, keepInput, NO_OPTIONS, termsOf, usualTerms, type Terms } from './asked-job.ts'
 import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
@@ -38,21 +37,22 @@ export interface Watched {
   readonly hooked: Hooked
 }
 
-/** How many jobs a worker holds. */
+/** The jobs that a worker holds, waiting for a retry or not. */
 export interface Holding {
   readonly running: number
   readonly retrying: number
+  find(id: string): LiveJob | undefined
+  values(): readonly LiveJob[]
 }
 
 /** The way of jobs into one task and, as outcomes, back to who asked. It outlives the task's workers. */
 export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   readonly tree: Tree
+  readonly noun = 'job'
   readonly definition: AnyTask
   readonly path: string
   #level: Level
   #hooks: HookTable | undefined
-  /** Jobs that a worker of this process holds, waiting for a retry or not. */
-  readonly live: JobTable<LiveJob> = new JobTable()
   /** Jobs that are to be cancelled as soon as this process is given them: boxed reasons. */
   readonly unwanted: Map<string, { readonly reason: unknown }> = new Map()
   /** Whether the worker takes no jobs, the one there is or the next. */
@@ -124,12 +124,12 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     return new Promise((resolve) => (this.#isQuiet = resolve))
   }
 
-  get jobs(): Holding {
+  get jobs(): Pick<Holding, 'running' | 'retrying'> {
     return { running: this.holding?.running ?? 0, retrying: this.holding?.retrying ?? 0 }
   }
 
   liveJobs(): Iterable<Observed> {
-    return observedJobs(this.live.values())
+    return observedJobs(this.holding?.values() ?? [])
   }
 
   get nextTick(): number | undefined {
@@ -139,12 +139,12 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   run(input: unknown, options: RunOptions = NO_OPTIONS, by?: Inner): AnyRun {
     checkRunOptions(this.definition, options)
     const id = this.tree.broker.newId()
-    const run: AnyRun = new Run(this, id, this.jobPath(id))
+    const run: AnyRun = new Run(this, id)
     this.tree.runs.add(id, run)
-    this.#linkSignal(run, options.signal)
+    if (options !== NO_OPTIONS) this.#linkSignal(run, options.signal)
     if (this.hooks.enqueue.length > 0) this.#askPlugins(run, { input, options }, by)
     else if (this.definition.schema !== undefined) this.#accept(run, { input, options }, by)
-    else this.#enqueue(run, { input, options }, input, by)
+    else this.#enqueue(run, input, options, input, by)
     return run
   }
 
@@ -163,7 +163,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
 
   cancel(run: AnyRun, reason: unknown): void {
     const { id } = run
-    const job = this.live.get(id)
+    const job = this.holding?.find(id)
     if (job !== undefined) return job.cancel(reason)
     this.#withdraw(id, reason, (isKnown) =>
       isKnown
@@ -186,7 +186,13 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     const accept = (parsed: unknown): void => {
       let job: NewJob
       try {
-        job = askedJob(this.definition, { id, queue: this.path, path }, { input: undefined, parsed, options: {} })
+        job = askedJob(
+          this.definition,
+          { id, path },
+          this.path,
+          undefined,
+          termsOf(this.definition, parsed, NO_OPTIONS),
+        )
       } catch (error) {
         return refuse(error)
       }
@@ -231,12 +237,12 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   }
 
   lookAgain(id: string): void {
-    if (!this.live.has(id)) this.settleFromRecord(id)
+    if (this.holding?.find(id) === undefined) this.settleFromRecord(id)
   }
 
   /** Somebody in another process gave up a job that may be held here. */
   cancelLive(id: string, reason: unknown): void {
-    this.live.get(id)?.cancel(reason)
+    this.holding?.find(id)?.cancel(reason)
   }
 
   buried(job: BuriedJob): void {
@@ -290,7 +296,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   #accept(run: AnyRun, asked: Asked, by: Inner | undefined): void {
     this.#check(
       asked.input,
-      (parsed) => this.#enqueue(run, asked, parsed, by),
+      (parsed) => this.#enqueue(run, asked.input, asked.options, parsed, by),
       (error) => this.#refuse(run, error),
     )
   }
@@ -335,29 +341,32 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     return keepInput(this.definition, input)
   }
 
-  #enqueue(run: AnyRun, { input, options }: Asked, parsed: unknown, by: Inner | undefined): void {
+  #enqueue(run: AnyRun, input: unknown, options: RunOptions, parsed: unknown, by: Inner | undefined): void {
     if (Run.tell.isOver(run)) return // cancelled while a schema took its time
-    const { id, path } = run
+    const { definition } = this
+    const { broker } = this.tree
     let job: NewJob
+    let answer: Awaitable<readonly (Enqueued | undefined)[]> | Enqueued | undefined
     try {
-      checkRunOptions(this.definition, options) // plugins may have replaced them
+      checkRunOptions(definition, options) // plugins may have replaced them
       const usual = options === NO_OPTIONS ? this.#usualTerms() : undefined
-      job = askedJob(this.definition, { id, queue: this.path, path }, { input, parsed, options }, usual)
+      job = askedJob(definition, run, this.path, input, usual ?? termsOf(definition, parsed, options))
       if (by?.waits === true && by.queue === this.path && job.lane !== undefined && job.lane === by.lane) {
         throw waitsForItself(by, 'lane', job.lane)
       }
     } catch (error) {
       return this.#refuse(run, error)
     }
-    let answer: Awaitable<readonly Enqueued[]>
     try {
-      answer = this.tree.broker.enqueue([job])
+      const enqueueOne = (broker.enqueue as ForOne<NewJob, Enqueued | undefined>)[forOne]
+      answer = enqueueOne === undefined ? broker.enqueue([job]) : enqueueOne.call(broker, job)
     } catch (error) {
       return this.#refuse(run, error)
     }
-    if (!('then' in answer)) return this.#added(run, answer[0] as Enqueued, by)
+    if (answer === undefined || 'id' in answer) return this.#added(run, answer, by)
+    if (!('then' in answer)) return this.#added(run, answer[0], by)
     answer.then(
-      ([enqueued]) => this.#added(run, enqueued as Enqueued, by),
+      ([enqueued]) => this.#added(run, enqueued, by),
       (error: unknown) => this.#refuse(run, error),
     )
   }
@@ -367,22 +376,24 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     return this.#usual.terms
   }
 
-  #added(run: AnyRun, enqueued: Enqueued, by: Inner | undefined): void {
+  /** `enqueued` undefined: as it was given to the broker. */
+  #added(run: AnyRun, enqueued: Enqueued | undefined, by: Inner | undefined): void {
     const { tree } = this
-    const { id, duplicate } = enqueued
-    if (duplicate && id === by?.id) return this.#refuse(run, waitsForItself(by, 'dedupe', id))
     const own = run.id
+    const id = enqueued?.id ?? own
+    const duplicate = enqueued?.duplicate === true
+    if (duplicate && id === by?.id) return this.#refuse(run, waitsForItself(by, 'dedupe', id))
     const outcome = Run.tell.outcome(run)
     if (outcome !== undefined) {
       // Given up while the broker took it: whoever waited has been told.
       if (!duplicate) this.#withdraw(id, outcome.status === 'cancelled' ? outcome.reason : undefined, () => {})
       return
     }
-    const path = id === own ? run.path : this.jobPath(id)
     if (!duplicate) tree.counters.jobs.added += 1
-    Run.tell.queued(run, enqueued, path)
+    if (id === own && !duplicate) Run.tell.queued(run)
+    else Run.tell.queuedAs(run, { id, duplicate }, id === own ? run.path : this.jobPath(id))
     if (tree.events.hears('job.added'))
-      tree.events.emit('job.added', { path, id, attempt: 0, duplicate, ...(by && { by: by.path }) })
+      tree.events.emit('job.added', { path: run.path, id, attempt: 0, duplicate, ...(by && { by: by.path }) })
     if (!duplicate) return
     tree.runs.remove(own, run)
     if (!Run.tell.isOver(run)) this.#follow(run, id)
@@ -392,7 +403,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     const { tree } = this
     const path = this.jobPath(id)
     const run: AnyRun = new Run(this, id, path)
-    Run.tell.queued(run, { id, duplicate: false }, path)
+    Run.tell.queued(run)
     tree.counters.jobs.added += 1
     tree.events.emit('job.added', { path, id, attempt: 0, duplicate: false })
     this.#follow(run, id)
@@ -403,7 +414,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   #follow(run: AnyRun, id: string): void {
     const { broker, runs } = this.tree
     runs.add(id, run)
-    if (this.live.has(id)) return
+    if (this.holding?.find(id) !== undefined) return
     whenever(
       () => broker.job(id),
       (record) => {
@@ -430,7 +441,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
       (answer) => {
         if (answer === 'cancelled' || answer === 'unknown') return isOut(answer === 'cancelled')
         if (answer === 'finished') return this.settleFromRecord(id)
-        const job = this.live.get(id)
+        const job = this.holding?.find(id)
         if (job === undefined) this.unwanted.set(id, { reason })
         else job.cancel(reason)
       },

@@ -1,4 +1,4 @@
-import type { Outcome, Settled } from '../brokers/broker.ts'
+import { forOne, type ForOne, type Outcome, type Settled } from '../brokers/broker.ts'
 import type { Tree } from './tree.ts'
 
 /** An outcome without the lease it is for. */
@@ -20,6 +20,8 @@ export function tellBroker(tree: Tree, path: string, outcome: Outcome, then: (an
 /** The first half of that, for who tells many to a broker that answers at once. */
 export function tellNow({ broker }: Tree, outcome: Outcome): Settled | Later {
   try {
+    const settleOne = (broker.settle as ForOne<Outcome, Settled>)[forOne]
+    if (settleOne !== undefined) return settleOne.call(broker, outcome)
     const answers = broker.settle([outcome])
     return 'then' in answers ? { answers } : (answers[0] as Settled)
   } catch (error) {

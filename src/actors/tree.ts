@@ -96,6 +96,8 @@ export class Tree {
   readonly log: Logger | undefined
   readonly plugins: readonly Plugin[]
   readonly events: Events
+  /** What it keeps of times it counts from then: small whole numbers need no objects of their own. */
+  readonly startedAt: number
   readonly counters: Counters = createCounters()
   readonly supervisors: Map<string, SupervisorNode> = new Map()
   /** Where each task stands, also while its worker is down. */
@@ -134,6 +136,7 @@ export class Tree {
   constructor(options: TreeOptions) {
     this.name = options.name
     this.clock = options.clock
+    this.startedAt = options.clock.now()
     this.random = options.random
     this.broker = options.broker
     this.log = options.log

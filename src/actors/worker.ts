@@ -36,7 +36,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   readonly #host: Host
   readonly #chart: WorkerChart
   readonly #queue: TaskQueue
-  readonly #slots: Slots
+  readonly #slots = new Slots()
   readonly #settlement: Settlement
   readonly #leases: Leases<JobActor>
   readonly #intake: Intake
@@ -65,7 +65,6 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#queue = known ?? new TaskQueue(this.#tree, definition, this.#path, level)
     this.#queue.level = level
     this.#tree.tasks.set(definition, this.#queue)
-    this.#slots = new Slots(this.#queue.live)
     this.#settlement = new Settlement(
       this.#queue,
       () => this.#afterJob(),
@@ -153,7 +152,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
   }
 
   over(job: JobActor, output: JobOutput): void {
-    const wasParked = job.isParked
+    const wasParked = job.standing === 'parked'
     this.#slots.remove(job)
     this.#settlement.over(job, output, wasParked)
   }
@@ -188,7 +187,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
         this.#isMoreDue = leases.length === limit || this.#leasing === 'again'
         this.#leasing = 'no'
         const now = this.#tree.clock.now()
-        for (const lease of leases) this.#receive(lease, now)
+        leases.forEach((lease) => this.#receive(lease, now))
         if (this.#isMoreDue) this.#pumpSoon()
         else if (this.#phase === 'draining') this.#afterJob()
       },
@@ -206,7 +205,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     const unwanted = this.#queue.unwanted.size === 0 ? undefined : this.#queue.unwanted.get(lease.id)
     const isNew = this.#slots.retrying === 0 && this.#tree.broker.leaseTime === Infinity // no other is held still
     const known = isNew ? undefined : this.#slots.find(lease.id)
-    if (known?.isParked === false) this.#lost(known) // its lease ran out, and nobody has said so yet
+    if (known !== undefined && known.standing !== 'parked') this.#lost(known) // its lease ran out, and nobody has said so yet
     else if (known !== undefined) {
       if (unwanted === undefined && this.#isNextTry(known, lease)) return this.#goOn(known, lease)
       this.#forget(known) // another process went on with it meanwhile
@@ -225,7 +224,7 @@ export class WorkerIncarnation implements Incarnation, Holder {
     this.#slots.put(job)
     this.#intake.begins()
     this.#isAtWork()
-    job.start(this.#host, this.#logic, this.#slots.nameOf(slot))
+    job.start(this.#host, this.#logic)
   }
 
   #goOn(job: JobActor, lease: LeasedJob): void {

@@ -306,9 +306,8 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   async replay(id: string, given: { readonly input: unknown } | undefined): Promise<{ readonly run: AnyRun }> {
     const answer = await this.tree.broker.replay(id, given?.input as never)
     if (answer === undefined) throw new UnknownJobError(id)
-    const path = this.updates.jobPath(id)
-    const run: AnyRun = new Run(this, id, path)
-    Run.tell.queued(run, { id, duplicate: false }, path)
+    const run: AnyRun = new Run(this, id)
+    Run.tell.queued(run)
     this.tree.runs.add(id, run)
     return { run }
   }
@@ -320,6 +319,10 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   abandon(id: string): void {
     const reason = new Error(`system "${this.tree.name}" stopped`)
     this.tree.runs.settle(id, { status: 'cancelled', reason, attempts: 0 })
+  }
+
+  jobPath(id: string): string {
+    return this.updates.jobPath(id)
   }
 
   lookAgain(): void {} // updates are settled by the process that runs them

@@ -82,7 +82,8 @@ export function startPoller(host: Host, setup: PollerSetup): Poller {
   const polling = new Polling(setup)
   const { promise: done, resolve } = Promise.withResolvers<PollerOutput>()
   const input: PollerInput = { path: `${setup.path}/poller`, isFirst: setup.isFirst }
-  const chart = host.startChart<PollerEvent, PollerOutput>(polling.logic(), 'poller', {
+  const chart = host.startChart<PollerEvent, PollerOutput>(polling.logic(), {
+    name: 'poller',
     input,
     over: (output) => {
       if (output.status === 'failed') setup.fail(output.failure)

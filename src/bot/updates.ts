@@ -52,6 +52,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
   readonly path: string
   readonly level: Level
   readonly subject: string
+  readonly noun = 'update'
   readonly definition: JobPolicy
   readonly threads = undefined
   readonly lanes: Lanes<UpdateRun>
@@ -200,7 +201,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     if (goesOn) return (run.job as JobActor).goOn(run.lease)
     const job = new JobActor(this, this, run.lease, this.#live.newPlace(), this.tree.clock.now())
     this.#live.place(run, job)
-    job.start(this.#host, this.#logic, `update:${job.slot}`)
+    job.start(this.#host, this.#logic)
   }
 
   // As what its jobs are made of

@@ -47,6 +47,8 @@ export interface LeasedJob extends JobProgress {
   readonly queue: string
   readonly input: Json
   readonly idempotencyKey: string
+  /** That key is its path. @default false */
+  readonly keyIsPath?: boolean
   readonly lane: string | undefined
   /** Proves that the lease is still held. */
   readonly token: number
@@ -335,4 +337,15 @@ export interface BrokerClock {
   now(): number
   setTimeout(callback: () => void, ms: number): unknown
   clearTimeout(timer: unknown): void
+}
+
+/**
+ * Where a function that takes a list keeps the one that does the same for one alone, at once. On the function, and not
+ * beside it: whoever puts one of theirs in its place, or wraps it, is asked instead.
+ */
+export const forOne: unique symbol = Symbol('forOne')
+
+/** What `enqueue` and `settle` may be. `undefined` of a job: added, as it is given. */
+export interface ForOne<Given, Answer> {
+  readonly [forOne]?: (this: Broker, given: Given) => Answer
 }

@@ -1,6 +1,6 @@
 import { JobTable } from '../job-table.ts'
 import type { DeadLetterFilter } from './broker.ts'
-import type { Entry } from './memory-entry.ts'
+import { moreOf, openMore, type Entry } from './memory-entry.ts'
 import { Row } from './memory-row.ts'
 
 const KEPT_DEAD_LETTERS = 1_000
@@ -15,7 +15,7 @@ export class DeadJobs {
   /** Gives the dead letter that had to make room, if one had to. */
   keep(entry: Entry): Entry | undefined {
     this.#deaths += 1
-    entry.death = this.#deaths
+    openMore(entry).death = this.#deaths
     this.#deadById.set(entry.id, entry)
     this.#dead.push(entry)
     const oldest = this.#dead.first
@@ -35,11 +35,15 @@ export class DeadJobs {
   }
 
   list({ task, kind, since, limit = LISTED }: DeadLetterFilter, before: number): readonly Entry[] {
-    const matches = ({ home, failure, finishedAt, death }: Entry): boolean =>
-      death < before &&
-      (task === undefined || task === home.name) &&
-      (kind === undefined || kind === failure?.kind) &&
-      (since === undefined || since <= finishedAt)
+    const matches = (entry: Entry): boolean => {
+      const { diedAt, death } = moreOf(entry)
+      return (
+        death < before &&
+        (task === undefined || task === entry.home.name) &&
+        (kind === undefined || kind === entry.failure?.kind) &&
+        (since === undefined || since <= diedAt)
+      )
+    }
     const oldestFirst: Entry[] = []
     for (let entry = this.#dead.first; entry !== undefined; entry = entry.behind) oldestFirst.push(entry)
     return oldestFirst.reverse().filter(matches).slice(0, limit)

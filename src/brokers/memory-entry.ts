@@ -27,34 +27,36 @@ export interface Entry extends Waiting<Entry> {
   /** Where it waits, and which queue that is. */
   home: Home
   input: Json
-  /** Undefined where it is the path. */
-  idempotencyKey: string | undefined
+  /** Its path, if it has none of its own. */
+  idempotencyKey: string
   priority: number
-  lane: string | undefined
-  group: string | undefined
-  dedupe: NewJob['dedupe']
   addedAt: number
   status: JobStatus
   attempts: number
   charged: number
   putOffs: number
-  generation: number
-  restarts: Readonly<Record<string, number>>
   token: number
   due: number
   seq: number
-  /** `OPEN` while it is not. */
-  finishedAt: number
-  value: Json | undefined
+  /** What it came to, of one that is over; else the latest, while it is not told in its history. */
   failure: Failure | undefined
+  /** What few jobs have. */
+  more: More | undefined
+}
+
+export interface More {
+  hasOwnKey: boolean
+  lane: string | undefined
+  group: string | undefined
+  dedupe: NewJob['dedupe']
+  generation: number
+  restarts: Readonly<Record<string, number>>
   reason: unknown
   history: HistoryEntry[] | undefined
+  diedAt: number
   /** How many jobs had died when it did, itself included; 0 while it lives. */
   death: number
 }
-
-/** Instead of the time when it was finished. */
-const OPEN = -1
 
 const KEPT_HISTORY = 100
 
@@ -63,23 +65,34 @@ export const NO_RESTARTS: Readonly<Record<string, number>> = Object.freeze(
   Object.create(null) as Record<string, number>,
 )
 
+const NOTHING_MORE: Readonly<More> = Object.freeze({
+  hasOwnKey: false,
+  lane: undefined,
+  group: undefined,
+  dedupe: undefined,
+  generation: 1,
+  restarts: NO_RESTARTS,
+  reason: undefined,
+  history: undefined,
+  diedAt: 0,
+  death: 0,
+})
+
 export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
+  const { id, input, idempotencyKey, priority, lane, group, dedupe } = job
+  const hasOwnKey = job.keyIsPath !== true
+  const isUsual = !hasOwnKey && lane === undefined && group === undefined && dedupe === undefined
   return {
-    id: job.id,
+    id,
     home,
-    input: job.input,
-    idempotencyKey: job.keyIsPath === true ? undefined : job.idempotencyKey,
-    priority: job.priority,
-    lane: job.lane,
-    group: job.group,
-    dedupe: job.dedupe,
+    input,
+    idempotencyKey,
+    priority,
     addedAt: now,
     status: 'waiting',
     attempts: 0,
     charged: 0,
     putOffs: 0,
-    generation: 1,
-    restarts: NO_RESTARTS,
     token: 0,
     due: now + job.delay,
     seq,
@@ -87,103 +100,123 @@ export function newEntry(job: NewJob, home: Home, now: number, seq: number): Ent
     row: undefined,
     ahead: undefined,
     behind: undefined,
-    finishedAt: OPEN,
-    value: undefined,
     failure: undefined,
-    reason: undefined,
-    history: undefined,
-    death: 0,
+    more: isUsual ? undefined : { ...NOTHING_MORE, hasOwnKey, lane, group, dedupe },
   }
+}
+
+/** What few jobs have, of one of them; to be read only. */
+export function moreOf({ more }: Entry): Readonly<More> {
+  return more ?? NOTHING_MORE
+}
+
+/** The same, to be written to. */
+export function openMore(entry: Entry): More {
+  entry.more ??= { ...NOTHING_MORE }
+  return entry.more
 }
 
 /** Makes a dead job a new one under the same id and key; its history stays. */
 export function revive(
   entry: Entry,
-  { input, restarts = NO_RESTARTS }: { input: Json | undefined; restarts: Entry['restarts'] | undefined },
+  { input, restarts = NO_RESTARTS }: { input: Json | undefined; restarts: More['restarts'] | undefined },
   now: number,
 ): void {
   if (input !== undefined) entry.input = input
   entry.attempts = entry.charged = entry.putOffs = 0
-  entry.generation += 1
-  entry.restarts = restarts
-  entry.finishedAt = OPEN
   entry.failure = undefined
   entry.due = now
+  const more = openMore(entry)
+  more.generation += 1
+  more.restarts = restarts
 }
 
-/** Writes an attempt that failed into the history. */
-export function remember(entry: Entry, { kind, at, attempt, error }: Failure): void {
-  const { generation, history } = entry
-  const latest = { generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) }
-  if (history === undefined) {
-    entry.history = [latest] // no longer than that: most jobs that wait have failed once
+/** Keeps an attempt that failed for the history. It is told when the next one is, or the job is over: most never are. */
+export function remember(entry: Entry, failure: Failure): void {
+  tellHistory(entry)
+  entry.failure = failure
+}
+
+/** Writes the latest attempt that failed into the history. */
+export function tellHistory(entry: Entry): void {
+  const { failure } = entry
+  if (failure === undefined) return
+  entry.failure = undefined
+  const more = openMore(entry)
+  const latest = told(failure, more.generation)
+  if (more.history === undefined) {
+    more.history = [latest] // no longer than that: most jobs have failed once
     return
   }
-  if (history.length === KEPT_HISTORY) history.shift()
-  history.push(latest)
+  if (more.history.length === KEPT_HISTORY) more.history.shift()
+  more.history.push(latest)
+}
+
+function told({ kind, at, attempt, error }: Failure, generation: number): HistoryEntry {
+  return { generation, attempt: attempt ?? 0, at, kind, message: describeThrown(error) }
 }
 
 /** A copy, so that an old lease keeps its old token. */
 export function leaseOf(entry: Entry): LeasedJob {
+  const { lane, hasOwnKey, generation, restarts } = entry.more ?? NOTHING_MORE
   return {
     id: entry.id,
     queue: entry.home.name,
     input: entry.input,
-    idempotencyKey: entry.idempotencyKey ?? pathOf(entry),
-    lane: entry.lane,
+    idempotencyKey: entry.idempotencyKey,
+    keyIsPath: !hasOwnKey,
+    lane,
     token: entry.token,
     attempts: entry.attempts,
     charged: entry.charged,
     putOffs: entry.putOffs,
-    generation: entry.generation,
-    restarts: entry.restarts,
+    generation,
+    restarts,
   }
 }
 
-/** What a record is made of. */
-type Recorded = Omit<Entry, 'dedupe' | 'token' | 'seq' | 'place' | 'row' | 'ahead' | 'behind' | 'death'>
-
-/** Whether it was done at its first attempt, and there is nothing else to say of it. */
-export function isPlain(entry: Entry): boolean {
-  return (
-    entry.status === 'done' &&
-    entry.priority === 0 &&
-    entry.lane === undefined &&
-    entry.idempotencyKey === undefined &&
-    entry.history === undefined &&
-    entry.generation === 1 &&
-    entry.charged === 0 &&
-    entry.putOffs === 0 &&
-    entry.restarts === NO_RESTARTS
-  )
+/** What a record tells of a job that is over, beside its entry. */
+export interface End {
+  readonly finishedAt: number
+  readonly value: Json | undefined
 }
 
-export function recordOf(entry: Recorded): JobRecord {
+/** `epoch` is what its times are counted from. */
+export function recordOf(entry: Entry, epoch: number, end?: End): JobRecord {
+  const { more = NOTHING_MORE, failure } = entry
+  const untold = end === undefined && failure !== undefined ? [told(failure, more.generation)] : []
+  const history = [...(more.history ?? []), ...untold].slice(-KEPT_HISTORY)
   return {
     id: entry.id,
     path: pathOf(entry),
     status: entry.status,
     input: copyJson(entry.input),
-    idempotencyKey: entry.idempotencyKey ?? pathOf(entry),
+    idempotencyKey: entry.idempotencyKey,
     priority: entry.priority,
-    lane: entry.lane,
-    addedAt: entry.addedAt,
-    dueAt: entry.due,
-    finishedAt: entry.finishedAt === OPEN ? undefined : entry.finishedAt,
+    lane: more.lane,
+    addedAt: epoch + entry.addedAt,
+    dueAt: epoch + entry.due,
+    finishedAt: end && epoch + end.finishedAt,
     attempts: entry.attempts + (entry.status === 'running' ? 1 : 0), // who holds it has begun the next one
     charged: entry.charged,
     putOffs: entry.putOffs,
-    generation: entry.generation,
-    restarts: { ...entry.restarts },
-    value: entry.value === undefined ? undefined : copyJson(entry.value),
-    failure: entry.failure?.toJSON(),
-    reason: entry.reason,
-    history: [...(entry.history ?? [])],
+    generation: more.generation,
+    restarts: { ...more.restarts },
+    value: end?.value === undefined ? undefined : copyJson(end.value),
+    failure: end && failure?.toJSON(),
+    reason: more.reason,
+    history,
   }
 }
 
-export function letterOf(entry: Entry): DeadLetter {
+/** How it ended, of a dead one. */
+export function endOf(entry: Entry): End {
+  return { finishedAt: moreOf(entry).diedAt, value: undefined }
+}
+
+export function letterOf(entry: Entry, epoch: number): DeadLetter {
   const failure = entry.failure as Failure // only failed jobs are kept as dead letters
+  const { diedAt, death, history } = moreOf(entry)
   return {
     id: entry.id,
     path: failure.path,
@@ -191,12 +224,12 @@ export function letterOf(entry: Entry): DeadLetter {
     kind: failure.kind,
     message: failure.message,
     attempts: entry.attempts,
-    diedAt: entry.finishedAt,
-    cursor: String(entry.death),
+    diedAt: epoch + diedAt,
+    cursor: String(death),
     input: copyJson(entry.input),
     failure: failure.toJSON(),
-    history: [...(entry.history ?? [])],
+    history: [...(history ?? [])],
   }
 }
 
-const pathOf = ({ home, id }: Pick<Entry, 'home' | 'id'>): string => home.pathPrefix + id
+const pathOf = ({ home, id }: Entry): string => home.pathPrefix + id

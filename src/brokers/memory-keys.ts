@@ -1,4 +1,4 @@
-import type { Entry } from './memory-entry.ts'
+import { moreOf, type Entry } from './memory-entry.ts'
 
 const SWEPT_AT_LEAST = 1_024
 
@@ -21,7 +21,9 @@ export class HeldKeys {
     return held !== undefined && (held.until === undefined || held.until > now) ? held.id : undefined
   }
 
-  hold({ id, dedupe }: Entry, now: number): void {
+  hold(entry: Entry, now: number): void {
+    const { id } = entry
+    const { dedupe } = moreOf(entry)
     if (dedupe === undefined) return
     if (dedupe.for === FOR_EVER) return void this.#forEver.set(dedupe.key, id)
     this.#held.set(dedupe.key, { id, until: dedupe.for === undefined ? undefined : now + dedupe.for })
@@ -31,7 +33,9 @@ export class HeldKeys {
   }
 
   /** The job is over: what it held without a time is free. */
-  free({ id, dedupe }: Entry, now: number): void {
+  free(entry: Entry, now: number): void {
+    const { id } = entry
+    const { dedupe } = moreOf(entry)
     if (dedupe === undefined || dedupe.for === FOR_EVER) return
     const held = this.#held.get(dedupe.key)
     if (held?.id === id && (held.until === undefined || held.until <= now)) this.#held.delete(dedupe.key)

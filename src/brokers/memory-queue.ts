@@ -1,7 +1,7 @@
 import type { Json } from '../payload.ts'
 import type { QueueStats } from './broker.ts'
 import { DueHeap } from './due-heap.ts'
-import type { Entry, Home } from './memory-entry.ts'
+import { moreOf, type Entry, type Home } from './memory-entry.ts'
 import { HeldKeys } from './memory-keys.ts'
 import { Row } from './memory-row.ts'
 
@@ -45,9 +45,10 @@ export class MemoryQueue implements Home {
   /** Adds a due job; behind the head of its lane, if that is another one. */
   put(entry: Entry): void {
     this.#count(entry, 1)
-    if (entry.lane !== undefined) {
-      const lane = this.#lanes.get(entry.lane)
-      if (lane === undefined) this.#lanes.set(entry.lane, { head: entry, behind: new Row<Entry>(0) })
+    const { lane: name } = moreOf(entry)
+    if (name !== undefined) {
+      const lane = this.#lanes.get(name)
+      if (lane === undefined) this.#lanes.set(name, { head: entry, behind: new Row<Entry>(0) })
       else if (lane.head !== entry) return lane.behind.push(entry)
     }
     this.#row(entry.priority).push(entry)
@@ -62,7 +63,7 @@ export class MemoryQueue implements Home {
   /** The first of them; with groups to go `without`, of other groups. */
   take(limit: number, without: ReadonlySet<string> = NO_GROUPS): readonly Entry[] {
     const taken = without.size === 0 ? this.#first(limit) : this.#firstWithout(limit, without)
-    for (const entry of taken) this.#count(entry, -1)
+    taken.forEach((entry) => this.#count(entry, -1))
     this.leased += taken.length
     return taken
   }
@@ -75,12 +76,13 @@ export class MemoryQueue implements Home {
 
   /** Opens the lane of a finished job for the next one; whether there is one. */
   leaveLane(entry: Entry): boolean {
-    if (entry.lane === undefined) return false
-    const lane = this.#lanes.get(entry.lane)
+    const { lane: name } = moreOf(entry)
+    if (name === undefined) return false
+    const lane = this.#lanes.get(name)
     if (lane?.head !== entry) return false
     const next = lane.behind.first
     if (next === undefined) {
-      this.#lanes.delete(entry.lane)
+      this.#lanes.delete(name)
       return false
     }
     lane.behind.remove(next)
@@ -146,7 +148,8 @@ export class MemoryQueue implements Home {
       // With nothing left to find nobody looks through all that wait of the others.
       for (let entry = row.first; entry !== undefined && taken.length < Math.min(limit, wanted);) {
         const next: Entry | undefined = entry.behind
-        if (entry.group !== undefined && !without.has(entry.group)) {
+        const { group } = moreOf(entry)
+        if (group !== undefined && !without.has(group)) {
           this.#unlink(entry)
           taken.push(entry)
         }
@@ -156,8 +159,9 @@ export class MemoryQueue implements Home {
     return taken
   }
 
-  #count({ group }: Entry, by: 1 | -1): void {
+  #count(entry: Entry, by: 1 | -1): void {
     this.#waiting += by
+    const { group } = moreOf(entry)
     if (group === undefined) return
     const count = (this.#groups.get(group) ?? 0) + by
     if (count === 0) this.#groups.delete(group)

@@ -23,12 +23,27 @@ import type {
   TickAnswer,
 } from './broker.ts'
 import { JobTable } from '../job-table.ts'
+import { forOne } from './broker.ts'
 import { readCursor } from './cursor.ts'
 import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
-import { leaseOf, letterOf, newEntry, recordOf, remember, revive, type Entry, type Home } from './memory-entry.ts'
+import {
+  endOf,
+  leaseOf,
+  letterOf,
+  moreOf,
+  newEntry,
+  openMore,
+  recordOf,
+  remember,
+  revive,
+  tellHistory,
+  type Entry,
+  type Home,
+} from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
 import { Results } from './memory-results.ts'
+import { Schedules } from './memory-schedules.ts'
 
 /**
  * The default broker: jobs live and die with the process. Keeps the last 10 000 outcomes for 24 hours, and the last
@@ -47,16 +62,43 @@ class MemoryBroker implements Broker {
   readonly #queues = new Map<string, MemoryQueue>()
   /** Those that are not over; and where the results of others are kept. */
   readonly #entries = new JobTable<Entry | number>()
-  readonly #results = new Results((id) => this.#entries.delete(id))
+  readonly #results = new Results((id) =>
+    typeof id === 'number' ? this.#entries.deleteNumber(id) : this.#entries.delete(id),
+  )
   readonly #dead = new DeadJobs()
-  readonly #schedules = new Map<string, { readonly spec: string; next: number; last: string | undefined }>()
+  readonly #schedules = new Schedules({
+    isKnown: (id) => this.#entry(id) !== undefined || this.#dead.get(id) !== undefined,
+    isOpen: (id) => this.#isOpen(id),
+    add: (job) => this.#add(job),
+  })
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
+  /** All times are kept since then: small whole numbers need no objects of their own. */
+  #epoch = 0
   #lastId = 0
   #lastSeq = 0
 
+  static {
+    const { enqueue, settle } = this.prototype
+    Object.assign(enqueue, {
+      [forOne](this: MemoryBroker, job: NewJob) {
+        return this.#add(job)
+      },
+    })
+    Object.assign(settle, {
+      [forOne](this: MemoryBroker, outcome: Outcome) {
+        return this.#settleOne(outcome)
+      },
+    })
+  }
+
   open(clock: BrokerClock): void {
-    this.#clock = this.#delays.clock = clock
+    if (this.#lastSeq === 0) this.#epoch = clock.now()
+    this.#clock = this.#delays.clock = {
+      now: () => clock.now() - this.#epoch,
+      setTimeout: (callback, ms) => clock.setTimeout(callback, ms),
+      clearTimeout: (timer) => clock.clearTimeout(timer),
+    }
   }
 
   close(): void {
@@ -64,10 +106,10 @@ class MemoryBroker implements Broker {
     this.#delays.clear()
     for (const entry of this.#entries.values()) {
       if (typeof entry === 'number') continue
+      tellHistory(entry)
       entry.status = 'cancelled'
-      entry.finishedAt = now
       entry.row = entry.ahead = entry.behind = undefined
-      this.#keepResult(entry, now)
+      this.#keepResult(entry, undefined, now)
     }
     this.#schedules.clear()
     for (const queue of this.#queues.values()) queue.clear()
@@ -79,8 +121,7 @@ class MemoryBroker implements Broker {
   }
 
   enqueue(jobs: readonly NewJob[]): readonly Enqueued[] {
-    const [only] = jobs
-    return jobs.length === 1 ? [this.#add(only as NewJob)] : jobs.map((job) => this.#add(job))
+    return jobs.map((job) => this.#add(job) ?? { id: job.id, duplicate: false })
   }
 
   watch(queue: string, wake: () => void): () => void {
@@ -96,7 +137,9 @@ class MemoryBroker implements Broker {
     if (!this.#delays.isEmpty) this.#delays.promote(this.#clock.now())
     const from = this.#queue(queue)
     const taken: LeasedJob[] = []
-    for (const entry of from.take(limit, without)) {
+    const entries = from.take(limit, without)
+    for (let index = 0; index < entries.length; index += 1) {
+      const entry = entries[index] as Entry
       entry.status = 'running'
       entry.token += 1
       taken.push(leaseOf(entry))
@@ -109,10 +152,7 @@ class MemoryBroker implements Broker {
   }
 
   settle(outcomes: readonly Outcome[]): readonly Settled[] {
-    const [only] = outcomes
-    return outcomes.length === 1
-      ? [this.#settleOne(only as Outcome)]
-      : outcomes.map((outcome) => this.#settleOne(outcome))
+    return outcomes.map((outcome) => this.#settleOne(outcome))
   }
 
   step({ queue, outcome, jobs, notes, room }: Step): StepAnswer {
@@ -150,7 +190,7 @@ class MemoryBroker implements Broker {
   }
 
   cancel(id: string, reason: unknown): CancelAnswer {
-    const entry = this.#entries.get(id)
+    const entry = this.#entry(id)
     if (entry === undefined) return this.#dead.get(id) === undefined ? 'unknown' : 'finished'
     if (typeof entry === 'number') return 'finished'
     if (entry.status === 'running') return 'leased'
@@ -161,41 +201,29 @@ class MemoryBroker implements Broker {
     } else {
       queue.remove(entry)
     }
-    entry.reason = reason
-    this.#finish(entry, 'cancelled')
+    openMore(entry).reason = reason
+    this.#finish(entry, 'cancelled', undefined)
     return 'cancelled'
   }
 
   job(id: string): JobRecord | undefined {
-    const entry = this.#entries.get(id) ?? this.#dead.get(id)
-    return typeof entry === 'number' ? this.#results.record(entry) : entry && recordOf(entry)
+    const entry = this.#entry(id)
+    if (typeof entry === 'number') return this.#results.record(entry, this.#epoch)
+    if (entry !== undefined) return recordOf(entry, this.#epoch)
+    const dead = this.#dead.get(id)
+    return dead && recordOf(dead, this.#epoch, endOf(dead))
   }
 
-  schedule({ queue, spec, next }: NewSchedule): number {
-    const kept = this.#schedules.get(queue)
-    if (kept?.spec === spec) return kept.next
-    this.#schedules.set(queue, { spec, next, last: kept?.last })
-    return next
+  schedule(given: NewSchedule): number {
+    return this.#schedules.keep(given)
   }
 
   unschedule(queue: string): boolean {
-    return this.#schedules.delete(queue)
+    return this.#schedules.drop(queue)
   }
 
-  tick({ queue, spec, at, next, overlap, job }: Tick): TickAnswer {
-    const kept = this.#schedules.get(queue)
-    if (kept?.spec !== spec) return { answer: 'stale', next: undefined }
-    if (kept.next !== at) return { answer: 'stale', next: kept.next }
-    kept.next = next
-    if (job === undefined) return { answer: 'skipped', unfinished: undefined }
-    // The clock was set back: this tick was made before.
-    if (this.#entries.has(job.id) || this.#dead.get(job.id) !== undefined) return { answer: 'stale', next }
-    const isFree = overlap || kept.last === undefined || !this.#isOpen(kept.last)
-    if (!isFree) return { answer: 'skipped', unfinished: kept.last }
-    const { id, duplicate } = this.#add(job)
-    if (duplicate) return { answer: 'skipped', unfinished: id }
-    kept.last = id
-    return { answer: 'added' }
+  tick(tick: Tick): TickAnswer {
+    return this.#schedules.tick(tick)
   }
 
   stats(): readonly QueueStats[] {
@@ -204,12 +232,14 @@ class MemoryBroker implements Broker {
   }
 
   deadLetters(filter: DeadLetterFilter, cursor?: string): readonly DeadLetter[] {
-    return this.#dead.list(filter, readCursor(cursor)).map(letterOf)
+    const { since, ...rest } = filter
+    const asked = since === undefined ? rest : { ...rest, since: since - this.#epoch }
+    return this.#dead.list(asked, readCursor(cursor)).map((entry) => letterOf(entry, this.#epoch))
   }
 
   deadLetter(id: string): DeadLetter | undefined {
     const entry = this.#dead.get(id)
-    return entry && letterOf(entry)
+    return entry && letterOf(entry, this.#epoch)
   }
 
   replay(
@@ -224,9 +254,8 @@ class MemoryBroker implements Broker {
     entry.home = queue
     queue.dead -= 1
     revive(entry, { input, restarts }, now)
-    if (entry.dedupe !== undefined && queue.keys.holderOf(entry.dedupe.key, now) === undefined) {
-      queue.keys.hold(entry, now)
-    }
+    const { dedupe } = moreOf(entry)
+    if (dedupe !== undefined && queue.keys.holderOf(dedupe.key, now) === undefined) queue.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, 0, now)
     return { queue: queue.name }
@@ -238,11 +267,8 @@ class MemoryBroker implements Broker {
     this.#lastSeq += 1
     const entry = newEntry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
     entry.attempts = failure.attempt ?? 0
-    entry.failure = failure
-    entry.status = 'failed'
-    entry.finishedAt = this.#clock.now()
-    remember(entry, failure)
-    this.#keepDead(entry)
+    this.#die(entry, failure)
+    this.#keepDead(entry, this.#clock.now())
   }
 
   discard(id: string): boolean {
@@ -263,13 +289,20 @@ class MemoryBroker implements Broker {
     return queue
   }
 
+  /** Of a job that is over, the number of its result while that is kept. */
+  #entry(id: string): Entry | number | undefined {
+    const entry = this.#entries.get(id)
+    return typeof entry === 'number' && !this.#results.isKept(entry) ? undefined : entry
+  }
+
   #held(lease: { readonly id: string; readonly token: number }): Entry | undefined {
     const entry = this.#entries.get(lease.id)
     if (typeof entry !== 'object') return undefined
     return entry.status === 'running' && entry.token === lease.token ? entry : undefined
   }
 
-  #add(job: NewJob): Enqueued {
+  /** Undefined if it is added, as it is given. */
+  #add(job: NewJob): Enqueued | undefined {
     const now = this.#clock.now()
     const home = this.#queue(job.queue)
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
@@ -279,23 +312,21 @@ class MemoryBroker implements Broker {
     if (job.dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, job.delay, now)
-    return { id: job.id, duplicate: false }
+    return undefined
   }
 
   /** A result of a job that had the same id gives way. */
   #put(entry: Entry): void {
-    const earlier = this.#entries.get(entry.id)
+    const earlier = this.#entries.swap(entry.id, entry)
     if (typeof earlier === 'number') this.#results.drop(earlier)
-    this.#entries.set(entry.id, entry)
   }
 
   #isOpen(id: string): boolean {
     return typeof this.#entries.get(id) === 'object'
   }
 
-  #keepResult(entry: Entry, now: number): void {
-    const { id } = entry
-    this.#entries.set(id, this.#results.keep(entry, now))
+  #keepResult(entry: Entry, value: Json | undefined, now: number): void {
+    this.#entries.set(entry.id, this.#results.keep(entry, value, now))
   }
 
   #settleOne(outcome: Outcome): Settled {
@@ -311,12 +342,12 @@ class MemoryBroker implements Broker {
     let count = Math.max(0, Number(words.get(name) ?? 0) - back)
     const now = this.#clock.now()
     const enqueued = jobs.map((job): Enqueued => {
-      if (job.queue !== queue) return this.#add(job)
+      if (job.queue !== queue) return this.#add(job) ?? { id: job.id, duplicate: false }
       const isKnown =
         job.dedupe !== undefined && this.#queue(job.queue).keys.holderOf(job.dedupe.key, now) !== undefined
       if (!isKnown && count >= limit) return { id: job.id, duplicate: false, refused: true }
       if (!isKnown) count += 1
-      return this.#add(job)
+      return this.#add(job) ?? { id: job.id, duplicate: false }
     })
     words.set(name, String(count))
     return enqueued
@@ -326,22 +357,20 @@ class MemoryBroker implements Broker {
     switch (outcome.kind) {
       case 'done':
         entry.attempts = outcome.attempts
-        entry.value = copyJson(outcome.value)
-        return this.#finish(entry, 'done', outcome.isForgettable)
+        return this.#finish(entry, 'done', copyJson(outcome.value), outcome.isForgettable)
       case 'fallback':
         entry.attempts = outcome.attempts
-        entry.value = copyJson(outcome.value)
+        tellHistory(entry)
         entry.failure = outcome.failure
-        return this.#finish(entry, 'fallback')
+        return this.#finish(entry, 'fallback', copyJson(outcome.value))
       case 'failed':
         entry.attempts = outcome.attempts
-        entry.failure = outcome.failure
-        remember(entry, outcome.failure)
-        return this.#finish(entry, 'failed')
+        this.#die(entry, outcome.failure)
+        return this.#finish(entry, 'failed', undefined)
       case 'cancelled':
         entry.attempts = outcome.attempts
-        entry.reason = outcome.reason
-        return this.#finish(entry, 'cancelled')
+        openMore(entry).reason = outcome.reason
+        return this.#finish(entry, 'cancelled', undefined)
       case 'retry':
         entry.attempts = outcome.attempts
         entry.charged = outcome.charged
@@ -349,13 +378,16 @@ class MemoryBroker implements Broker {
         if (outcome.input !== undefined) entry.input = outcome.input
         remember(entry, outcome.failure)
         return this.#comeAgain(entry, outcome.delay, this.#clock.now())
-      case 'restart':
+      case 'restart': {
         remember(entry, outcome.failure)
+        tellHistory(entry) // before it is of another generation
         entry.attempts = entry.charged = entry.putOffs = 0
-        entry.generation = outcome.generation
-        entry.restarts = outcome.restarts
+        const more = openMore(entry)
+        more.generation = outcome.generation
+        more.restarts = outcome.restarts
         if (outcome.input !== undefined) entry.input = outcome.input
         return this.#comeAgain(entry, outcome.delay, this.#clock.now())
+      }
       case 'release': {
         entry.status = 'waiting'
         entry.home.putBack(entry)
@@ -385,26 +417,40 @@ class MemoryBroker implements Broker {
     home.wake?.()
   }
 
-  #finish(entry: Entry, status: 'done' | 'fallback' | 'failed' | 'cancelled', isForgettable = false): void {
+  /** It was told when it failed; what is kept of it now is what it came to. */
+  #die(entry: Entry, failure: Failure): void {
+    remember(entry, failure)
+    tellHistory(entry)
+    entry.failure = failure
+    entry.status = 'failed'
+  }
+
+  #finish(
+    entry: Entry,
+    status: 'done' | 'fallback' | 'failed' | 'cancelled',
+    value: Json | undefined,
+    isForgettable = false,
+  ): void {
     const now = this.#clock.now()
     const { home } = entry
+    if (entry.failure !== undefined && (status === 'done' || status === 'cancelled')) tellHistory(entry)
     entry.status = status
-    entry.finishedAt = now
-    if (entry.dedupe !== undefined) home.keys.free(entry, now)
+    if (entry.more?.dedupe !== undefined) home.keys.free(entry, now)
     if (home.leaveLane(entry)) home.wake?.()
     if (status === 'failed') {
       this.#entries.delete(entry.id)
-      this.#keepDead(entry)
+      this.#keepDead(entry, now)
     } else if (isForgettable) {
       this.#entries.delete(entry.id)
     } else {
-      this.#keepResult(entry, now)
+      this.#keepResult(entry, value, now)
     }
     if (home.wake === undefined) this.#forgetUnused(home)
   }
 
-  #keepDead(entry: Entry): void {
+  #keepDead(entry: Entry, now: number): void {
     entry.home.dead += 1
+    openMore(entry).diedAt = now
     const forgotten = this.#dead.keep(entry)
     if (forgotten !== undefined) forgotten.home.dead -= 1
   }

@@ -42,7 +42,7 @@ export class CrawlChart {
   }
 
   startJob(job: JobActor): void {
-    job.start(this.#host, this.#logic, `request:${job.slot}`)
+    job.start(this.#host, this.#logic)
   }
 
   seeded(): void {

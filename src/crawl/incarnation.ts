@@ -212,9 +212,8 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
       throw new InvalidOptionError('replay()', 'input', given.input, 'A page is asked for again as it was.')
     }
     if ((await broker.replay(id, undefined)) === undefined) throw new UnknownJobError(id)
-    const path = `${this.path}/request:${id}`
-    const run: AnyRun = new Run(this.#runHost, id, path)
-    Run.tell.queued(run, { id, duplicate: false }, path)
+    const run: AnyRun = new Run(this.#runHost, id)
+    Run.tell.queued(run)
     runs.add(id, run)
     this.#live?.revived()
     return { run }
@@ -243,6 +242,7 @@ export class SpiderIncarnation implements Incarnation, HostedNode, Level {
   get #runHost(): RunHost {
     const { broker, runs, name } = this.#tree
     return {
+      jobPath: (id) => `${this.path}/request:${id}`,
       cancel: ({ id }, reason) => {
         this.cancelLive(id, reason)
         void Promise.resolve(broker.cancel(id, reason)).then((answer) => {

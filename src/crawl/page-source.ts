@@ -49,6 +49,8 @@ export class PageSource implements JobSource {
     return this.#owner.path
   }
 
+  readonly noun = 'request'
+
   get subject(): string {
     return this.#owner.subject
   }

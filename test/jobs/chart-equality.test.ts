@@ -72,10 +72,10 @@ function watch(machine: unknown, sources: readonly string[], input: unknown, eve
   parent.subscribe({ error: () => {} })
   parent.start()
   const chart = chartOf(logic)
-  const owner = { input, over: () => {} }
+  const owner = { name: 'chart', input, over: () => {} }
   const actor =
     by === 'light' && chart !== undefined
-      ? new LightActor(chart, parent, 'chart', owner).ref
+      ? new LightActor(chart, parent, owner).ref
       : (createActor(logic, { parent, id: 'chart', input } as never) as AnyActorRef)
   if (by !== 'light') {
     const heard = by === 'interpreter' ? 'compiled' : by // only what differs may differ

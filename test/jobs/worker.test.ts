@@ -9,6 +9,7 @@ import {
   task,
   UnknownTaskError,
   type AnyEvent,
+  type Broker,
   type Run,
   type Task,
 } from 'rootcatch'
@@ -165,6 +166,48 @@ describe('a worker', () => {
     expect(lease.mock.calls.length).toBe(before)
     system.unpause(root)
     expect(await run).toBe(1)
+    await system.stop()
+  })
+
+  test.each([
+    ['put in their place', (broker: Broker, own: Partial<Broker>) => Object.assign(broker, own)],
+    [
+      'wrapped around it',
+      (broker: Broker, own: Partial<Broker>) =>
+        new Proxy(broker, {
+          get: (target, key: keyof Broker) => {
+            const value = own[key] ?? target[key]
+            return typeof value === 'function' ? value.bind(target as never) : value
+          },
+        }),
+    ],
+  ])('asks functions of a broker that somebody has %s', async (_, wrap) => {
+    const inner = memory()
+    const [enqueue, settled] = [inner.enqueue.bind(inner), inner.settle.bind(inner)]
+    const asked: string[] = []
+    const broker = wrap(inner, {
+      enqueue: (jobs) => (asked.push('enqueue'), enqueue(jobs)),
+      settle: (outcomes) => (asked.push(...outcomes.map(({ kind }) => kind)), settled(outcomes)),
+    })
+    const root = task('root', () => 1)
+    const system = await start(root, { broker })
+    expect(await system.run(root)).toBe(1)
+    expect(asked).toEqual(['enqueue', 'done'])
+    await system.stop()
+  })
+
+  test('finds the job that is given up, however many came and went since somebody asked', async () => {
+    const held = task('held', { concurrency: 10 }, (n: number, ctx) => (n < 0 ? ctx.sleep('1h') : n))
+    const system = await start(held, { clock: manualClock() })
+    const [first, second, third] = [system.run(held, -1), system.run(held, -2), system.run(held, -3)]
+    await settle()
+    first.cancel('first')
+    for (let n = 0; n < 30; n += 1) await Promise.all(Array.from({ length: 100 }, (__, m) => system.run(held, m)))
+    second.cancel('second')
+    for (const run of [first, second]) expect((await run.settled()).status).toBe('cancelled')
+    expect(system.stats()).toMatchObject({ attempts: 1 })
+    third.cancel()
+    expect((await third.settled()).status).toBe('cancelled')
     await system.stop()
   })
 
