@@ -4,7 +4,7 @@ import type { BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts
 import { escalationOf } from './bullmq-escalation.ts'
 import { idOfEngine, pathOfQueue } from './bullmq-names.ts'
 import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
-import { wordsOfOutcome, type Held } from './bullmq-words.ts'
+import { FIELDS, wordsOfOutcome, type Held } from './bullmq-words.ts'
 
 export interface OfLease {
   readonly id: string
@@ -36,9 +36,6 @@ interface Store {
   tell(words: readonly string[]): Promise<unknown>
   buried(job: BuriedJob): void
 }
-
-/** Where in the words of an outcome the number of its fields stands. */
-const FIELDS = 12
 
 /** The jobs that this process holds. */
 export class HeldJobs {
@@ -74,8 +71,8 @@ export class HeldJobs {
       const oddity = oddityOf(row)
       const id = idOfEngine(eid, row.get('~id'))
       const { generation, attempts } = progressOf(row)
-      const [by, lane, isKeyed] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk')]
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed }
+      const [by, lane, isKeyed, tries] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk'), row.get('atm') ?? '0']
+      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
       this.#held.set(id, held)
       if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
       else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))

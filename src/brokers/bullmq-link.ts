@@ -59,13 +59,12 @@ export class Link {
 
   /** Connects once; that it cannot be reached is told at once, and only later it is tried again. */
   async open(channels: () => readonly string[]): Promise<void> {
-    const { redis, scripts } = await importEngine()
+    const { redis, script } = await importEngine()
     this.#isClosed = false
     try {
       this.#asking = await this.#connect(redis, 'asks')
       this.isLogged = (await checkServer(this.#asking, this.name)).isLogged
-      this.#asking.defineCommand('rootcatchOften', { numberOfKeys: 1, lua: scripts.often })
-      this.#asking.defineCommand('rootcatch', { numberOfKeys: 1, lua: scripts.all })
+      this.#asking.defineCommand('rootcatch', { numberOfKeys: 1, lua: script })
       this.#hearing = await this.#connect(redis, 'listens')
     } catch (error) {
       this.close()
@@ -108,7 +107,7 @@ export class Link {
           clearTimeout(timer)
           this.#sent.delete(sent)
         }
-        runScript(client, key, given).then(
+        ;(client as RedisClient & Commands).rootcatch(key, ...given).then(
           (value) => (end(), resolve(value)),
           (error: unknown) => (end(), reject(error)),
         )
@@ -224,14 +223,9 @@ function makeClient(redis: RedisPackage, target: RedisTarget, connectionName: st
   return new redis.Cluster(nodes, { ...options, lazyConnect: true, redisOptions: perNode })
 }
 
-type Run = (key: string, ...given: readonly string[]) => Promise<unknown>
-
-function runScript(client: RedisClient, key: string, given: readonly string[]): Promise<unknown> {
-  const commands = client as unknown as { readonly rootcatchOften: Run; readonly rootcatch: Run }
-  return OFTEN.has(given[0] as string) ? commands.rootcatchOften(key, ...given) : commands.rootcatch(key, ...given)
+interface Commands {
+  rootcatch(key: string, ...given: readonly string[]): Promise<unknown>
 }
-
-const OFTEN: ReadonlySet<string> = new Set(['enqueue', 'lease', 'settle', 'step', 'extend'])
 
 function isOfTheWay(error: unknown, said: string): boolean {
   const { code, syscall, name } = error as { readonly code?: string; readonly syscall?: string; readonly name?: string }

@@ -2,18 +2,6 @@
 export const JOBS = `
 local FOREVER = 2147483647
 
-function F.readJob()
-  local job = { q = F.Q(F.arg()), id = F.arg(), eid = F.arg(), isNew = F.arg() == '1', name = F.arg(), data = F.arg(),
-    priority = F.num(), delay = F.num() }
-  local lane, key, time = F.arg(), F.arg(), F.arg()
-  if lane ~= '' then job.lane = string.sub(lane, 2) end
-  if key ~= '' then job.key = string.sub(key, 2) end
-  if time == 'inf' then job.time = time elseif time ~= '' then job.time = tonumber(time) end
-  job.fields = {}
-  for index = 1, F.num() do job.fields[index] = F.arg() end
-  return job
-end
-
 function F.readJobs()
   local jobs = {}
   for index = 1, F.num() do jobs[index] = F.readJob() end
@@ -77,7 +65,7 @@ function F.add(job)
     E.addDelayedJob({ q.marker, q.meta, q.id, q.delayed, q.completed, q.events },
       { cmsgpack.pack(args), job.data, cmsgpack.pack(opts) })
     if job.lane then rcall('ZADD', q.inLanes, due, eid) end
-    if rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then q.isReady = (q.isReady or 0) + 1 end
+    if rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then q.isReady = q.isReady + 1 end
   else
     if job.lane then F.promote(q) end
     E.addPrioritizedJob(
@@ -87,9 +75,9 @@ function F.add(job)
       rcall('ZREM', q.prioritized, eid)
       F.arrive(q, eid, job.lane, due, job.priority)
     end
-    q.isReady = (q.isReady or 0) + 1
+    q.isReady = q.isReady + 1
   end
-  local fields = job.fields
+  local fields = F.words(job.from, job.to)
   if job.delay > 0 then
     fields[#fields + 1] = '~due'
     fields[#fields + 1] = due
@@ -113,13 +101,6 @@ function F.add(job)
   end
   rcall('HSET', key, '~v', '1', unpack(fields))
   return id, ''
-end
-
--- At most 16 are woken by one step: each of those wakes another one if it finds more than it can take.
-function F.wakeForAdded()
-  for _, q in pairs(queues) do
-    if q.isReady and q.isReady > 0 then F.wake(q, math.min(q.isReady, 16)) end
-  end
 end
 
 -- Of those that are not known, as many as there is room for; one that is refused is said to be '2'.
@@ -147,7 +128,9 @@ end
 
 function F.timeOf(first) return first[2] and string.format('%.0f', math.floor(tonumber(first[2]))) or '' end
 
-function F.take(q, limit, token)
+-- Whatever waits in a queue; some are taken already.
+function F.takeAny(q, limit, token, taken)
+  F.beginForAll()
   local until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
   if until_[2] and tonumber(until_[2]) <= NOW then
     F.expire(q)
@@ -159,13 +142,13 @@ function F.take(q, limit, token)
   -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
   local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait)
   if isDue then count = count + rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1) end
-  local taken, wait = {}, 0
+  local wait, before = 0, #taken
   if count > 0 then
     local held = {}
     local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
       q.marker }
     local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
-    while #taken < limit and #taken < count do
+    while #taken < limit and #taken - before < count do
       local job = E.moveToActive(keys, { q.p, NOW, opts })
       if type(job[1]) ~= 'table' then
         wait = job[3]
@@ -181,28 +164,11 @@ function F.take(q, limit, token)
     rcall('SADD', q.idle, SELF)
   else
     rcall('SREM', q.idle, SELF)
-    if count > #taken and rcall('SCARD', q.idle) > 0 then F.wake(q, 1) end
+    if count > #taken - before and rcall('SCARD', q.idle) > 0 then F.wake(q, 1) end
   end
   local next = isDue and F.nextOf(q.delayed, 4096) or due[2] and string.format('%.0f', tonumber(due[2]) / 4096) or ''
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), next,
     until_[2] and F.timeOf(until_) or string.format('%.0f', NOW + LEASE) }
-end
-
--- What a call takes along: as one job ends, or is added, another is taken in the same step.
-function F.takeAlong()
-  local found = {}
-  for index = 1, F.num() do
-    local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
-    found[index] = F.take(q, limit, token)
-    if q.isReady then q.isReady = q.isReady - #found[index][3] end
-  end
-  return found
-end
-
-function F.lease()
-  local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
-  local found = F.take(q, limit, token)
-  return { found, F.awake() }
 end
 
 -- What deliveries come to
@@ -217,16 +183,6 @@ function F.addToHistory(key, entry, fields)
     count = 100
   end
   for _, field in ipairs({ '~hi', history, '~hn', count }) do fields[#fields + 1] = field end
-end
-
-function F.readOutcome()
-  local outcome = { q = F.Q(F.arg()), eid = F.arg(), lock = F.arg(), isAgain = F.arg() == '1', processes = F.arg(), lane = F.arg(),
-    isFollowed = F.arg() == '1', kind = F.arg(), text = F.arg(), delay = F.num(), entry = F.arg(), isCharged = F.arg() == '1',
-    fields = {}, gone = {} }
-  outcome.lane = outcome.lane ~= '' and string.sub(outcome.lane, 2)
-  for index = 1, F.num() do outcome.fields[index] = F.arg() end
-  for index = 1, F.num() do outcome.gone[index] = F.arg() end
-  return outcome
 end
 
 function F.isHeld(outcome)
@@ -255,14 +211,16 @@ end
 function F.wasHeard(outcome)
   if not outcome.isAgain then return false end
   if outcome.kind == 'release' then return true end
-  local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', outcome.fields[1] or '~at')
-  if outcome.kind == 'again' then return job[3] == outcome.fields[2] end
+  local field = outcome.from <= outcome.to and ARGV[outcome.from] or '~at'
+  local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', field)
+  if outcome.kind == 'again' then return job[3] == ARGV[outcome.from + 1] end
   return job[1] == SELF and job[2]
 end
 
 -- '1' if it was written.
 function F.settle(outcome)
   local q, kind = outcome.q, outcome.kind
+  outcome.fields, outcome.gone = F.words(outcome.from, outcome.to), F.words(outcome.goneFrom, outcome.goneTo)
   if kind == 'done' then
     local answer = F.finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields, outcome)
     return (answer >= 0 or F.wasHeard(outcome)) and '1' or ''
@@ -288,35 +246,18 @@ function F.escalate(job)
   rcall('PUBLISH', S .. 'all', 'e' .. job.q.name)
 end
 
-function F.settleAll()
-  local answers = {}
-  ends, isShared = F.num(), true
-  for index = 1, ends do
-    local outcome = F.readOutcome()
-    local escalation = F.arg() == '1' and F.readJob()
-    local isFirst = escalation and F.isHeld(outcome)
-    answers[index] = F.settle(outcome)
-    if isFirst then F.escalate(escalation) end
+function F.settleOthers(outcomes, answers)
+  F.beginForAll()
+  for _, outcome in ipairs(outcomes) do
+    local isFirst = outcome.escalation and F.isHeld(outcome)
+    answers[outcome.index] = F.settle(outcome)
+    if isFirst then F.escalate(outcome.escalation) end
   end
   F.flush()
-  local taken = F.takeAlong()
-  F.wakeForAdded()
-  return { answers, taken, F.awake() }
-end
-
-function F.enqueueAll()
-  local answers = {}
-  for index = 1, F.num() do
-    local jobs = F.readJobs()
-    local clash = F.clashOf(jobs)
-    answers[index] = clash and { '', clash } or F.addAll(jobs)
-  end
-  local taken = F.takeAlong()
-  F.wakeForAdded()
-  return { answers, taken, F.awake() }
 end
 
 function F.step()
+  F.beginForAll()
   local q = F.Q(F.arg())
   local outcome = F.arg() == '1' and F.readOutcome()
   local jobs = F.readJobs()
@@ -338,6 +279,7 @@ function F.step()
 end
 
 function F.extend()
+  F.beginForAll()
   local answers = {}
   for index = 1, F.num() do
     local q, eid, lock = F.Q(F.arg()), F.arg(), F.arg()
@@ -352,8 +294,6 @@ function F.extend()
   return answers
 end
 
-local operations = { enqueue = F.enqueueAll, lease = F.lease, settle = F.settleAll, step = F.step, extend = F.extend }
 -- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
-if OP ~= 'enqueue' then rcall('DEL', S .. 'nothing') end
-if operations[OP] then return operations[OP]() end
+function F.beginForAll() rcall('DEL', S .. 'nothing') end
 `

@@ -9,7 +9,7 @@ import { Link, type Patience, type RedisTarget } from './bullmq-link.ts'
 import { engineId, engineQueue, pathOfQueue } from './bullmq-names.ts'
 import { warnOfLog } from './bullmq-server.ts'
 import { Watch, type Looked } from './bullmq-watch.ts'
-import { wordsOfJob } from './bullmq-words.ts'
+import { KIND, wordsOfJob } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from '../owner.ts'
 import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
@@ -42,8 +42,6 @@ interface Want {
 
 /** How many ids are remembered with their queues, so that nobody has to look for them in all. */
 const PLACES = 20_000
-/** Where in the words of an outcome its kind stands. */
-const KIND = 7
 const CLOSES_WITHIN = 2_000
 const PASSED_ON_AFTER = 20
 

@@ -20,7 +20,13 @@ export interface Held {
   readonly lane: string | undefined
   /** Whether others may wait for it too. */
   readonly isKeyed: boolean
+  /** How often the engine counted that it came to something. */
+  readonly tries: string
 }
+
+/** Where in the words of an outcome its kind stands, and the number of its fields. */
+export const KIND = 9
+export const FIELDS = 14
 
 /** Longer than anybody lives: held without an end. */
 const FOREVER = 1e12
@@ -51,8 +57,9 @@ export function wordsOfJob(job: NewJob, now: number, by: string): string[] {
 
 /** What a delivery came to, as the scripts read it. `isAgain`: the same was told before, and nobody knows if it was heard. */
 export function wordsOfOutcome(outcome: Outcome, held: Held, isAgain: boolean, now: number): string[] {
-  const { queue, eid, lock, generation, by, lane, isKeyed } = held
-  const known = [queue, eid, lock, isAgain ? '1' : '', by, lane === undefined ? '' : `L${lane}`, isKeyed ? '1' : '']
+  const { id, queue, eid, lock, generation, by, lane, isKeyed, tries } = held
+  const place = [lane === undefined ? '' : `L${lane}`, isKeyed ? '1' : '', tries]
+  const known = [queue, eid, lock, isAgain ? '1' : '', id, by, ...place]
   const words = (kind: string, text: string, fields: readonly string[], more: Partial<Again> = {}): string[] => {
     const { delay = 0, entry = '', isCharged = false, gone = [] } = more
     const counted = [String(fields.length), ...fields, String(gone.length), ...gone]
