@@ -13,6 +13,17 @@ interface EngineScript {
   readonly keys: number
 }
 
+export type EngineScripts = Readonly<Record<string, EngineScript | undefined>>
+
+/** What a script knows of how a store is set: it stands in its text, so that no call has to say it. */
+export interface ScriptSettings {
+  readonly lease: number
+  readonly lostLimit: number
+  readonly retention: { readonly for: number; readonly last: number }
+  readonly events: number
+  readonly metrics: number
+}
+
 /** Those that are used, and how many keys they had when this was written: with another number they are others. */
 const USED: Readonly<Record<string, number>> = {
   addDelayedJob: 6,
@@ -52,21 +63,20 @@ export interface RedisPackage {
 }
 
 /** Loads what users install beside rootcatch; a missing one is told with the command to run. */
-export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly script: string }> {
+export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly engine: EngineScripts }> {
   // Optional peers: neither compiler nor bundler may look for them. The scripts alone cost a tenth of all of BullMQ.
   const [client, engineScripts] = ['ioredis', 'bullmq/dist/cjs/scripts/index.js']
   const redis = await importPeer<RedisPackage>(client)
-  const { default: engine } = await importPeer<{ readonly default: Readonly<Record<string, EngineScript>> }>(
-    engineScripts,
-  )
-  return { redis, script: composeScript(engine) }
+  const { default: engine } = await importPeer<{ readonly default: EngineScripts }>(engineScripts)
+  return { redis, engine }
 }
 
 /**
  * The engine's scripts as functions, and ours that call them, as one script: what one call does is one step in Redis. What
  * is not asked for costs nothing but its place, for Redis makes the functions of a script at each call.
  */
-export function composeScript(engine: Readonly<Record<string, EngineScript | undefined>>): string {
+export function composeScript(engine: EngineScripts, settings: ScriptSettings, isCluster: boolean): string {
+  const { retention, lease, lostLimit, events, metrics } = settings
   const loaders = Object.entries(USED).map(([name, keys]) => {
     const script = engine[name]
     if (script?.keys !== keys) throw otherEngine(name)
@@ -74,7 +84,8 @@ export function composeScript(engine: Readonly<Record<string, EngineScript | und
     return `${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend,\n`
   })
   return `
-local IS_SHORT = ${isKnown(engine)}
+local IS_SHORT, IS_CLUSTER, LEASE, LOST_LIMIT = ${isKnown(engine)}, ${isCluster}, ${lease}, ${lostLimit}
+local KEEP_LAST, KEEP_AGE, EVENTS, METRICS = ${retention.last}, ${retention.for / 1_000}, '${events}', '${metrics || ''}'
 ${CORE}
 local E = setmetatable({}, { __index = function(known, name)
   local loaders = {
@@ -89,15 +100,14 @@ function makeOthers()
   ${SHARED}
   ${JOBS}
 end
-if OP == 'enqueue' then return F.enqueueAll() end
-if OP == 'settle' then return F.settleAll() end
+if OP == 'turn' then return F.turn() end
 if OP == 'lease' then return F.lease() end
 ${STORE}
 `
 }
 
 /** The short way writes what these scripts write; beside others it is not taken. */
-function isKnown(engine: Readonly<Record<string, EngineScript | undefined>>): boolean {
+function isKnown(engine: EngineScripts): boolean {
   const hash = createHash('sha256')
   for (const name of ['addPrioritizedJob', 'moveToActive', 'moveToFinished']) hash.update(engine[name]?.content ?? '')
   return hash.digest('base64url').slice(0, 12) === KNOWN

@@ -16,9 +16,9 @@ export type Taken = readonly [
   queue: string,
   token: string,
   rows: readonly (readonly [eid: string, row: readonly string[]])[],
-  wait: string,
-  due: string,
-  until: string,
+  wait: string | number,
+  due: string | number,
+  until: string | number,
 ]
 
 interface Found {
@@ -33,7 +33,7 @@ interface Store {
   newId(): string
   wordsOf(job: NewJob): string[]
   /** Tells what deliveries came to, together with others of this turn. */
-  tell(words: readonly string[]): Promise<unknown>
+  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown>
   buried(job: BuriedJob): void
 }
 
@@ -41,11 +41,18 @@ interface Store {
 export class HeldJobs {
   readonly #store: Store
   readonly #held = new Map<string, Held>()
+  /** How many of a queue have come to nothing yet. */
+  readonly #running = new Map<string, number>()
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
 
   constructor(store: Store) {
     this.#store = store
+  }
+
+  /** Whether all jobs of a queue that are held have come to something. */
+  areOver(queue: string): boolean {
+    return (this.#running.get(queue) ?? 0) === 0
   }
 
   get all(): readonly Held[] {
@@ -58,7 +65,10 @@ export class HeldJobs {
   }
 
   letGo(lease: OfLease): void {
-    if (this.find(lease) !== undefined) this.#held.delete(lease.id)
+    const held = this.find(lease)
+    if (held === undefined) return
+    this.#held.delete(lease.id)
+    this.#comesToSomething(held)
   }
 
   receive([queue, number, rows]: Taken): Found {
@@ -72,8 +82,8 @@ export class HeldJobs {
       const id = idOfEngine(eid, row.get('~id'))
       const { generation, attempts } = progressOf(row)
       const [by, lane, isKeyed, tries] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk'), row.get('atm') ?? '0']
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
-      this.#held.set(id, held)
+      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries, isOver: false }
+      this.#hold(held)
       if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
       else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
       else jobs.push(leaseOf(row, id, path, token))
@@ -87,6 +97,7 @@ export class HeldJobs {
     if (held === undefined) return undefined
     const words = wordsOfOutcome(outcome, held, this.#told.has(outcome), this.#store.now)
     this.#told.add(outcome)
+    this.#comesToSomething(held)
     return words
   }
 
@@ -97,11 +108,27 @@ export class HeldJobs {
       words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
       words.splice(FIELDS + 1, 0, ...fields)
     }
-    const escalation = escalationOf(outcome, pathOfQueue(words[0] as string), () => this.#store.newId())
-    const more = escalation === undefined ? [''] : ['1', ...this.#store.wordsOf(escalation)]
-    const answer = await this.#store.tell([...words, ...more])
+    const { queue } = this.find(outcome) as Held
+    if (outcome.kind === 'failed') {
+      const escalation = escalationOf(outcome, pathOfQueue(queue), () => this.#store.newId())
+      words.push(...(escalation === undefined ? [''] : ['1', ...this.#store.wordsOf(escalation)]))
+    } else if (words[0] === 'o') words.push('')
+    const answer = await this.#store.tell(queue, words, outcome.kind === 'release')
     this.letGo(outcome)
     return answer === '1' ? 'settled' : 'lost'
+  }
+
+  #hold(held: Held): void {
+    const before = this.#held.get(held.id)
+    if (before !== undefined) this.#comesToSomething(before) // it was lost, and nobody said so
+    this.#held.set(held.id, held)
+    this.#running.set(held.queue, (this.#running.get(held.queue) ?? 0) + 1)
+  }
+
+  #comesToSomething(held: Held): void {
+    if (held.isOver) return
+    held.isOver = true
+    this.#running.set(held.queue, (this.#running.get(held.queue) as number) - 1)
   }
 
   /** Ends a job that was lost too often, by who knows its task: its supervisors are to decide about it. */

@@ -2,7 +2,13 @@ import { formatDuration } from '../duration.ts'
 import { BrokerError } from '../errors.ts'
 import { redact } from '../secrets.ts'
 import { describeThrown } from '../thrown.ts'
-import { importEngine, type RedisClient, type RedisPackage } from './bullmq-engine.ts'
+import {
+  composeScript,
+  importEngine,
+  type ScriptSettings,
+  type RedisClient,
+  type RedisPackage,
+} from './bullmq-engine.ts'
 import { checkServer } from './bullmq-server.ts'
 
 /** Where Redis is. Options go to ioredis as they are: Sentinel, TLS, ACL users, a unix socket. */
@@ -37,6 +43,7 @@ export class Link {
   /** Whether it writes an append-only file. */
   isLogged = true
   readonly #target: RedisTarget
+  readonly #settings: ScriptSettings
   readonly #hands: LinkHands
   #asking: RedisClient | undefined
   #hearing: RedisClient | undefined
@@ -45,8 +52,9 @@ export class Link {
   readonly #sent = new Set<Sent>()
   readonly #waiting = new Set<() => void>()
 
-  constructor(target: RedisTarget, hands: LinkHands) {
+  constructor(target: RedisTarget, settings: ScriptSettings, hands: LinkHands) {
     this.#target = target
+    this.#settings = settings
     this.#hands = hands
     this.isCluster = typeof target === 'object' && 'nodes' in target
     this.name = `Redis at ${placeOf(target)}`
@@ -57,9 +65,16 @@ export class Link {
     return this.#asking
   }
 
+  /** Whether a call is sent at once. */
+  get isReady(): boolean {
+    const { status } = this.client
+    return status === 'ready' || (this.isCluster && status === 'connect')
+  }
+
   /** Connects once; that it cannot be reached is told at once, and only later it is tried again. */
   async open(channels: () => readonly string[]): Promise<void> {
-    const { redis, script } = await importEngine()
+    const { redis, engine } = await importEngine()
+    const script = composeScript(engine, this.#settings, this.isCluster)
     this.#isClosed = false
     try {
       this.#asking = await this.#connect(redis, 'asks')
@@ -182,8 +197,7 @@ export class Link {
   }
 
   async #ready(patience: Patience): Promise<void> {
-    const { status } = this.client
-    if (status === 'ready' || (this.isCluster && status === 'connect')) return
+    if (this.isReady) return
     await new Promise<void>((resolve, reject) => {
       const go = (): void => {
         clearTimeout(timer)

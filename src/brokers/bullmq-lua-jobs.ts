@@ -2,6 +2,24 @@
 export const JOBS = `
 local FOREVER = 2147483647
 
+function F.readJob()
+  local first = at
+  if ARGV[first + 1] == 'p' then
+    at = first + 6
+    return { q = F.Q(ARGV[first + 2]), id = ARGV[first + 3], eid = 'j-' .. ARGV[first + 3], isNew = true, name = ARGV[first + 4],
+      data = ARGV[first + 5], priority = tonumber(ARGV[first + 6]), delay = 0, fields = { '~by', SELF } }
+  end
+  at = first + 13 + ARGV[first + 13]
+  local job = { q = F.Q(ARGV[first + 2]), id = ARGV[first + 3], eid = ARGV[first + 4], isNew = ARGV[first + 5] == '1',
+    name = ARGV[first + 6], data = ARGV[first + 7], priority = tonumber(ARGV[first + 8]), delay = tonumber(ARGV[first + 9]),
+    fields = F.words(first + 14, at) }
+  local lane, key, time = ARGV[first + 10], ARGV[first + 11], ARGV[first + 12]
+  if lane ~= '' then job.lane = string.sub(lane, 2) end
+  if key ~= '' then job.key = string.sub(key, 2) end
+  if time ~= '' then job.time = time == 'inf' and time or tonumber(time) end
+  return job
+end
+
 function F.readJobs()
   local jobs = {}
   for index = 1, F.num() do jobs[index] = F.readJob() end
@@ -77,7 +95,7 @@ function F.add(job)
     end
     q.isReady = q.isReady + 1
   end
-  local fields = F.words(job.from, job.to)
+  local fields = job.fields
   if job.delay > 0 then
     fields[#fields + 1] = '~due'
     fields[#fields + 1] = due
@@ -115,6 +133,12 @@ function F.addAll(jobs, room)
     answers[2 * index - 1], answers[2 * index] = id, isDuplicate
   end
   return answers
+end
+
+function F.addOthers()
+  local jobs = F.readJobs()
+  local clash = F.clashOf(jobs)
+  return clash and { '', clash } or F.addAll(jobs)
 end
 
 function F.readRoom(q)
@@ -185,6 +209,33 @@ function F.addToHistory(key, entry, fields)
   for _, field in ipairs({ '~hi', history, '~hn', count }) do fields[#fields + 1] = field end
 end
 
+-- They begin with a 'd' if nothing is to be said but that a job is done and with which result.
+function F.readOutcome()
+  local first = at
+  if ARGV[first + 1] == 'd' then
+    at = first + 8 + ARGV[first + 8]
+    return { q = F.Q(ARGV[first + 2]), eid = 'j-' .. ARGV[first + 3], lock = SELF .. ':' .. ARGV[first + 4], kind = 'done',
+      text = ARGV[first + 5], processes = ARGV[first + 7], fields = F.words(first + 9, at), gone = {}, entry = '' }
+  end
+  local fields = first + 14
+  local gone = fields + ARGV[fields] + 1
+  at = gone + ARGV[gone]
+  local lane = ARGV[first + 7]
+  return { q = F.Q(ARGV[first + 2]), eid = ARGV[first + 3], lock = ARGV[first + 4], isAgain = ARGV[first + 5] == '1',
+    processes = ARGV[first + 6], lane = lane ~= '' and string.sub(lane, 2), isFollowed = ARGV[first + 8] == '1',
+    kind = ARGV[first + 9], text = ARGV[first + 10], delay = tonumber(ARGV[first + 11]), entry = ARGV[first + 12],
+    isCharged = ARGV[first + 13] == '1', fields = F.words(fields + 1, gone - 1), gone = F.words(gone + 1, at) }
+end
+
+-- One of many, with the job that tells the fleet of it.
+function F.readEnd(index)
+  local isDone = ARGV[at + 1] == 'd'
+  local outcome = F.readOutcome()
+  outcome.index = index
+  if not isDone and F.arg() == '1' then outcome.escalation = F.readJob() end
+  return outcome
+end
+
 function F.isHeld(outcome)
   local q, eid = outcome.q, outcome.eid
   return rcall('GET', q.p .. eid .. ':lock') == outcome.lock
@@ -211,16 +262,18 @@ end
 function F.wasHeard(outcome)
   if not outcome.isAgain then return false end
   if outcome.kind == 'release' then return true end
-  local field = outcome.from <= outcome.to and ARGV[outcome.from] or '~at'
-  local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', field)
-  if outcome.kind == 'again' then return job[3] == ARGV[outcome.from + 1] end
+  if outcome.kind ~= 'again' then return F.isOverHere(outcome.q, outcome.eid) end
+  return rcall('HGET', outcome.q.p .. outcome.eid, outcome.fields[1]) == outcome.fields[2]
+end
+
+function F.isOverHere(q, eid)
+  local job = rcall('HMGET', q.p .. eid, 'pb', 'finishedOn')
   return job[1] == SELF and job[2]
 end
 
 -- '1' if it was written.
 function F.settle(outcome)
   local q, kind = outcome.q, outcome.kind
-  outcome.fields, outcome.gone = F.words(outcome.from, outcome.to), F.words(outcome.goneFrom, outcome.goneTo)
   if kind == 'done' then
     local answer = F.finish(q, outcome.eid, outcome.lock, 'completed', 'returnvalue', outcome.text, outcome.fields, outcome)
     return (answer >= 0 or F.wasHeard(outcome)) and '1' or ''
@@ -237,6 +290,38 @@ function F.settle(outcome)
     F.finish(q, outcome.eid, outcome.lock, 'failed', 'failedReason', outcome.text, outcome.fields, outcome)
   end
   return '1'
+end
+
+-- Of those that are done only the latest are kept. Where many are, not each end looks at that.
+function F.dropOldest(q)
+  local tooMany = rcall('ZCARD', q.completed) - KEEP_LAST
+  local oldest = tooMany > 0 and rcall('ZPOPMIN', q.completed, tooMany) or {}
+  for index = 1, #oldest, 2 do F.drop(q, oldest[index]) end
+  for _, eid in ipairs(rcall('ZRANGEBYSCORE', q.completed, '-inf', NOW - KEEP_AGE * 1000, 'LIMIT', 0, 1000)) do
+    rcall('ZREM', q.completed, eid)
+    F.drop(q, eid)
+  end
+end
+
+function F.drop(q, eid)
+  local key = q.p .. eid
+  rcall('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+end
+
+-- The engine's metrics: a point for each minute, of what had ended before it.
+function F.addPoints(q, count)
+  local key = q.p .. 'metrics:completed'
+  local known = rcall('HMGET', key, 'prevTS', 'prevCount')
+  if not known[1] then
+    rcall('HSET', key, 'prevTS', ARGV[3], 'prevCount', 0)
+    return
+  end
+  local minutes = math.min(math.floor(NOW / 60000) - math.floor(known[1] / 60000), tonumber(METRICS))
+  local points = { count - known[2] }
+  for index = 2, minutes do points[index] = 0 end
+  for first = 1, minutes, 1000 do rcall('LPUSH', key .. ':data', unpack(points, first, math.min(first + 999, minutes))) end
+  rcall('LTRIM', key .. ':data', 0, METRICS - 1)
+  rcall('HSET', key, 'prevCount', count, 'prevTS', ARGV[3])
 end
 
 -- Not without an end: the dead letters are all there besides.
@@ -274,7 +359,7 @@ function F.step()
     local name, text = F.arg(), F.arg()
     if text == '' then rcall('HDEL', q.notes, name) else rcall('HSET', q.notes, name, text) end
   end
-  F.wakeForAdded()
+  F.wakeAdded()
   return { '1', enqueued, F.awake() }
 end
 

@@ -179,7 +179,7 @@ function F.tick()
   local id, isDuplicate = F.add(job)
   if isDuplicate == '1' then return { 'skipped', id } end
   rcall('HSET', q.schedule, 'last', job.eid)
-  F.wakeForAdded()
+  F.wakeAdded()
   return { 'added', '', F.awake() }
 end
 

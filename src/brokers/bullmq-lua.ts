@@ -16,6 +16,9 @@ function queue.__index(q, name)
   return key
 end
 
+function F.arg() at = at + 1; return ARGV[at] end
+function F.num() return tonumber(F.arg()) end
+
 function F.words(from, to)
   local words = {}
   for index = from, to do words[#words + 1] = ARGV[index] end
@@ -33,6 +36,17 @@ end
 
 function F.event(q, ...)
   rcall('XADD', q.events, 'MAXLEN', '~', EVENTS, '*', 'event', ...)
+end
+
+function F.tell(process, message)
+  return rcall('PUBLISH', S .. 'to:' .. process, message)
+end
+
+-- Queues of which this process may take jobs; with a mark, if it was counted as one of those that were told.
+function F.awake()
+  local names = {}
+  for name, isCounted in pairs(woken) do names[#names + 1] = isCounted .. name end
+  return names
 end
 
 -- The engine's order inside a priority is a number that counts up; it must not begin again while jobs stand behind.
@@ -141,6 +155,23 @@ function F.holdFor(q, key, time, id)
     string.format('%.0f', math.ceil(time) + 60000))
 end
 
+-- Who waits for a job in another process is told that it is over.
+function F.tellEnd(processes, id, isUnasked)
+  for process in string.gmatch(processes, '%S+') do
+    if process ~= SELF or isUnasked then F.tell(process, 's' .. id) end
+  end
+end
+
+-- One after the other: numbers for all that this call may end are taken at once.
+function F.endTimeIn(q)
+  if not q.ended or q.ended == q.lastEnd then
+    q.lastEnd = rcall('INCRBY', q.p .. '~finished', ends)
+    q.ended = q.lastEnd - ends
+  end
+  q.ended = q.ended + 1
+  return F.endTime(q.ended)
+end
+
 local options = {}
 function F.optionsOf(token, target)
   local known = options[target .. token]
@@ -170,7 +201,7 @@ function F.finish(q, eid, token, target, prop, text, fields, known, isUnasked)
   local answer = E.moveToFinished(
     { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc, q[target],
       key, q.p .. 'metrics:' .. target, q.marker },
-    { eid, F.endTime(q), prop, text, target, '0', q.p, F.optionsOf(token, target),
+    { eid, F.endTimeIn(q), prop, text, target, '0', q.p, F.optionsOf(token, target),
       #fields > 0 and cmsgpack.pack(fields) or '' })
   if answer < 0 then return answer end
   if isShared then

@@ -55,7 +55,8 @@ describe('bullmq()', () => {
   })
 
   test('refuses an engine whose scripts are others than it knows', () => {
-    expect(() => composeScript({ addDelayedJob: { content: '', keys: 7 } })).toThrow(
+    const settings = { lease: 30_000, lostLimit: 3, retention: { for: 60_000, last: 10 }, events: 0, metrics: 0 }
+    expect(() => composeScript({ addDelayedJob: { content: '', keys: 7 } }, settings, false)).toThrow(
       'the bullmq that is installed has another script addDelayedJob than this rootcatch knows. Run: npm install bullmq@6.7',
     )
   })
