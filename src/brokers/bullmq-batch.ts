@@ -38,18 +38,17 @@ export class Batch {
   run(part: Part, words: readonly string[], queues: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#waiting[part].push({ words, queues, resolve, reject })
-      this.#next ??= setImmediate(() => this.flush())
+      this.#next ??= setImmediate(() => this.#flush())
     })
   }
 
   /** Resolves when nothing waits any more. */
   async drained(): Promise<void> {
-    if (this.#next !== undefined) this.flush()
+    if (this.#next !== undefined) this.#flush()
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
-  /** Sends what waits, before the turn is over. */
-  flush(): void {
+  #flush(): void {
     clearImmediate(this.#next)
     this.#next = undefined
     const { enqueue, settle } = this.#waiting

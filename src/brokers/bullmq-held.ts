@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts'
 import type { BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
 import { escalationOf } from './bullmq-escalation.ts'
 import { idOfEngine, pathOfQueue } from './bullmq-names.ts'
-import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
+import { leaseOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
 import { FIELDS, wordsOfOutcome, type Held } from './bullmq-words.ts'
 
 export interface OfLease {
@@ -37,22 +37,17 @@ interface Store {
   buried(job: BuriedJob): void
 }
 
+const NEW = { generation: 1, attempts: 0 } as const
+
 /** The jobs that this process holds. */
 export class HeldJobs {
   readonly #store: Store
   readonly #held = new Map<string, Held>()
-  /** How many of a queue have come to nothing yet. */
-  readonly #running = new Map<string, number>()
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
 
   constructor(store: Store) {
     this.#store = store
-  }
-
-  /** Whether all jobs of a queue that are held have come to something. */
-  areOver(queue: string): boolean {
-    return (this.#running.get(queue) ?? 0) === 0
   }
 
   get all(): readonly Held[] {
@@ -65,10 +60,7 @@ export class HeldJobs {
   }
 
   letGo(lease: OfLease): void {
-    const held = this.find(lease)
-    if (held === undefined) return
-    this.#held.delete(lease.id)
-    this.#comesToSomething(held)
+    if (this.find(lease) !== undefined) this.#held.delete(lease.id)
   }
 
   receive([queue, number, rows]: Taken): Found {
@@ -78,15 +70,15 @@ export class HeldJobs {
     const dead: (() => Promise<void>)[] = []
     for (const [eid, flat] of rows) {
       const row = rowOf(flat)
-      const oddity = oddityOf(row)
       const id = idOfEngine(eid, row.get('~id'))
-      const { generation, attempts } = progressOf(row)
+      const lease = leaseOf(row, id, path, token)
+      const { generation, attempts } = typeof lease === 'string' ? NEW : lease
       const [by, lane, isKeyed, tries] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk'), row.get('atm') ?? '0']
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries, isOver: false }
-      this.#hold(held)
-      if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
+      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
+      this.#held.set(id, held)
+      if (typeof lease === 'string') dead.push(() => this.#buryOdd(path, held, row, lease))
       else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
-      else jobs.push(leaseOf(row, id, path, token))
+      else jobs.push(lease)
     }
     return { jobs, dead }
   }
@@ -97,7 +89,6 @@ export class HeldJobs {
     if (held === undefined) return undefined
     const words = wordsOfOutcome(outcome, held, this.#told.has(outcome), this.#store.now)
     this.#told.add(outcome)
-    this.#comesToSomething(held)
     return words
   }
 
@@ -116,19 +107,6 @@ export class HeldJobs {
     const answer = await this.#store.tell(queue, words, outcome.kind === 'release')
     this.letGo(outcome)
     return answer === '1' ? 'settled' : 'lost'
-  }
-
-  #hold(held: Held): void {
-    const before = this.#held.get(held.id)
-    if (before !== undefined) this.#comesToSomething(before) // it was lost, and nobody said so
-    this.#held.set(held.id, held)
-    this.#running.set(held.queue, (this.#running.get(held.queue) ?? 0) + 1)
-  }
-
-  #comesToSomething(held: Held): void {
-    if (held.isOver) return
-    held.isOver = true
-    this.#running.set(held.queue, (this.#running.get(held.queue) as number) - 1)
   }
 
   /** Ends a job that was lost too often, by who knows its task: its supervisors are to decide about it. */

@@ -29,9 +29,11 @@ export interface LinkHands {
 const PATIENCE: Readonly<Record<Patience, number>> = { waits: 10_000, fails: 1_000 }
 /** A call that was sent is answered within that time, or told to be without an answer. */
 const ANSWERED_WITHIN = 10_000
+const LOOKS_FOR_LATE = 500
 const CONNECTS_WITHIN = 10_000
 
 interface Sent {
+  readonly until: number
   readonly reject: (error: unknown) => void
 }
 
@@ -50,6 +52,7 @@ export class Link {
   #lastError: unknown
   #isClosed = false
   readonly #sent = new Set<Sent>()
+  #lateCheck: NodeJS.Timeout | undefined
   readonly #waiting = new Set<() => void>()
 
   constructor(target: RedisTarget, settings: ScriptSettings, hands: LinkHands) {
@@ -100,6 +103,8 @@ export class Link {
 
   close(): void {
     this.#isClosed = true
+    clearTimeout(this.#lateCheck)
+    this.#lateCheck = undefined
     for (const client of [this.#asking, this.#hearing]) client?.disconnect()
     this.#dropSent()
     for (const go of this.#waiting) go()
@@ -107,30 +112,38 @@ export class Link {
   }
 
   /** Runs the script. An error tells what is the matter with Redis, and whether something was written is not known. */
-  async call(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
-    await this.#ready(patience)
+  call(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
+    if (this.isReady) return this.#send(key, given, patience) // before anything else happens
+    return this.#ready(patience).then(() => this.#send(key, given, patience))
+  }
+
+  #send(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
     const { client } = this
-    try {
-      return await new Promise((resolve, reject) => {
-        const sent: Sent = { reject }
-        this.#sent.add(sent)
-        const timer = setTimeout(
-          () => reject(this.away(`it has not answered for ${formatDuration(ANSWERED_WITHIN)}`)),
-          patience === 'fails' ? ANSWERED_WITHIN : 6 * ANSWERED_WITHIN,
-        )
-        const end = (): void => {
-          clearTimeout(timer)
+    return new Promise((resolve, reject) => {
+      const sent: Sent = {
+        until: performance.now() + (patience === 'fails' ? ANSWERED_WITHIN : 6 * ANSWERED_WITHIN),
+        reject: (error) => {
           this.#sent.delete(sent)
-        }
-        ;(client as RedisClient & Commands).rootcatch(key, ...given).then(
-          (value) => (end(), resolve(value)),
-          (error: unknown) => (end(), reject(error)),
-        )
-        if (client.status !== 'ready' && client.status !== 'connect') end()
-      })
-    } catch (error) {
-      throw this.explain(error)
-    }
+          reject(this.explain(error))
+        },
+      }
+      this.#sent.add(sent)
+      this.#lateCheck ??= setTimeout(() => this.#rejectLate(), LOOKS_FOR_LATE)
+      const answered = (value: unknown): void => {
+        this.#sent.delete(sent)
+        resolve(value)
+      }
+      ;(client as RedisClient & Commands).rootcatch(key, ...given).then(answered, sent.reject)
+    })
+  }
+
+  /** One timer for all calls: most of them are answered long before. */
+  #rejectLate(): void {
+    this.#lateCheck = undefined
+    const now = performance.now()
+    const error = this.away(`it has not answered for ${formatDuration(ANSWERED_WITHIN)}`)
+    for (const sent of this.#sent) if (sent.until < now) sent.reject(error)
+    if (this.#sent.size > 0) this.#lateCheck = setTimeout(() => this.#rejectLate(), LOOKS_FOR_LATE)
   }
 
   away(because: string): BrokerError {
@@ -188,7 +201,6 @@ export class Link {
   /** What was sent is not sent again: it may have been done, and only who asked can tell whether that matters. */
   #dropSent(): void {
     for (const { reject } of this.#sent) reject(new Error('Connection is closed.'))
-    this.#sent.clear()
   }
 
   #isBack(): void {

@@ -181,10 +181,7 @@ export class Session {
   tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
     if (isGivenBack) return this.#turns.run('settle', words, [])
     this.#along.plan(queue)
-    const answer = this.#turns.run('settle', words, [queue])
-    // While Redis is at it, who waited for those before is told, and may ask for more.
-    if (this.held.areOver(queue)) this.#turns.flush()
-    return answer
+    return this.#turns.run('settle', words, [queue])
   }
 
   buried(job: BuriedJob): void {
@@ -267,6 +264,7 @@ export class Session {
   }
 
   async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
+    if (outcomes.length === 1) return [await this.held.settle(outcomes[0] as Outcome)]
     return Promise.all(outcomes.map((outcome) => this.held.settle(outcome)))
   }
 

@@ -22,8 +22,6 @@ export interface Held {
   readonly isKeyed: boolean
   /** How often the engine counted that it came to something. */
   readonly tries: string
-  /** It came to something, and that is told. */
-  isOver: boolean
 }
 
 /** Longer than anybody lives: held without an end. */
