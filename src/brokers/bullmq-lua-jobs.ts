@@ -294,18 +294,26 @@ end
 
 -- Of those that are done only the latest are kept. Where many are, not each end looks at that.
 function F.dropOldest(q)
-  local tooMany = rcall('ZCARD', q.completed) - KEEP_LAST
-  local oldest = tooMany > 0 and rcall('ZPOPMIN', q.completed, tooMany) or {}
-  for index = 1, #oldest, 2 do F.drop(q, oldest[index]) end
-  for _, eid in ipairs(rcall('ZRANGEBYSCORE', q.completed, '-inf', NOW - KEEP_AGE * 1000, 'LIMIT', 0, 1000)) do
-    rcall('ZREM', q.completed, eid)
-    F.drop(q, eid)
+  local tooMany, gone = rcall('ZCARD', q.completed) - KEEP_LAST, {}
+  if tooMany > 0 then
+    local oldest = rcall('ZPOPMIN', q.completed, math.min(tooMany, 1000))
+    for index = 1, #oldest, 2 do gone[#gone + 1] = oldest[index] end
   end
-end
-
-function F.drop(q, eid)
-  local key = q.p .. eid
-  rcall('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
+  local old = rcall('ZRANGEBYSCORE', q.completed, '-inf', NOW - KEEP_AGE * 1000, 'LIMIT', 0, 1000)
+  if #old > 0 then rcall('ZREM', q.completed, unpack(old)) end
+  for _, eid in ipairs(old) do gone[#gone + 1] = eid end
+  local keys = {}
+  for index, eid in ipairs(gone) do
+    local key = q.p .. eid
+    keys[#keys + 1], keys[#keys + 2] = key, key .. ':logs'
+    if string.sub(eid, 1, 2) ~= 'j-' then -- somebody else may have put it there, with children
+      for _, part in ipairs({ ':dependencies', ':processed', ':failed', ':unsuccessful' }) do keys[#keys + 1] = key .. part end
+    end
+    if #keys > 1000 or index == #gone then
+      rcall('DEL', unpack(keys))
+      keys = {}
+    end
+  end
 end
 
 -- The engine's metrics: a point for each minute, of what had ended before it.
