@@ -141,6 +141,24 @@ function F.addOthers()
   return clash and { '', clash } or F.addAll(jobs)
 end
 
+-- Of jobs whose step was heard, though its answer was lost.
+function F.whatBecame(jobs)
+  local answers = {}
+  for index, job in ipairs(jobs) do
+    local id, said = job.id, ''
+    local holder = job.key and F.holderOf(job.q, job.key)
+    if holder and holder ~= job.id and not (job.time and string.find(holder, job.id .. '#', 1, true) == 1) then
+      id, said = holder, '1'
+    elseif holder then
+      id = holder
+    elseif rcall('EXISTS', job.q.p .. job.eid) == 0 then
+      said = '2'
+    end
+    answers[2 * index - 1], answers[2 * index] = id, said
+  end
+  return answers
+end
+
 function F.readRoom(q)
   local name, limit, back = F.arg(), F.num(), F.num()
   if name == '' then return nil end
@@ -356,6 +374,7 @@ function F.step()
   local jobs = F.readJobs()
   local room = F.readRoom(q)
   if outcome and not F.isHeld(outcome) then
+    if F.wasHeard(outcome) then return { '1', F.whatBecame(jobs), {} } end
     return { '', {}, {} }
   end
   local clash = F.clashOf(jobs)
