@@ -2,6 +2,7 @@ import { createConnection, createServer, type AddressInfo, type Server, type Soc
 import { bullmq } from 'rootcatch/bullmq'
 import { manualClock } from 'rootcatch/testing'
 import { describe, expect, test } from 'vitest'
+import type { LeasedJob } from '../../src/brokers/broker.ts'
 import type { RedisAddress } from '../../tools/redis.ts'
 import { newJob, outcomes, queue } from '../support/broker-job.ts'
 import { redisMissing, sharedRedis } from '../support/redis.ts'
@@ -24,7 +25,7 @@ describe.skipIf(redisMissing)(
         newJob(broker, { dedupe: { key: 'too many', for: Infinity } }),
       ]
       const room = { name: 'count', limit: 1, back: 0 }
-      const step = { queue, outcome: outcomes.done(lease!), jobs: more, notes: { count: 1 }, room }
+      const step = { queue, outcome: outcomes.done(lease as LeasedJob), jobs: more, notes: { count: 1 }, room }
       way.cutAtAnswerTo('step')
       await expect(broker.step(step)).rejects.toMatchObject({ code: 'away' })
       expect(await broker.step(step)).toEqual({
@@ -36,7 +37,7 @@ describe.skipIf(redisMissing)(
         ],
       })
       expect(await broker.stats()).toMatchObject([{ queue, waiting: 2, leased: 0 }])
-      expect((await broker.step({ ...step, outcome: outcomes.done(lease!) })).answer).toBe('lost')
+      expect((await broker.step({ ...step, outcome: outcomes.done(lease as LeasedJob) })).answer).toBe('lost')
       await broker.close()
       way.close()
     })
@@ -47,7 +48,7 @@ describe.skipIf(redisMissing)(
       await broker.open(manualClock(1_000_000))
       await broker.enqueue([newJob(broker)])
       const [lease] = await broker.lease(queue, 1)
-      const done = outcomes.done(lease!)
+      const done = outcomes.done(lease as LeasedJob)
       way.cutAtAnswerTo('turn')
       const added = broker.enqueue([newJob(broker)])
       await expect(broker.settle([done])).rejects.toMatchObject({ code: 'away' })

@@ -98,8 +98,8 @@ async function read(redis: Redis, key: string): Promise<unknown> {
   const floored = (text: string): string => text.replace(/^(\d{13})\.\d+$/, '$1')
   switch (await redis.type(key)) {
     case 'hash': {
-      const { concurrency: _, ...fields } = await redis.hgetall(key)
-      const entries = Object.entries(fields).map(([field, text]) => {
+      const fields = Object.entries(await redis.hgetall(key)).filter(([field]) => field !== 'concurrency')
+      const entries = fields.map(([field, text]) => {
         return [field, field === 'opts' ? JSON.parse(text) : floored(text)] as const
       })
       return Object.fromEntries(entries)
