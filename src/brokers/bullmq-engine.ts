@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto'
 import { BrokerError, MissingPackageError } from '../errors.ts'
 import { peek } from '../evidence.ts'
+import { CORE } from './bullmq-lua-core.ts'
 import { JOBS } from './bullmq-lua-jobs.ts'
+import { SHORT } from './bullmq-lua-short.ts'
 import { STORE } from './bullmq-lua-store.ts'
 import { SHARED } from './bullmq-lua.ts'
 
@@ -8,6 +11,17 @@ import { SHARED } from './bullmq-lua.ts'
 interface EngineScript {
   readonly content: string
   readonly keys: number
+}
+
+export type EngineScripts = Readonly<Record<string, EngineScript | undefined>>
+
+/** What a script knows of how a store is set: it stands in its text, so that no call has to say it. */
+export interface ScriptSettings {
+  readonly lease: number
+  readonly lostLimit: number
+  readonly retention: { readonly for: number; readonly last: number }
+  readonly events: number
+  readonly metrics: number
 }
 
 /** Those that are used, and how many keys they had when this was written: with another number they are others. */
@@ -20,6 +34,9 @@ const USED: Readonly<Record<string, number>> = {
   pause: 7,
   reprocessJob: 9,
 }
+
+/** Of those three scripts that the short way stands for. */
+const KNOWN = 'six-OjDK9Dv0'
 
 /** What is used of ioredis, an optional peer. */
 export interface RedisClient {
@@ -46,42 +63,55 @@ export interface RedisPackage {
 }
 
 /** Loads what users install beside rootcatch; a missing one is told with the command to run. */
-export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly scripts: Scripts }> {
+export async function importEngine(): Promise<{ readonly redis: RedisPackage; readonly engine: EngineScripts }> {
   // Optional peers: neither compiler nor bundler may look for them. The scripts alone cost a tenth of all of BullMQ.
   const [client, engineScripts] = ['ioredis', 'bullmq/dist/cjs/scripts/index.js']
   const redis = await importPeer<RedisPackage>(client)
-  const { default: engine } = await importPeer<{ readonly default: Readonly<Record<string, EngineScript>> }>(
-    engineScripts,
-  )
-  return { redis, scripts: composeScripts(engine) }
+  const { default: engine } = await importPeer<{ readonly default: EngineScripts }>(engineScripts)
+  return { redis, engine }
 }
 
-/** The engine's scripts as functions, and ours that call them: what one call does is one step in Redis. */
-export function composeScripts(engine: Readonly<Record<string, EngineScript | undefined>>): Scripts {
-  const parts = Object.entries(USED).map(([name, keys]) => {
+/**
+ * The engine's scripts as functions, and ours that call them, as one script: what one call does is one step in Redis. What
+ * is not asked for costs nothing but its place, for Redis makes the functions of a script at each call.
+ */
+export function composeScript(engine: EngineScripts, settings: ScriptSettings, isCluster: boolean): string {
+  const { retention, lease, lostLimit, events, metrics } = settings
+  const loaders = Object.entries(USED).map(([name, keys]) => {
     const script = engine[name]
     if (script?.keys !== keys) throw otherEngine(name)
     const { helpers, body } = splitScript(script.content)
-    return `loaders.${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend\n`
+    return `${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend,\n`
   })
-  const often = ['local loaders = {}\n', ...parts, LOAD, SHARED, JOBS].join('')
-  return { often, all: often + STORE }
-}
-
-/** What is called for each job, and the same with everything else: Redis makes all functions of a script at each call. */
-export interface Scripts {
-  readonly often: string
-  readonly all: string
-}
-
-/** Each when it is first called for. */
-const LOAD = `
+  return `
+local IS_SHORT, IS_CLUSTER, LEASE, LOST_LIMIT = ${isKnown(engine)}, ${isCluster}, ${lease}, ${lostLimit}
+local KEEP_LAST, KEEP_AGE, EVENTS, METRICS = ${retention.last}, ${retention.for / 1_000}, '${events}', '${metrics || ''}'
+${CORE}
 local E = setmetatable({}, { __index = function(known, name)
+  local loaders = {
+    ${loaders.join('')}
+  }
   local script = loaders[name]()
   rawset(known, name, script)
   return script
 end })
+${SHORT}
+function makeOthers()
+  ${SHARED}
+  ${JOBS}
+end
+if OP == 'turn' then return F.turn() end
+if OP == 'lease' then return F.lease() end
+${STORE}
 `
+}
+
+/** The short way writes what these scripts write; beside others it is not taken. */
+function isKnown(engine: EngineScripts): boolean {
+  const hash = createHash('sha256')
+  for (const name of ['addPrioritizedJob', 'moveToActive', 'moveToFinished']) hash.update(engine[name]?.content ?? '')
+  return hash.digest('base64url').slice(0, 12) === KNOWN
+}
 
 /** Apart, so that a step with many jobs makes the functions inside a script once and not for each. */
 function splitScript(content: string): { readonly helpers: string; readonly body: string } {

@@ -3,8 +3,8 @@ import { Failure } from '../failure.ts'
 import type { BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
 import { escalationOf } from './bullmq-escalation.ts'
 import { idOfEngine, pathOfQueue } from './bullmq-names.ts'
-import { leaseOf, oddityOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
-import { wordsOfOutcome, type Held } from './bullmq-words.ts'
+import { leaseOf, progressOf, rowOf, type Row } from './bullmq-row.ts'
+import { FIELDS, wordsOfOutcome, type Held } from './bullmq-words.ts'
 
 export interface OfLease {
   readonly id: string
@@ -16,9 +16,9 @@ export type Taken = readonly [
   queue: string,
   token: string,
   rows: readonly (readonly [eid: string, row: readonly string[]])[],
-  wait: string,
-  due: string,
-  until: string,
+  wait: string | number,
+  due: string | number,
+  until: string | number,
 ]
 
 interface Found {
@@ -33,12 +33,11 @@ interface Store {
   newId(): string
   wordsOf(job: NewJob): string[]
   /** Tells what deliveries came to, together with others of this turn. */
-  tell(words: readonly string[]): Promise<unknown>
+  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown>
   buried(job: BuriedJob): void
 }
 
-/** Where in the words of an outcome the number of its fields stands. */
-const FIELDS = 12
+const NEW = { generation: 1, attempts: 0 } as const
 
 /** The jobs that this process holds. */
 export class HeldJobs {
@@ -71,15 +70,15 @@ export class HeldJobs {
     const dead: (() => Promise<void>)[] = []
     for (const [eid, flat] of rows) {
       const row = rowOf(flat)
-      const oddity = oddityOf(row)
       const id = idOfEngine(eid, row.get('~id'))
-      const { generation, attempts } = progressOf(row)
-      const [by, lane, isKeyed] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk')]
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed }
+      const lease = leaseOf(row, id, path, token)
+      const { generation, attempts } = typeof lease === 'string' ? NEW : lease
+      const [by, lane, isKeyed, tries] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk'), row.get('atm') ?? '0']
+      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
       this.#held.set(id, held)
-      if (oddity !== undefined) dead.push(() => this.#buryOdd(path, held, row, oddity))
+      if (typeof lease === 'string') dead.push(() => this.#buryOdd(path, held, row, lease))
       else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
-      else jobs.push(leaseOf(row, id, path, token))
+      else jobs.push(lease)
     }
     return { jobs, dead }
   }
@@ -100,9 +99,12 @@ export class HeldJobs {
       words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
       words.splice(FIELDS + 1, 0, ...fields)
     }
-    const escalation = escalationOf(outcome, pathOfQueue(words[0] as string), () => this.#store.newId())
-    const more = escalation === undefined ? [''] : ['1', ...this.#store.wordsOf(escalation)]
-    const answer = await this.#store.tell([...words, ...more])
+    const { queue } = this.find(outcome) as Held
+    if (outcome.kind === 'failed') {
+      const escalation = escalationOf(outcome, pathOfQueue(queue), () => this.#store.newId())
+      words.push(...(escalation === undefined ? [''] : ['1', ...this.#store.wordsOf(escalation)]))
+    } else if (words[0] === 'o') words.push('')
+    const answer = await this.#store.tell(queue, words, outcome.kind === 'release')
     this.letGo(outcome)
     return answer === '1' ? 'settled' : 'lost'
   }

@@ -2,7 +2,13 @@ import { formatDuration } from '../duration.ts'
 import { BrokerError } from '../errors.ts'
 import { redact } from '../secrets.ts'
 import { describeThrown } from '../thrown.ts'
-import { importEngine, type RedisClient, type RedisPackage } from './bullmq-engine.ts'
+import {
+  composeScript,
+  importEngine,
+  type ScriptSettings,
+  type RedisClient,
+  type RedisPackage,
+} from './bullmq-engine.ts'
 import { checkServer } from './bullmq-server.ts'
 
 /** Where Redis is. Options go to ioredis as they are: Sentinel, TLS, ACL users, a unix socket. */
@@ -23,9 +29,11 @@ export interface LinkHands {
 const PATIENCE: Readonly<Record<Patience, number>> = { waits: 10_000, fails: 1_000 }
 /** A call that was sent is answered within that time, or told to be without an answer. */
 const ANSWERED_WITHIN = 10_000
+const LOOKS_FOR_LATE = 500
 const CONNECTS_WITHIN = 10_000
 
 interface Sent {
+  readonly until: number
   readonly reject: (error: unknown) => void
 }
 
@@ -37,16 +45,19 @@ export class Link {
   /** Whether it writes an append-only file. */
   isLogged = true
   readonly #target: RedisTarget
+  readonly #settings: ScriptSettings
   readonly #hands: LinkHands
   #asking: RedisClient | undefined
   #hearing: RedisClient | undefined
   #lastError: unknown
   #isClosed = false
   readonly #sent = new Set<Sent>()
+  #lateCheck: NodeJS.Timeout | undefined
   readonly #waiting = new Set<() => void>()
 
-  constructor(target: RedisTarget, hands: LinkHands) {
+  constructor(target: RedisTarget, settings: ScriptSettings, hands: LinkHands) {
     this.#target = target
+    this.#settings = settings
     this.#hands = hands
     this.isCluster = typeof target === 'object' && 'nodes' in target
     this.name = `Redis at ${placeOf(target)}`
@@ -57,15 +68,21 @@ export class Link {
     return this.#asking
   }
 
+  /** Whether a call is sent at once. */
+  get isReady(): boolean {
+    const { status } = this.client
+    return status === 'ready' || (this.isCluster && status === 'connect')
+  }
+
   /** Connects once; that it cannot be reached is told at once, and only later it is tried again. */
   async open(channels: () => readonly string[]): Promise<void> {
-    const { redis, scripts } = await importEngine()
+    const { redis, engine } = await importEngine()
+    const script = composeScript(engine, this.#settings, this.isCluster)
     this.#isClosed = false
     try {
       this.#asking = await this.#connect(redis, 'asks')
       this.isLogged = (await checkServer(this.#asking, this.name)).isLogged
-      this.#asking.defineCommand('rootcatchOften', { numberOfKeys: 1, lua: scripts.often })
-      this.#asking.defineCommand('rootcatch', { numberOfKeys: 1, lua: scripts.all })
+      this.#asking.defineCommand('rootcatch', { numberOfKeys: 1, lua: script })
       this.#hearing = await this.#connect(redis, 'listens')
     } catch (error) {
       this.close()
@@ -86,6 +103,8 @@ export class Link {
 
   close(): void {
     this.#isClosed = true
+    clearTimeout(this.#lateCheck)
+    this.#lateCheck = undefined
     for (const client of [this.#asking, this.#hearing]) client?.disconnect()
     this.#dropSent()
     for (const go of this.#waiting) go()
@@ -93,30 +112,38 @@ export class Link {
   }
 
   /** Runs the script. An error tells what is the matter with Redis, and whether something was written is not known. */
-  async call(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
-    await this.#ready(patience)
+  call(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
+    if (this.isReady) return this.#send(key, given, patience) // before anything else happens
+    return this.#ready(patience).then(() => this.#send(key, given, patience))
+  }
+
+  #send(key: string, given: readonly string[], patience: Patience): Promise<unknown> {
     const { client } = this
-    try {
-      return await new Promise((resolve, reject) => {
-        const sent: Sent = { reject }
-        this.#sent.add(sent)
-        const timer = setTimeout(
-          () => reject(this.away(`it has not answered for ${formatDuration(ANSWERED_WITHIN)}`)),
-          patience === 'fails' ? ANSWERED_WITHIN : 6 * ANSWERED_WITHIN,
-        )
-        const end = (): void => {
-          clearTimeout(timer)
+    return new Promise((resolve, reject) => {
+      const sent: Sent = {
+        until: performance.now() + (patience === 'fails' ? ANSWERED_WITHIN : 6 * ANSWERED_WITHIN),
+        reject: (error) => {
           this.#sent.delete(sent)
-        }
-        runScript(client, key, given).then(
-          (value) => (end(), resolve(value)),
-          (error: unknown) => (end(), reject(error)),
-        )
-        if (client.status !== 'ready' && client.status !== 'connect') end()
-      })
-    } catch (error) {
-      throw this.explain(error)
-    }
+          reject(this.explain(error))
+        },
+      }
+      this.#sent.add(sent)
+      this.#lateCheck ??= setTimeout(() => this.#rejectLate(), LOOKS_FOR_LATE)
+      const answered = (value: unknown): void => {
+        this.#sent.delete(sent)
+        resolve(value)
+      }
+      ;(client as RedisClient & Commands).rootcatch(key, ...given).then(answered, sent.reject)
+    })
+  }
+
+  /** One timer for all calls: most of them are answered long before. */
+  #rejectLate(): void {
+    this.#lateCheck = undefined
+    const now = performance.now()
+    const error = this.away(`it has not answered for ${formatDuration(ANSWERED_WITHIN)}`)
+    for (const sent of this.#sent) if (sent.until < now) sent.reject(error)
+    if (this.#sent.size > 0) this.#lateCheck = setTimeout(() => this.#rejectLate(), LOOKS_FOR_LATE)
   }
 
   away(because: string): BrokerError {
@@ -174,7 +201,6 @@ export class Link {
   /** What was sent is not sent again: it may have been done, and only who asked can tell whether that matters. */
   #dropSent(): void {
     for (const { reject } of this.#sent) reject(new Error('Connection is closed.'))
-    this.#sent.clear()
   }
 
   #isBack(): void {
@@ -183,8 +209,7 @@ export class Link {
   }
 
   async #ready(patience: Patience): Promise<void> {
-    const { status } = this.client
-    if (status === 'ready' || (this.isCluster && status === 'connect')) return
+    if (this.isReady) return
     await new Promise<void>((resolve, reject) => {
       const go = (): void => {
         clearTimeout(timer)
@@ -224,14 +249,9 @@ function makeClient(redis: RedisPackage, target: RedisTarget, connectionName: st
   return new redis.Cluster(nodes, { ...options, lazyConnect: true, redisOptions: perNode })
 }
 
-type Run = (key: string, ...given: readonly string[]) => Promise<unknown>
-
-function runScript(client: RedisClient, key: string, given: readonly string[]): Promise<unknown> {
-  const commands = client as unknown as { readonly rootcatchOften: Run; readonly rootcatch: Run }
-  return OFTEN.has(given[0] as string) ? commands.rootcatchOften(key, ...given) : commands.rootcatch(key, ...given)
+interface Commands {
+  rootcatch(key: string, ...given: readonly string[]): Promise<unknown>
 }
-
-const OFTEN: ReadonlySet<string> = new Set(['enqueue', 'lease', 'settle', 'step', 'extend'])
 
 function isOfTheWay(error: unknown, said: string): boolean {
   const { code, syscall, name } = error as { readonly code?: string; readonly syscall?: string; readonly name?: string }

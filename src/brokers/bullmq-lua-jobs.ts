@@ -3,14 +3,20 @@ export const JOBS = `
 local FOREVER = 2147483647
 
 function F.readJob()
-  local job = { q = F.Q(F.arg()), id = F.arg(), eid = F.arg(), isNew = F.arg() == '1', name = F.arg(), data = F.arg(),
-    priority = F.num(), delay = F.num() }
-  local lane, key, time = F.arg(), F.arg(), F.arg()
+  local first = at
+  if ARGV[first + 1] == 'p' then
+    at = first + 6
+    return { q = F.Q(ARGV[first + 2]), id = ARGV[first + 3], eid = 'j-' .. ARGV[first + 3], isNew = true, name = ARGV[first + 4],
+      data = ARGV[first + 5], priority = tonumber(ARGV[first + 6]), delay = 0, fields = { '~by', SELF } }
+  end
+  at = first + 13 + ARGV[first + 13]
+  local job = { q = F.Q(ARGV[first + 2]), id = ARGV[first + 3], eid = ARGV[first + 4], isNew = ARGV[first + 5] == '1',
+    name = ARGV[first + 6], data = ARGV[first + 7], priority = tonumber(ARGV[first + 8]), delay = tonumber(ARGV[first + 9]),
+    fields = F.words(first + 14, at) }
+  local lane, key, time = ARGV[first + 10], ARGV[first + 11], ARGV[first + 12]
   if lane ~= '' then job.lane = string.sub(lane, 2) end
   if key ~= '' then job.key = string.sub(key, 2) end
-  if time == 'inf' then job.time = time elseif time ~= '' then job.time = tonumber(time) end
-  job.fields = {}
-  for index = 1, F.num() do job.fields[index] = F.arg() end
+  if time ~= '' then job.time = time == 'inf' and time or tonumber(time) end
   return job
 end
 
@@ -77,7 +83,7 @@ function F.add(job)
     E.addDelayedJob({ q.marker, q.meta, q.id, q.delayed, q.completed, q.events },
       { cmsgpack.pack(args), job.data, cmsgpack.pack(opts) })
     if job.lane then rcall('ZADD', q.inLanes, due, eid) end
-    if rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then q.isReady = (q.isReady or 0) + 1 end
+    if rcall('ZRANGE', q.delayed, 0, 0)[1] == eid then q.isReady = q.isReady + 1 end
   else
     if job.lane then F.promote(q) end
     E.addPrioritizedJob(
@@ -87,7 +93,7 @@ function F.add(job)
       rcall('ZREM', q.prioritized, eid)
       F.arrive(q, eid, job.lane, due, job.priority)
     end
-    q.isReady = (q.isReady or 0) + 1
+    q.isReady = q.isReady + 1
   end
   local fields = job.fields
   if job.delay > 0 then
@@ -115,13 +121,6 @@ function F.add(job)
   return id, ''
 end
 
--- At most 16 are woken by one step: each of those wakes another one if it finds more than it can take.
-function F.wakeForAdded()
-  for _, q in pairs(queues) do
-    if q.isReady and q.isReady > 0 then F.wake(q, math.min(q.isReady, 16)) end
-  end
-end
-
 -- Of those that are not known, as many as there is room for; one that is refused is said to be '2'.
 function F.addAll(jobs, room)
   local answers = {}
@@ -132,6 +131,30 @@ function F.addAll(jobs, room)
       if counts and isDuplicate ~= '1' then room.count = room.count + 1 end
     end
     answers[2 * index - 1], answers[2 * index] = id, isDuplicate
+  end
+  return answers
+end
+
+function F.addOthers()
+  local jobs = F.readJobs()
+  local clash = F.clashOf(jobs)
+  return clash and { '', clash } or F.addAll(jobs)
+end
+
+-- Of jobs whose step was heard, though its answer was lost.
+function F.whatBecame(jobs)
+  local answers = {}
+  for index, job in ipairs(jobs) do
+    local id, said = job.id, ''
+    local holder = job.key and F.holderOf(job.q, job.key)
+    if holder and holder ~= job.id and not (job.time and string.find(holder, job.id .. '#', 1, true) == 1) then
+      id, said = holder, '1'
+    elseif holder then
+      id = holder
+    elseif rcall('EXISTS', job.q.p .. job.eid) == 0 then
+      said = '2'
+    end
+    answers[2 * index - 1], answers[2 * index] = id, said
   end
   return answers
 end
@@ -147,7 +170,9 @@ end
 
 function F.timeOf(first) return first[2] and string.format('%.0f', math.floor(tonumber(first[2]))) or '' end
 
-function F.take(q, limit, token)
+-- Whatever waits in a queue; some are taken already.
+function F.takeAny(q, limit, token, taken)
+  F.beginForAll()
   local until_ = rcall('ZRANGE', q.leases, 0, 0, 'WITHSCORES')
   if until_[2] and tonumber(until_[2]) <= NOW then
     F.expire(q)
@@ -159,13 +184,13 @@ function F.take(q, limit, token)
   -- Not more than there are: asked once more than that, the engine would begin to count its turns anew.
   local count = rcall('ZCARD', q.prioritized) + rcall('LLEN', q.wait)
   if isDue then count = count + rcall('ZCOUNT', q.delayed, 0, (NOW + 1) * 4096 - 1) end
-  local taken, wait = {}, 0
+  local wait, before = 0, #taken
   if count > 0 then
     local held = {}
     local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
       q.marker }
     local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
-    while #taken < limit and #taken < count do
+    while #taken < limit and #taken - before < count do
       local job = E.moveToActive(keys, { q.p, NOW, opts })
       if type(job[1]) ~= 'table' then
         wait = job[3]
@@ -181,28 +206,11 @@ function F.take(q, limit, token)
     rcall('SADD', q.idle, SELF)
   else
     rcall('SREM', q.idle, SELF)
-    if count > #taken and rcall('SCARD', q.idle) > 0 then F.wake(q, 1) end
+    if count > #taken - before and rcall('SCARD', q.idle) > 0 then F.wake(q, 1) end
   end
   local next = isDue and F.nextOf(q.delayed, 4096) or due[2] and string.format('%.0f', tonumber(due[2]) / 4096) or ''
   return { q.name, token, taken, tostring(math.ceil(tonumber(wait) or 0)), next,
     until_[2] and F.timeOf(until_) or string.format('%.0f', NOW + LEASE) }
-end
-
--- What a call takes along: as one job ends, or is added, another is taken in the same step.
-function F.takeAlong()
-  local found = {}
-  for index = 1, F.num() do
-    local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
-    found[index] = F.take(q, limit, token)
-    if q.isReady then q.isReady = q.isReady - #found[index][3] end
-  end
-  return found
-end
-
-function F.lease()
-  local q, limit, token = F.Q(F.arg()), F.num(), F.arg()
-  local found = F.take(q, limit, token)
-  return { found, F.awake() }
 end
 
 -- What deliveries come to
@@ -219,13 +227,30 @@ function F.addToHistory(key, entry, fields)
   for _, field in ipairs({ '~hi', history, '~hn', count }) do fields[#fields + 1] = field end
 end
 
+-- They begin with a 'd' if nothing is to be said but that a job is done and with which result.
 function F.readOutcome()
-  local outcome = { q = F.Q(F.arg()), eid = F.arg(), lock = F.arg(), isAgain = F.arg() == '1', processes = F.arg(), lane = F.arg(),
-    isFollowed = F.arg() == '1', kind = F.arg(), text = F.arg(), delay = F.num(), entry = F.arg(), isCharged = F.arg() == '1',
-    fields = {}, gone = {} }
-  outcome.lane = outcome.lane ~= '' and string.sub(outcome.lane, 2)
-  for index = 1, F.num() do outcome.fields[index] = F.arg() end
-  for index = 1, F.num() do outcome.gone[index] = F.arg() end
+  local first = at
+  if ARGV[first + 1] == 'd' then
+    at = first + 8 + ARGV[first + 8]
+    return { q = F.Q(ARGV[first + 2]), eid = 'j-' .. ARGV[first + 3], lock = SELF .. ':' .. ARGV[first + 4], kind = 'done',
+      text = ARGV[first + 5], processes = ARGV[first + 7], fields = F.words(first + 9, at), gone = {}, entry = '' }
+  end
+  local fields = first + 14
+  local gone = fields + ARGV[fields] + 1
+  at = gone + ARGV[gone]
+  local lane = ARGV[first + 7]
+  return { q = F.Q(ARGV[first + 2]), eid = ARGV[first + 3], lock = ARGV[first + 4], isAgain = ARGV[first + 5] == '1',
+    processes = ARGV[first + 6], lane = lane ~= '' and string.sub(lane, 2), isFollowed = ARGV[first + 8] == '1',
+    kind = ARGV[first + 9], text = ARGV[first + 10], delay = tonumber(ARGV[first + 11]), entry = ARGV[first + 12],
+    isCharged = ARGV[first + 13] == '1', fields = F.words(fields + 1, gone - 1), gone = F.words(gone + 1, at) }
+end
+
+-- One of many, with the job that tells the fleet of it.
+function F.readEnd(index)
+  local isDone = ARGV[at + 1] == 'd'
+  local outcome = F.readOutcome()
+  outcome.index = index
+  if not isDone and F.arg() == '1' then outcome.escalation = F.readJob() end
   return outcome
 end
 
@@ -255,8 +280,12 @@ end
 function F.wasHeard(outcome)
   if not outcome.isAgain then return false end
   if outcome.kind == 'release' then return true end
-  local job = rcall('HMGET', outcome.q.p .. outcome.eid, 'pb', 'finishedOn', outcome.fields[1] or '~at')
-  if outcome.kind == 'again' then return job[3] == outcome.fields[2] end
+  if outcome.kind ~= 'again' then return F.isOverHere(outcome.q, outcome.eid) end
+  return rcall('HGET', outcome.q.p .. outcome.eid, outcome.fields[1]) == outcome.fields[2]
+end
+
+function F.isOverHere(q, eid)
+  local job = rcall('HMGET', q.p .. eid, 'pb', 'finishedOn')
   return job[1] == SELF and job[2]
 end
 
@@ -281,6 +310,46 @@ function F.settle(outcome)
   return '1'
 end
 
+-- Of those that are done only the latest are kept. Where many are, not each end looks at that.
+function F.dropOldest(q)
+  local tooMany, gone = rcall('ZCARD', q.completed) - KEEP_LAST, {}
+  if tooMany > 0 then
+    local oldest = rcall('ZPOPMIN', q.completed, math.min(tooMany, 1000))
+    for index = 1, #oldest, 2 do gone[#gone + 1] = oldest[index] end
+  end
+  local old = rcall('ZRANGEBYSCORE', q.completed, '-inf', NOW - KEEP_AGE * 1000, 'LIMIT', 0, 1000)
+  if #old > 0 then rcall('ZREM', q.completed, unpack(old)) end
+  for _, eid in ipairs(old) do gone[#gone + 1] = eid end
+  local keys = {}
+  for index, eid in ipairs(gone) do
+    local key = q.p .. eid
+    keys[#keys + 1], keys[#keys + 2] = key, key .. ':logs'
+    if string.sub(eid, 1, 2) ~= 'j-' then -- somebody else may have put it there, with children
+      for _, part in ipairs({ ':dependencies', ':processed', ':failed', ':unsuccessful' }) do keys[#keys + 1] = key .. part end
+    end
+    if #keys > 1000 or index == #gone then
+      rcall('DEL', unpack(keys))
+      keys = {}
+    end
+  end
+end
+
+-- The engine's metrics: a point for each minute, of what had ended before it.
+function F.addPoints(q, count)
+  local key = q.p .. 'metrics:completed'
+  local known = rcall('HMGET', key, 'prevTS', 'prevCount')
+  if not known[1] then
+    rcall('HSET', key, 'prevTS', ARGV[3], 'prevCount', 0)
+    return
+  end
+  local minutes = math.min(math.floor(NOW / 60000) - math.floor(known[1] / 60000), tonumber(METRICS))
+  local points = { count - known[2] }
+  for index = 2, minutes do points[index] = 0 end
+  for first = 1, minutes, 1000 do rcall('LPUSH', key .. ':data', unpack(points, first, math.min(first + 999, minutes))) end
+  rcall('LTRIM', key .. ':data', 0, METRICS - 1)
+  rcall('HSET', key, 'prevCount', count, 'prevTS', ARGV[3])
+end
+
 -- Not without an end: the dead letters are all there besides.
 function F.escalate(job)
   if rcall('EXISTS', S .. 'catch') == 0 or rcall('ZCARD', job.q.prioritized) >= 10000 then return end
@@ -288,40 +357,24 @@ function F.escalate(job)
   rcall('PUBLISH', S .. 'all', 'e' .. job.q.name)
 end
 
-function F.settleAll()
-  local answers = {}
-  ends, isShared = F.num(), true
-  for index = 1, ends do
-    local outcome = F.readOutcome()
-    local escalation = F.arg() == '1' and F.readJob()
-    local isFirst = escalation and F.isHeld(outcome)
-    answers[index] = F.settle(outcome)
-    if isFirst then F.escalate(escalation) end
+function F.settleOthers(outcomes, answers)
+  F.beginForAll()
+  for _, outcome in ipairs(outcomes) do
+    local isFirst = outcome.escalation and F.isHeld(outcome)
+    answers[outcome.index] = F.settle(outcome)
+    if isFirst then F.escalate(outcome.escalation) end
   end
   F.flush()
-  local taken = F.takeAlong()
-  F.wakeForAdded()
-  return { answers, taken, F.awake() }
-end
-
-function F.enqueueAll()
-  local answers = {}
-  for index = 1, F.num() do
-    local jobs = F.readJobs()
-    local clash = F.clashOf(jobs)
-    answers[index] = clash and { '', clash } or F.addAll(jobs)
-  end
-  local taken = F.takeAlong()
-  F.wakeForAdded()
-  return { answers, taken, F.awake() }
 end
 
 function F.step()
+  F.beginForAll()
   local q = F.Q(F.arg())
   local outcome = F.arg() == '1' and F.readOutcome()
   local jobs = F.readJobs()
   local room = F.readRoom(q)
   if outcome and not F.isHeld(outcome) then
+    if F.wasHeard(outcome) then return { '1', F.whatBecame(jobs), {} } end
     return { '', {}, {} }
   end
   local clash = F.clashOf(jobs)
@@ -333,11 +386,12 @@ function F.step()
     local name, text = F.arg(), F.arg()
     if text == '' then rcall('HDEL', q.notes, name) else rcall('HSET', q.notes, name, text) end
   end
-  F.wakeForAdded()
+  F.wakeAdded()
   return { '1', enqueued, F.awake() }
 end
 
 function F.extend()
+  F.beginForAll()
   local answers = {}
   for index = 1, F.num() do
     local q, eid, lock = F.Q(F.arg()), F.arg(), F.arg()
@@ -352,8 +406,6 @@ function F.extend()
   return answers
 end
 
-local operations = { enqueue = F.enqueueAll, lease = F.lease, settle = F.settleAll, step = F.step, extend = F.extend }
 -- In a Redis that is full a step is refused, unless it began with a write that needs no memory: what ends jobs begins so.
-if OP ~= 'enqueue' then rcall('DEL', S .. 'nothing') end
-if operations[OP] then return operations[OP]() end
+function F.beginForAll() rcall('DEL', S .. 'nothing') end
 `

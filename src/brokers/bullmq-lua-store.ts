@@ -179,7 +179,7 @@ function F.tick()
   local id, isDuplicate = F.add(job)
   if isDuplicate == '1' then return { 'skipped', id } end
   rcall('HSET', q.schedule, 'last', job.eid)
-  F.wakeForAdded()
+  F.wakeAdded()
   return { 'added', '', F.awake() }
 end
 
@@ -324,9 +324,10 @@ function F.notes()
   return rcall('HGETALL', F.Q(F.arg()).notes)
 end
 
-local others = { cancel = F.cancel, record = F.record, dead = F.deadLetters, letter = F.letter, replay = F.replay,
+local operations = { step = F.step, extend = F.extend, cancel = F.cancel, record = F.record, dead = F.deadLetters, letter = F.letter, replay = F.replay,
   discard = F.discard, bury = F.bury, clear = F.clear, schedule = F.keepSchedule, unschedule = F.unschedule, tick = F.tick,
   stats = F.stats, notes = F.notes, swap = F.swap, pause = F.pause, limit = F.limit, expect = F.expect, look = F.look, join = F.join, pass = F.pass,
   leave = F.leave, reconcile = F.reconcile, bereave = F.bereave }
-return others[OP]()
+F.beginForAll()
+return operations[OP]()
 `

@@ -3,42 +3,26 @@
  * move jobs between its lists (docs/decisions/024-the-engine-inside-our-scripts.md). Keys with a `~` are ours.
  */
 export const SHARED = `
-local OP, P, NOW, SELF = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local IS_CLUSTER, EVENTS, METRICS, KEEP_LAST, KEEP_AGE, LOST_LIMIT =
-  ARGV[5] == '1', ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local LEASE = tonumber(ARGV[11])
-local rcall = redis.call
-local S = P .. ':~'
--- In one table: each function that captures many others would be searched for by each that is made after it.
-local F = {}
-local at = 11
-function F.arg() at = at + 1; return ARGV[at] end
-function F.num() return tonumber(F.arg()) end
-
 local KEYS_OF = { children = 'waiting-children', leases = '~leases', lanes = '~lanes', inLanes = '~delayed',
   idle = '~idle', schedule = '~schedule', notes = '~notes', words = '~words', seen = '~seen', epoch = '~epoch', wait = 'wait',
   active = 'active', prioritized = 'prioritized', delayed = 'delayed', completed = 'completed', failed = 'failed',
   events = 'events', meta = 'meta', limiter = 'limiter', pc = 'pc', marker = 'marker', stalled = 'stalled',
   paused = 'paused', id = 'id' }
-local queue = { __index = function(q, name)
+function queue.__index(q, name)
   local part = KEYS_OF[name]
   if not part then return nil end
   local key = q.p .. part
   rawset(q, name, key)
   return key
-end }
-local HALF = 2147483648
-local queues, woken = {}, {}
--- How many jobs this call may end, and whether it takes them from the leases at its end.
-local ends, isShared = 1, false
+end
 
-function F.Q(name)
-  local q = queues[name]
-  if not q then
-    q = setmetatable({ name = name, p = P .. ':' .. name .. ':' }, queue)
-    queues[name] = q
-  end
-  return q
+function F.arg() at = at + 1; return ARGV[at] end
+function F.num() return tonumber(F.arg()) end
+
+function F.words(from, to)
+  local words = {}
+  for index = from, to do words[#words + 1] = ARGV[index] end
+  return words
 end
 
 -- A queue that is used for the first time.
@@ -56,20 +40,6 @@ end
 
 function F.tell(process, message)
   return rcall('PUBLISH', S .. 'to:' .. process, message)
-end
-
--- So many jobs may be taken: as many of those who found nothing are told. One that does not hear is gone.
-function F.wake(q, jobs)
-  if rcall('SREM', q.idle, SELF) == 1 then
-    jobs = jobs - 1
-    woken[q.name] = '!'
-  end
-  woken[q.name] = woken[q.name] or ''
-  while jobs > 0 do
-    local process = rcall('SPOP', q.idle)
-    if not process then return end
-    if F.tell(process, 'w' .. q.name) > 0 or IS_CLUSTER then jobs = jobs - 1 end
-  end
 end
 
 -- Queues of which this process may take jobs; with a mark, if it was counted as one of those that were told.
@@ -186,21 +156,20 @@ function F.holdFor(q, key, time, id)
 end
 
 -- Who waits for a job in another process is told that it is over.
-function F.tellEnd(q, eid, processes, isUnasked)
+function F.tellEnd(processes, id, isUnasked)
   for process in string.gmatch(processes, '%S+') do
-    if process ~= SELF or isUnasked then F.tell(process, 's' .. F.idOf(q, eid)) end
+    if process ~= SELF or isUnasked then F.tell(process, 's' .. id) end
   end
 end
 
--- Jobs that end in one millisecond keep their order by a part of it.
-function F.endTime(q)
+-- One after the other: numbers for all that this call may end are taken at once.
+function F.endTimeIn(q)
   if not q.ended or q.ended == q.lastEnd then
     q.lastEnd = rcall('INCRBY', q.p .. '~finished', ends)
     q.ended = q.lastEnd - ends
   end
   q.ended = q.ended + 1
-  local scale = 2 ^ (51 - math.floor(math.log(NOW + 1) / math.log(2)))
-  return string.format('%.17g', NOW + (q.ended % scale) / scale)
+  return F.endTime(q.ended)
 end
 
 local options = {}
@@ -228,11 +197,11 @@ function F.finish(q, eid, token, target, prop, text, fields, known, isUnasked)
     fields[#fields + 1] = '~dn'
     fields[#fields + 1] = death
   end
-  if known.processes ~= SELF and KEEP_LAST == 0 then F.tellEnd(q, eid, known.processes, isUnasked) end
+  if known.processes ~= SELF and KEEP_LAST == 0 then F.tellEnd(known.processes, F.idOf(q, eid), isUnasked) end
   local answer = E.moveToFinished(
     { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc, q[target],
       key, q.p .. 'metrics:' .. target, q.marker },
-    { eid, F.endTime(q), prop, text, target, '0', q.p, F.optionsOf(token, target),
+    { eid, F.endTimeIn(q), prop, text, target, '0', q.p, F.optionsOf(token, target),
       #fields > 0 and cmsgpack.pack(fields) or '' })
   if answer < 0 then return answer end
   if isShared then
@@ -241,7 +210,7 @@ function F.finish(q, eid, token, target, prop, text, fields, known, isUnasked)
   else
     rcall('ZREM', q.leases, eid)
   end
-  if (known.processes ~= SELF or isUnasked) and KEEP_LAST ~= 0 then F.tellEnd(q, eid, known.processes, isUnasked) end
+  if (known.processes ~= SELF or isUnasked) and KEEP_LAST ~= 0 then F.tellEnd(known.processes, F.idOf(q, eid), isUnasked) end
   F.leaveLane(q, eid, known.lane)
   return answer
 end

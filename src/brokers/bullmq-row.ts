@@ -16,29 +16,23 @@ export function rowOf(flat: readonly string[]): Row {
   return row
 }
 
-/** Why a job that lies in one of our queues cannot be worked: somebody else put it there, or another version did. */
-export function oddityOf(row: Row): string | undefined {
+/** What is given to who works it; a text says why nobody can: somebody else put it there, or another version did. */
+export function leaseOf(row: Row, id: string, queue: string, token: number): LeasedJob | string {
   const version = row.get('~v')
   if (version === undefined) return 'it was not added by rootcatch'
   if (version !== '1') return `it was written by another version of rootcatch (data ${version}, this one knows 1)`
   try {
-    readJson(row.get('data') ?? '')
-    readRestarts(row.get('~rs') ?? null)
-    return undefined
+    return {
+      id,
+      queue,
+      input: (row.get('~ni') === '1' ? undefined : readJson(row.get('data') ?? '')) as Json,
+      idempotencyKey: row.get('~ik') ?? `${queue}/job:${id}`,
+      lane: row.get('~ln'),
+      token,
+      ...progressOf(row),
+    }
   } catch {
     return 'its data is no JSON'
-  }
-}
-
-export function leaseOf(row: Row, id: string, queue: string, token: number): LeasedJob {
-  return {
-    id,
-    queue,
-    input: inputOf(row) as Json,
-    idempotencyKey: row.get('~ik') ?? `${queue}/job:${id}`,
-    lane: row.get('~ln'),
-    token,
-    ...progressOf(row),
   }
 }
 

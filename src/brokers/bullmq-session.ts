@@ -1,7 +1,8 @@
+import { BrokerError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
 import type { BrokerClock, BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
 import { Along } from './bullmq-along.ts'
-import { Batch } from './bullmq-batch.ts'
+import { Batch, NO_CALLS, type Calls, type Part } from './bullmq-batch.ts'
 import { isEscalation, type Fleet, type FleetCatch } from './bullmq-escalation.ts'
 import { Hearing } from './bullmq-hearing.ts'
 import { HeldJobs, type OfLease, type Taken } from './bullmq-held.ts'
@@ -40,10 +41,15 @@ interface Want {
   readonly token: number
 }
 
+type TurnAnswer = readonly [
+  added: readonly unknown[],
+  settled: readonly unknown[],
+  taken: readonly Taken[],
+  woken: unknown,
+]
+
 /** How many ids are remembered with their queues, so that nobody has to look for them in all. */
 const PLACES = 20_000
-/** Where in the words of an outcome its kind stands. */
-const KIND = 7
 const CLOSES_WITHIN = 2_000
 const PASSED_ON_AFTER = 20
 
@@ -63,10 +69,7 @@ export class Session {
   readonly #heldOff = new Set<string>()
   /** Queues of which it is not known what was leased: the answer was lost on its way. */
   readonly #doubtful = new Set<string>()
-  readonly #settles: Batch
-  readonly #enqueues: Batch
-  /** What every call of the script says besides. */
-  readonly #settings: readonly string[]
+  readonly #turns: Batch
   /** Queues of which this process was told, until it takes something. */
   readonly #owed = new Map<string, NodeJS.Timeout>()
   #isClosing = false
@@ -78,14 +81,10 @@ export class Session {
     this.#watchers = watchers
     this.#clock = clock
     this.#key = `${options.prefix}:~`
-    this.link = new Link(options.connection, {
-      heard: (message) => this.#heard(message),
-      isBack: () => this.#isBack(),
-    })
-    this.#settings = settingsOf(options, this.link.isCluster)
+    const hands = { heard: (message: string) => this.#heard(message), isBack: () => this.#isBack() }
+    this.link = new Link(options.connection, options, hands)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
-    this.#settles = new Batch((words, queues) => this.#shared('settle', words, queues, 'waits'))
-    this.#enqueues = new Batch((words, queues) => this.#shared('enqueue', words, queues, 'fails'))
+    this.#turns = new Batch((calls) => this.#sendTurn(calls))
     this.held = new HeldJobs(this)
     this.#along = new Along(
       () => this.now,
@@ -158,7 +157,7 @@ export class Session {
     await Promise.race([this.#leave().catch(() => {}), tooLate])
     clearTimeout(timer)
     this.link.close()
-    await Promise.all([this.#settles.drained(), this.#enqueues.drained()])
+    await this.#turns.drained()
   }
 
   newId(): string {
@@ -167,7 +166,7 @@ export class Session {
   }
 
   async call(operation: string, words: readonly string[], patience: Patience = 'fails'): Promise<unknown> {
-    const given = [operation, this.#options.prefix, String(this.now), this.#owner, ...this.#settings, ...words]
+    const given = [operation, this.#options.prefix, String(this.now), this.#owner, ...words]
     return this.link.call(this.#key, given, patience)
   }
 
@@ -175,15 +174,14 @@ export class Session {
     const words = [String(jobs.length), ...jobs.flatMap((job) => this.wordsOf(job))]
     const queues =
       jobs.length === 1 ? [engineQueue((jobs[0] as NewJob).queue)] : jobs.map((job) => engineQueue(job.queue))
-    return (await this.#enqueues.run(words, queues)) as readonly string[]
+    return (await this.#turns.run('enqueue', words, queues)) as readonly string[]
   }
 
   /** What a delivery came to. One that is given back is not taken again at once. */
-  tell(words: readonly string[]): Promise<unknown> {
-    const queue = words[0] as string
-    if (words[KIND] === 'release') return this.#settles.run(words, [])
+  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
+    if (isGivenBack) return this.#turns.run('settle', words, [])
     this.#along.plan(queue)
-    return this.#settles.run(words, [queue])
+    return this.#turns.run('settle', words, [queue])
   }
 
   buried(job: BuriedJob): void {
@@ -239,7 +237,7 @@ export class Session {
 
   #receive(taken: Taken, asked: number): ReturnType<HeldJobs['receive']> {
     const [queue, , rows, wait, due, until] = taken
-    const limited = wait === '0' ? Infinity : this.now + Number(wait)
+    const limited = Number(wait) === 0 ? Infinity : this.now + Number(wait)
     const [nextDue, nextUntil] = [Math.min(limited, timeOf(due)), timeOf(until)]
     this.watch.learn(pathOfQueue(queue), nextDue, nextUntil)
     this.#along.took(queue, asked, rows.length, Math.min(nextDue, nextUntil))
@@ -266,6 +264,7 @@ export class Session {
   }
 
   async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
+    if (outcomes.length === 1) return [await this.held.settle(outcomes[0] as Outcome)]
     return Promise.all(outcomes.map((outcome) => this.held.settle(outcome)))
   }
 
@@ -321,37 +320,51 @@ export class Session {
     this.#owed.set(queue, timer)
   }
 
-  /** Calls of one turn together, and the jobs they take along. */
-  async #shared(
-    operation: 'settle' | 'enqueue',
-    words: readonly string[],
-    queues: readonly string[],
-    patience: Patience,
-  ): Promise<readonly unknown[]> {
-    const wants = this.#wantsOf(queues, operation === 'settle')
-    const along = wants.flatMap(({ queue, limit, token }) => [queue, limit, token].map(String))
-    let answer: readonly [answers: readonly unknown[], taken: readonly Taken[], woken: unknown]
-    try {
-      answer = (await this.call(operation, [...words, String(wants.length), ...along], patience)) as typeof answer
-    } catch (error) {
-      for (const { queue } of wants) this.#doubtful.add(queue)
-      throw error
-    } finally {
-      for (const { queue, limit } of wants) this.#along.ended(queue, limit)
+  /** Calls of one turn as one step. Where not all of them bear the same, they are sent apart. */
+  async #sendTurn({ enqueue, settle }: Readonly<Record<Part, Calls>>): Promise<void> {
+    if (settle === NO_CALLS) return this.#sendPart(enqueue, settle, 'fails')
+    if (enqueue === NO_CALLS) return this.#sendPart(enqueue, settle, 'waits')
+    if (!this.link.isReady) {
+      const parts = [this.#sendPart(enqueue, NO_CALLS, 'fails'), this.#sendPart(NO_CALLS, settle, 'waits')]
+      return void (await Promise.all(parts))
     }
-    const [answers, taken, woken] = answer
-    this.wake(woken)
-    for (const [index, part] of taken.entries()) this.#tookAlong(part, wants[index]?.limit ?? 0)
-    return answers
+    const isFull = (error: unknown): boolean => error instanceof BrokerError && error.code === 'full'
+    let refused: unknown
+    const first = { ...settle, reject: (error: unknown) => (isFull(error) ? (refused = error) : settle.reject(error)) }
+    await this.#sendPart(enqueue, first, 'fails')
+    // A Redis that is full takes nothing new and nothing together with it, but still what ends jobs.
+    if (refused !== undefined) await this.#sendPart(NO_CALLS, settle, 'waits')
   }
 
-  #wantsOf(queues: readonly string[], areFree: boolean): readonly Want[] {
+  async #sendPart(enqueue: Calls, settle: Calls, patience: Patience): Promise<void> {
+    const wants = this.#wantsOf(enqueue.queues, settle.queues)
+    const along = wants.flatMap(({ queue, limit, token }) => [queue, limit, token].map(String))
+    try {
+      const words = [...enqueue.words, ...settle.words, String(wants.length), ...along]
+      const answer = (await this.call('turn', words, patience)) as TurnAnswer
+      for (const { queue, limit } of wants) this.#along.ended(queue, limit)
+      const [added, settled, taken, woken] = answer
+      this.wake(woken)
+      for (const [index, part] of taken.entries()) this.#tookAlong(part, wants[index]?.limit ?? 0)
+      enqueue.resolve(added)
+      settle.resolve(settled)
+    } catch (error) {
+      for (const { queue, limit } of wants) {
+        this.#doubtful.add(queue)
+        this.#along.ended(queue, limit)
+      }
+      enqueue.reject(error)
+      settle.reject(error)
+    }
+  }
+
+  #wantsOf(added: readonly string[], freed: readonly string[]): readonly Want[] {
     const wants: Want[] = []
-    for (const queue of new Set(queues)) {
+    for (const queue of new Set([...added, ...freed])) {
       const path = pathOfQueue(queue)
       const isTaken = this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)
       const isWatched = isTaken && !this.#doubtful.has(queue)
-      const limit = this.#along.want(queue, areFree ? queues.filter((one) => one === queue).length : 0, isWatched)
+      const limit = this.#along.want(queue, freed.filter((one) => one === queue).length, isWatched)
       if (limit === 0) continue
       this.#count += 1
       wants.push({ queue, limit, token: this.#count })
@@ -365,8 +378,8 @@ export class Session {
     for (const bury of dead) void bury().catch(() => {}) // its lease runs out, and somebody finds it again
     if (jobs.length === 0) return
     this.#along.keep(queue, jobs)
-    // After those who added the jobs know that they did.
-    setImmediate(() => this.#watchers.wake(pathOfQueue(queue)))
+    // After those who added the jobs, or ended others, know that they did: all that follows from promises comes first.
+    process.nextTick(() => this.#watchers.wake(pathOfQueue(queue)))
   }
 
   async #reconcile(queue: string): Promise<void> {
@@ -392,10 +405,10 @@ export class Session {
   }
 
   async #leave(): Promise<void> {
-    await Promise.all([this.#settles.drained(), this.#enqueues.drained()])
+    await this.#turns.drained()
     const leases = this.held.all.map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
     const released = this.settle(leases)
-    await this.#settles.drained()
+    await this.#turns.drained()
     await released
     const queues = [...this.#watchers.byQueue.keys()].map(engineQueue)
     await this.call('leave', [String(queues.length), ...queues])
@@ -435,10 +448,5 @@ export class Session {
   }
 }
 
-function settingsOf(options: SessionOptions, isCluster: boolean): readonly string[] {
-  const { retention, lease, lostLimit, events, metrics } = options
-  const kept = [retention.last, retention.for / 1_000, lostLimit, lease].map(String)
-  return [isCluster ? '1' : '', String(events), metrics === 0 ? '' : String(metrics), ...kept]
-}
-
-const timeOf = (text: string | undefined): number => (text === undefined || text === '' ? Infinity : Number(text))
+const timeOf = (text: string | number | undefined): number =>
+  text === undefined || text === '' ? Infinity : Number(text)

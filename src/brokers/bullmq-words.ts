@@ -20,24 +20,34 @@ export interface Held {
   readonly lane: string | undefined
   /** Whether others may wait for it too. */
   readonly isKeyed: boolean
+  /** How often the engine counted that it came to something. */
+  readonly tries: string
 }
 
 /** Longer than anybody lives: held without an end. */
 const FOREVER = 1e12
 
-/** A job as the scripts read it. */
+/** Where in the words of an outcome the number of its fields stands, if it has all words. */
+export const FIELDS = 13
+
+/** A job as the scripts read it: with a few words, if there is nothing special about it. */
 export function wordsOfJob(job: NewJob, now: number, by: string): string[] {
   const { id, queue, input, idempotencyKey, priority, lane, dedupe } = job
   const data = writeJson(input)
+  const isNew = isOurs(id, by)
+  const name = queue.slice(queue.lastIndexOf('/') + 1)
+  const isPlain = isNew && job.delay === 0 && lane === undefined && dedupe === undefined && data !== null
+  if (isPlain && isKeyPath(job)) return ['p', engineQueue(queue), id, name, data, String(priority + PRIORITY)]
   const fields = ['~by', by]
   if (data === null) fields.push('~ni', '1')
-  if (idempotencyKey !== `${queue}/job:${id}`) fields.push('~ik', idempotencyKey)
+  if (!isKeyPath(job)) fields.push('~ik', idempotencyKey)
   return [
+    'o',
     engineQueue(queue),
     id,
     engineId(id),
-    id.startsWith(`${by}-`) && /^\d+$/.test(id.slice(by.length + 1)) ? '1' : '', // one of ours, so nobody else has it
-    queue.slice(queue.lastIndexOf('/') + 1),
+    isNew ? '1' : '',
+    name,
     data ?? 'null',
     String(priority + PRIORITY),
     String(untilDue(now, job.delay)),
@@ -49,10 +59,28 @@ export function wordsOfJob(job: NewJob, now: number, by: string): string[] {
   ]
 }
 
+/** One that this process has given, so nobody else has it. */
+function isOurs(id: string, by: string): boolean {
+  return id.startsWith(`${by}-`) && /^\d+$/.test(id.slice(by.length + 1))
+}
+
+function isKeyPath({ id, queue, idempotencyKey, keyIsPath }: NewJob): boolean {
+  return keyIsPath === true || idempotencyKey === `${queue}/job:${id}`
+}
+
 /** What a delivery came to, as the scripts read it. `isAgain`: the same was told before, and nobody knows if it was heard. */
 export function wordsOfOutcome(outcome: Outcome, held: Held, isAgain: boolean, now: number): string[] {
-  const { queue, eid, lock, generation, by, lane, isKeyed } = held
-  const known = [queue, eid, lock, isAgain ? '1' : '', by, lane === undefined ? '' : `L${lane}`, isKeyed ? '1' : '']
+  const { id, queue, eid, lock, generation, by, lane, isKeyed } = held
+  const known = [
+    'o',
+    queue,
+    eid,
+    lock,
+    isAgain ? '1' : '',
+    by,
+    lane === undefined ? '' : `L${lane}`,
+    isKeyed ? '1' : '',
+  ]
   const words = (kind: string, text: string, fields: readonly string[], more: Partial<Again> = {}): string[] => {
     const { delay = 0, entry = '', isCharged = false, gone = [] } = more
     const counted = [String(fields.length), ...fields, String(gone.length), ...gone]
@@ -63,7 +91,10 @@ export function wordsOfOutcome(outcome: Outcome, held: Held, isAgain: boolean, n
       const text = writeJson(outcome.value)
       const nothing = text === null ? ['~nv', '1'] : []
       const isFirst = outcome.attempts === 1 && held.attempts === 0
-      return words('done', text ?? 'null', [...(isFirst ? [] : ['~at', String(outcome.attempts)]), ...nothing])
+      const fields = isFirst ? nothing : ['~at', String(outcome.attempts), ...nothing]
+      const isPlain = !isAgain && lane === undefined && !isKeyed && eid === `j-${id}`
+      if (!isPlain) return words('done', text ?? 'null', fields)
+      return ['d', queue, id, String(held.token), text ?? 'null', held.tries, by, String(fields.length), ...fields]
     }
     case 'fallback': {
       const { value, failure, attempts } = outcome

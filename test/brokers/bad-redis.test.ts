@@ -170,7 +170,8 @@ describe.skipIf(redisMissing)(`a Redis that${redisMissing === undefined ? '' : `
   })
 
   test('is a Cluster keeps an app in one slot, by the braces in its prefix', async () => {
-    await redis.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1')
+    const bus = ['--cluster-port', String(await freePort())] // the usual one, 10 000 above, may be past the last port
+    await redis.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', ...bus)
     await redis.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
     await expect.poll(() => redis.ask('CLUSTER', 'INFO'), { timeout: 15_000 }).toContain('cluster_state:ok')
     const connection = { nodes: [{ host: '127.0.0.1', port: redis.port }] }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bullmq } from 'rootcatch/bullmq'
 import { describe, expect, test } from 'vitest'
-import { composeScripts } from '../../src/brokers/bullmq-engine.ts'
+import { composeScript } from '../../src/brokers/bullmq-engine.ts'
 import { engineId, engineQueue, hashTag, idOfEngine, pathOfQueue } from '../../src/brokers/bullmq-names.ts'
 import { root, runNode } from '../support/child.ts'
 
@@ -55,7 +55,8 @@ describe('bullmq()', () => {
   })
 
   test('refuses an engine whose scripts are others than it knows', () => {
-    expect(() => composeScripts({ addDelayedJob: { content: '', keys: 7 } })).toThrow(
+    const settings = { lease: 30_000, lostLimit: 3, retention: { for: 60_000, last: 10 }, events: 0, metrics: 0 }
+    expect(() => composeScript({ addDelayedJob: { content: '', keys: 7 } }, settings, false)).toThrow(
       'the bullmq that is installed has another script addDelayedJob than this rootcatch knows. Run: npm install bullmq@6.7',
     )
   })

@@ -322,6 +322,35 @@ describe.skipIf(redisMissing)(`bullmq()${redisMissing === undefined ? '' : `: ${
       expect((await queue.getMetrics('completed')).meta.count).toBe(1)
     })
 
+    test('a plain job has what a dashboard shows of it, while it runs and afterwards', async () => {
+      let go = (): void => {}
+      const held = new Promise<void>((resolve) => (go = resolve))
+      const work = task('work', async (input: { n: number }) => {
+        await held
+        return { n: input.n * 2 }
+      })
+      const system = await join(supervisor('app', [work]))
+      const queue = queueOf('app/work')
+      const run = system.run(work, { n: 21 })
+      const { id } = await run.queued()
+      const read = async () => (await queue.getJob(`j-${id}`)) as NonNullable<Awaited<ReturnType<typeof queue.getJob>>>
+      await expect.poll(async () => (await read()).getState()).toBe('active')
+      const now = Date.now()
+      const [active] = await queue.getJobs(['active'])
+      expect(active).toMatchObject({ name: 'work', data: { n: 21 }, progress: 0, attemptsMade: 0, attemptsStarted: 1 })
+      expect(Math.abs(now - Number(active?.processedOn))).toBeLessThan(10_000)
+      go()
+      await run
+      const done = await read()
+      expect(done.toJSON()).toMatchObject({ name: 'work', data: { n: 21 }, returnvalue: { n: 42 }, attemptsMade: 1 })
+      expect(done).toMatchObject({ stacktrace: [], delay: 0, priority: 1_000_001 })
+      expect(done.failedReason).toBeUndefined()
+      expect(Number(done.finishedOn)).toBeGreaterThanOrEqual(Number(done.processedOn))
+      expect(Number(done.processedOn)).toBeGreaterThanOrEqual(done.timestamp)
+      expect(await queue.getJobLogs(`j-${id}`)).toEqual({ logs: [], count: 0 })
+      expect(await queue.getJobs(['completed'])).toHaveLength(1)
+    })
+
     test('what a dashboard does with them holds: promote, pause, retry, remove', async () => {
       const done: string[] = []
       let isBroken = true
