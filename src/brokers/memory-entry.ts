@@ -85,6 +85,7 @@ export function newEntry(job: NewJob, home: Home, now: number, seq: number): Ent
     seq,
     place: -1,
     row: undefined,
+    turn: 0,
     ahead: undefined,
     behind: undefined,
     finishedAt: OPEN,
@@ -141,7 +142,7 @@ export function leaseOf(entry: Entry): LeasedJob {
 }
 
 /** What a record is made of. */
-type Recorded = Omit<Entry, 'dedupe' | 'token' | 'seq' | 'place' | 'row' | 'ahead' | 'behind' | 'death'>
+type Recorded = Omit<Entry, 'dedupe' | 'token' | 'seq' | 'place' | 'row' | 'turn' | 'ahead' | 'behind' | 'death'>
 
 /** Whether it was done at its first attempt, and there is nothing else to say of it. */
 export function isPlain(entry: Entry): boolean {
