@@ -4,14 +4,8 @@ import { Connections } from './connections.ts'
 import { Cookies } from './cookies.ts'
 import { Deadlines } from './deadlines.ts'
 import { acceptEncoding } from './decoding.ts'
-import {
-  FetchTry,
-  type Fetching,
-  type FetchOptions,
-  type Outcome,
-  type TryOptions,
-  type TryParts,
-} from './fetch-try.ts'
+import { FetchTry, type TryParts } from './fetch-try.ts'
+import type { Fetching, FetchOptions, Outcome, TryOptions } from './fetching.ts'
 import { readFetcherOptions, type FetcherOptions } from './fetcher-options.ts'
 import { GiveUp } from './give-up.ts'
 import { guard, type Guard } from './guard.ts'

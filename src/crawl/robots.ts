@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { delayOf, exponential } from '../retry.ts'
 import { decodeText } from './charset.ts'
 import { BodyTooLargeError } from './errors.ts'
-import type { Outcome, FetchOptions } from './fetch-try.ts'
+import type { Outcome, FetchOptions } from './fetching.ts'
 import { request, type CrawlRequest } from './request.ts'
 import { allowAll, parseRobots, type RobotsRules } from './robots-rules.ts'
 

@@ -1,5 +1,5 @@
 import { StatusError, TryLimitError, type NetworkError, ProxyError } from './errors.ts'
-import type { Outcome } from './fetch-try.ts'
+import type { Outcome } from './fetching.ts'
 import type { Fetcher } from './fetcher.ts'
 import { CrawledPage } from './handler.ts'
 import { handle, type Calling } from './handling.ts'

@@ -1,7 +1,7 @@
 import { Fetcher } from '../../src/crawl/fetcher.ts'
 import type { FetcherOptions } from '../../src/crawl/fetcher-options.ts'
 import type { FetcherParts } from '../../src/crawl/fetcher.ts'
-import type { Outcome, FetchOptions } from '../../src/crawl/fetch-try.ts'
+import type { Outcome, FetchOptions } from '../../src/crawl/fetching.ts'
 import type { NetworkError } from '../../src/crawl/errors.ts'
 import { request } from '../../src/crawl/request.ts'
 import type { RequestOptions } from '../../src/crawl/request-options.ts'
