@@ -1,21 +1,24 @@
-// The same site by Crawlee's CheerioCrawler, in a process of its own: `node crawlee.js <url> <pages> <handling>`.
+// The same site by Crawlee's CheerioCrawler, once per line of its input, which says how many pages:
+// `node crawlee.js <url> <handling>`.
 // Tuned by its options: storage in memory, 50 at once from the first, no sessions, cookies, retries, statistics or logs,
 // no headers made up, and a pool that never thinks the machine too busy.
+import { createInterface } from 'node:readline'
 import { CheerioCrawler, Configuration, LogLevel, log } from '@crawlee/cheerio'
 import { MemoryStorage } from '@crawlee/memory-storage'
 
-const [url = '', count = '0', handling = 'fast'] = process.argv.slice(2)
-const pages = Number(count)
+const [url = '', handling = 'fast'] = process.argv.slice(2)
 
 log.setLevel(LogLevel.OFF)
-for (let pass = 0; pass < 2; pass += 1) await crawl(pages) // warm-up
-const usedBefore = process.cpuUsage()
-const startedAt = performance.now()
-const done = await crawl(pages)
-const seconds = (performance.now() - startedAt) / 1_000
-const { user, system } = process.cpuUsage(usedBefore)
-if (done !== pages) throw new Error(`Crawlee got ${done} of ${pages} pages`)
-console.log(JSON.stringify({ perSecond: pages / seconds, cpu: (user + system) / pages }))
+for await (const line of createInterface({ input: process.stdin })) {
+  const pages = Number(line)
+  const usedBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  const done = await crawl(pages)
+  const seconds = (performance.now() - startedAt) / 1_000
+  const { user, system } = process.cpuUsage(usedBefore)
+  if (done !== pages) throw new Error(`Crawlee got ${done} of ${pages} pages`)
+  console.log(JSON.stringify({ perSecond: pages / seconds, cpu: (user + system) / pages }))
+}
 process.exit()
 
 async function crawl(most) {

@@ -30,6 +30,17 @@ export class DueHeap<Entry extends Timed> {
     this.#sink(last)
   }
 
+  /** Its time is another one now. */
+  moved(entry: Entry): void {
+    this.#rise(entry)
+    this.#sink(entry)
+  }
+
+  /** In no order. */
+  values(): readonly Entry[] {
+    return this.#entries
+  }
+
   #rise(entry: Entry): void {
     while (entry.place > 0) {
       const parent = this.#entries[(entry.place - 1) >> 1] as Entry

@@ -98,6 +98,7 @@ export function newEntry(job: NewJob, home: Home, now: number, seq: number): Ent
     seq,
     place: -1,
     row: undefined,
+    turn: 0,
     ahead: undefined,
     behind: undefined,
     failure: undefined,

@@ -31,11 +31,14 @@ export class MemoryQueue implements Home {
   leased = 0
   dead = 0
   #waiting = 0
+  /** Entries that were put into rows so far. */
+  #turns = 0
+  /** Of jobs without a group, by priority. */
   readonly #rows = new Map<number, Row<Entry>>()
+  /** Of those with one: a row per priority, none of them empty. So whole groups are left out, however many wait in them. */
+  readonly #groups = new Map<string, Row<Entry>[]>()
   readonly #nonEmpty = new DueHeap<Row<Entry>>()
   readonly #lanes = new Map<string, Lane>()
-  /** How many wait of each group. */
-  readonly #groups = new Map<string, number>()
 
   constructor(name: string) {
     this.name = name
@@ -44,26 +47,29 @@ export class MemoryQueue implements Home {
 
   /** Adds a due job; behind the head of its lane, if that is another one. */
   put(entry: Entry): void {
-    this.#count(entry, 1)
+    this.#waiting += 1
     const { lane: name } = moreOf(entry)
     if (name !== undefined) {
       const lane = this.#lanes.get(name)
       if (lane === undefined) this.#lanes.set(name, { head: entry, behind: new Row<Entry>(0) })
       else if (lane.head !== entry) return lane.behind.push(entry)
     }
-    this.#row(entry.priority).push(entry)
+    this.#push(entry)
   }
 
   /** Adds a job that was taken and let go again, where it had stood. */
   putBack(entry: Entry): void {
-    this.#count(entry, 1)
-    this.#row(entry.priority).putBack(entry)
+    this.#waiting += 1
+    const row = this.#row(entry)
+    row.putBack(entry)
+    if (row.place === -1) this.#nonEmpty.add(row)
+    else if (row.first === entry) this.#nonEmpty.moved(row)
   }
 
   /** The first of them; with groups to go `without`, of other groups. */
   take(limit: number, without: ReadonlySet<string> = NO_GROUPS): readonly Entry[] {
     const taken = without.size === 0 ? this.#first(limit) : this.#firstWithout(limit, without)
-    taken.forEach((entry) => this.#count(entry, -1))
+    this.#waiting -= taken.length
     this.leased += taken.length
     return taken
   }
@@ -71,7 +77,7 @@ export class MemoryQueue implements Home {
   /** Takes out a job that waits. */
   remove(entry: Entry): void {
     this.#unlink(entry)
-    this.#count(entry, -1)
+    this.#waiting -= 1
   }
 
   /** Opens the lane of a finished job for the next one; whether there is one. */
@@ -87,13 +93,13 @@ export class MemoryQueue implements Home {
     }
     lane.behind.remove(next)
     lane.head = next
-    this.#row(next.priority).push(next)
+    this.#push(next)
     return true
   }
 
   stats(now: number): QueueStats {
     let oldest: number | undefined
-    for (const { first } of this.#rows.values()) {
+    for (const { first } of this.#nonEmpty.values()) {
       if (first !== undefined) oldest = Math.max(oldest ?? 0, now - first.due)
     }
     const { name: queue, delayed, leased, dead } = this
@@ -140,48 +146,69 @@ export class MemoryQueue implements Home {
   }
 
   #firstWithout(limit: number, without: ReadonlySet<string>): readonly Entry[] {
-    let wanted = 0
-    for (const [group, waiting] of this.#groups) if (!without.has(group)) wanted += waiting
     const taken: Entry[] = []
-    const rows = [...this.#rows.values()].filter(({ place }) => place !== -1).sort((a, b) => a.due - b.due)
-    for (const row of rows) {
-      // With nothing left to find nobody looks through all that wait of the others.
-      for (let entry = row.first; entry !== undefined && taken.length < Math.min(limit, wanted);) {
-        const next: Entry | undefined = entry.behind
-        const { group } = moreOf(entry)
-        if (group !== undefined && !without.has(group)) {
-          this.#unlink(entry)
-          taken.push(entry)
-        }
-        entry = next
+    const passed: Row<Entry>[] = []
+    while (taken.length < limit) {
+      const row = this.#nonEmpty.first
+      if (row === undefined) break
+      if (row.group === undefined || without.has(row.group)) {
+        this.#nonEmpty.remove(row)
+        passed.push(row)
+      } else {
+        const entry = row.first as Entry
+        this.#unlink(entry)
+        taken.push(entry)
       }
     }
+    for (const row of passed) this.#nonEmpty.add(row)
     return taken
   }
 
-  #count(entry: Entry, by: 1 | -1): void {
-    this.#waiting += by
-    const { group } = moreOf(entry)
-    if (group === undefined) return
-    const count = (this.#groups.get(group) ?? 0) + by
-    if (count === 0) this.#groups.delete(group)
-    else this.#groups.set(group, count)
+  #push(entry: Entry): void {
+    this.#turns += 1
+    entry.turn = this.#turns
+    const row = this.#row(entry)
+    row.push(entry)
+    if (row.place === -1) this.#nonEmpty.add(row)
   }
 
-  /** The row to put an entry into, which is about to have one. */
-  #row(priority: number): Row<Entry> {
+  /** The row to put an entry into. */
+  #row(entry: Entry): Row<Entry> {
+    const { priority } = entry
+    const { group } = moreOf(entry)
+    if (group !== undefined) return this.#rowOf(group, priority)
     let row = this.#rows.get(priority)
     if (row === undefined) this.#rows.set(priority, (row = new Row<Entry>(priority)))
-    if (row.place === -1) this.#nonEmpty.add(row)
+    return row
+  }
+
+  #rowOf(group: string, priority: number): Row<Entry> {
+    let rows = this.#groups.get(group)
+    if (rows === undefined) this.#groups.set(group, (rows = []))
+    let row = rows.find(({ due }) => due === priority)
+    if (row === undefined) rows.push((row = new Row<Entry>(priority, group)))
     return row
   }
 
   #unlink(entry: Entry): void {
     const { row } = entry
     if (row === undefined) return
+    const wasFirst = row.first === entry
     row.remove(entry)
-    if (row.first !== undefined || row.place === -1) return // the row of a lane stands in no heap
+    if (row.place === -1) return // the row of a lane stands in no heap
+    if (row.first !== undefined) return wasFirst ? this.#nonEmpty.moved(row) : undefined
     this.#nonEmpty.remove(row)
-    if (this.#rows.size > KEPT_ROWS) this.#rows.delete(row.due)
+    this.#forget(row)
+  }
+
+  #forget(row: Row<Entry>): void {
+    const { group, due } = row
+    if (group === undefined) {
+      if (this.#rows.size > KEPT_ROWS) this.#rows.delete(due)
+      return
+    }
+    const rows = this.#groups.get(group) as Row<Entry>[]
+    if (rows.length === 1) this.#groups.delete(group)
+    else rows.splice(rows.indexOf(row), 1)
   }
 }

@@ -3,21 +3,28 @@ import type { Timed } from './due-heap.ts'
 /** What can wait in a row: it holds its own links. */
 export interface Waiting<Entry extends Waiting<Entry>> extends Timed {
   row: Row<Entry> | undefined
+  /** When it was put into its row, counted over all rows of its queue. */
+  turn: number
   ahead: Entry | undefined
   behind: Entry | undefined
 }
 
-/** Entries in the order they are taken, linked through themselves. Rows of a queue stand in a heap by priority. */
+/** Entries of one group in the order they are taken, linked through themselves. Rows of a queue stand in a heap by priority and head. */
 export class Row<Entry extends Waiting<Entry>> implements Timed {
   /** The priority. */
   readonly due: number
-  readonly seq = 0
+  readonly group: string | undefined
   place = -1
   #first: Entry | undefined
   #last: Entry | undefined
 
-  constructor(priority: number) {
+  constructor(priority: number, group?: string) {
     this.due = priority
+    this.group = group
+  }
+
+  get seq(): number {
+    return this.#first?.turn ?? 0
   }
 
   get first(): Entry | undefined {
@@ -28,12 +35,10 @@ export class Row<Entry extends Waiting<Entry>> implements Timed {
     this.#link(entry, this.#last, undefined)
   }
 
-  /** Puts an entry where it had stood: behind those that are due earlier or came earlier. */
+  /** Puts an entry where it had stood. */
   putBack(entry: Entry): void {
     let next = this.#first
-    while (next !== undefined && (next.due < entry.due || (next.due === entry.due && next.seq < entry.seq))) {
-      next = next.behind
-    }
+    while (next !== undefined && next.turn < entry.turn) next = next.behind
     this.#link(entry, next === undefined ? this.#last : next.ahead, next)
   }
 

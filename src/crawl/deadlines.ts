@@ -65,6 +65,7 @@ class Line {
     else before.after = after
     if (after === undefined) this.#last = before
     else after.before = before
+    entry.before = entry.after = undefined // one that is old by now would keep all that came after it
     if (this.#first !== undefined) return // its timer finds nothing due, and is set anew
     this.close()
     this.#onEmpty()

@@ -56,11 +56,11 @@ const MOST_OF_REDIRECT = 64 * 1024
 
 /** Sends one hop and reads what comes back, within its limits; as undici tells about it, without a stream. */
 export class Exchange implements Dispatcher.DispatchHandler {
-  /** Rejects with an `ExchangeError` only. */
-  readonly answer: Promise<Answer>
+  /** Resolves when it is over, one way or the other. What came of it is taken: a promise would hold on to that. */
+  readonly over: Promise<void>
   readonly #limits: ExchangeLimits
-  #resolve!: (answer: Answer) => void
-  #reject!: (error: ExchangeError) => void
+  #resolve!: () => void
+  #taken: Answer | ExchangeError | undefined
   #connecting: Deadline | undefined
   #first: Buffer | undefined
   #rest: Buffer[] | undefined
@@ -74,11 +74,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(hop: Omit<Hop, 'url'>, route: Route, limits: ExchangeLimits) {
     this.#limits = limits
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
+    this.over = new Promise((resolve) => (this.#resolve = resolve))
     this.#send(hop, route)
+  }
+
+  /** Once it is over, and once. Throws an `ExchangeError` only. */
+  take(): Answer {
+    const taken = this.#taken as Answer | ExchangeError
+    this.#taken = undefined
+    if (taken instanceof ExchangeError) throw taken
+    return taken
   }
 
   /** Ends it from our side: at once for who waits, and on the wire as soon as undici lets us. */
@@ -144,19 +149,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #answer(wire: Buffer): void {
     const status = this.#status
-    if (this.#settle() && status !== undefined) this.#resolve({ status, headers: this.#headers, wire })
+    if (status !== undefined) this.#settle({ status, headers: this.#headers, wire })
   }
 
   #fail(error: unknown): void {
     const progress = { connected: this.#connected, status: this.#status, bytes: this.#bytes }
-    if (this.#settle()) this.#reject(new ExchangeError(error, progress))
+    this.#settle(new ExchangeError(error, progress))
   }
 
-  #settle(): boolean {
-    if (this.#settled) return false
+  #settle(taken: Answer | ExchangeError): void {
+    if (this.#settled) return
     this.#settled = true
+    this.#taken = taken
     this.#first = this.#rest = undefined
+    this.#headers = {}
     this.#connecting?.end()
-    return true
+    this.#resolve()
   }
 }

@@ -7,6 +7,7 @@ import { decodeBody, DecodingCut } from './decoding.ts'
 import {
   BlockedAddressError,
   NetworkError,
+  ProxyError,
   RedirectError,
   StatusError,
   TooManyRedirectsError,
@@ -17,6 +18,7 @@ import type { FetchSettings } from './fetcher-options.ts'
 import type { GiveUp } from './give-up.ts'
 import type { Guard } from './guard.ts'
 import { classify } from './network-errors.ts'
+import type { Fetching, Outcome, TryOptions } from './fetching.ts'
 import { isRedirect, nextHop, type Hop } from './redirects.ts'
 import type { CrawlRequest } from './request.ts'
 import { headerOf, listHeaderOf, type Response } from './response.ts'
@@ -24,34 +26,6 @@ import { parseRetryAfter } from './retry-after.ts'
 import { meaningOf, type StatusMeaning } from './status.ts'
 import { ProxyAway } from './tunnel.ts'
 import { hostnameOf } from './url-parts.ts'
-
-/** How one try is made. */
-export interface TryOptions {
-  readonly signal?: AbortSignal | undefined
-  /** Instead of a signal. */
-  readonly giveUp?: GiveUp | undefined
-  /** The number of the try, for errors. @default request.networkTryCount + 1 */
-  readonly tryCount?: number | undefined
-  /** The proxy of the try before, so that another one is drawn. */
-  readonly lastProxy?: string | undefined
-  /** Asked before a redirect is followed; false ends the try as `refused`. */
-  readonly allows?: ((url: string) => boolean | Promise<boolean>) | undefined
-}
-
-/** What a try came to. Only an `error` costs one of the request's tries. */
-export type Outcome =
-  | { readonly kind: 'page'; readonly response: Response }
-  /** The host asks for patience: for `retryAfter` ms, or it did not say for how long. */
-  | { readonly kind: 'throttled'; readonly response: Response; readonly retryAfter: number | undefined }
-  /** A status that is not good has its response along, for who wants to see it raw. */
-  | {
-      readonly kind: 'error'
-      readonly error: NetworkError
-      readonly response?: Response
-      readonly proxy: string | undefined
-    }
-  /** A redirect led to what may not be fetched. */
-  | { readonly kind: 'refused'; readonly url: string }
 
 /** What a fetcher lends to its tries. */
 export interface TryParts {
@@ -71,7 +45,8 @@ const noRedirects: readonly string[] = Object.freeze([])
 const nothing = Buffer.alloc(0)
 
 /** One try of one request: its hops, one after the other, until there is a page or a reason why there is none. */
-export class FetchTry {
+export class FetchTry implements Fetching {
+  readonly over: Promise<void>
   readonly #request: CrawlRequest
   readonly #options: TryOptions
   readonly #giveUp: GiveUp | undefined
@@ -88,15 +63,11 @@ export class FetchTry {
   #isExpired = false
   #status: number | undefined
   #wireBytes = 0
+  #outcome: Outcome | undefined
 
-  constructor(
-    request: CrawlRequest,
-    options: TryOptions,
-    giveUp: GiveUp | undefined,
-    proxy: string | undefined,
-    parts: TryParts,
-  ) {
+  constructor(request: CrawlRequest, options: TryOptions, proxy: string | undefined, parts: TryParts) {
     const { settings, deadlines } = parts
+    const { giveUp } = options
     this.#request = request
     this.#options = options
     this.#giveUp = giveUp
@@ -106,12 +77,19 @@ export class FetchTry {
     this.#connectTimeout = request.connectTimeout ?? settings.connectTimeout
     this.#hop = request
     this.#deadline = deadlines.begin(this.#timeout, () => this.#expire())
+    giveUp?.tell(() => this.#stop('cancelled'))
+    this.over = this.#ask()
   }
 
-  /** Rejects only with the reason it was given up for. */
-  run(): Promise<Outcome> {
-    this.#giveUp?.tell(() => this.#stop('cancelled'))
-    return this.#ask()
+  /** Once it is over: whether it came no further than to its proxy. */
+  get isProxyAway(): boolean {
+    return this.#outcome?.kind === 'error' && this.#outcome.error instanceof ProxyError
+  }
+
+  take(): Outcome {
+    const outcome = this.#outcome as Outcome
+    this.#outcome = undefined
+    return outcome
   }
 
   #expire(): void {
@@ -124,14 +102,11 @@ export class FetchTry {
     this.#cutDecoding?.()
   }
 
-  #ask(): Promise<Outcome> {
+  #ask(): Promise<void> {
     try {
       const exchange = this.#begin(this.#hop)
       this.#exchange = exchange
-      return exchange.answer.then(
-        (answer) => this.#answered(answer),
-        (thrown: unknown) => this.#broke(thrown),
-      )
+      return exchange.over.then(() => this.#answered(exchange))
     } catch (thrown) {
       return new Promise((resolve) => resolve(this.#broke(thrown)))
     }
@@ -150,20 +125,23 @@ export class FetchTry {
     return new Exchange({ method, body, headers: this.#headersOf(hop, route) }, route, limits)
   }
 
-  #answered(answer: Answer): Outcome | Promise<Outcome> {
+  #answered(exchange: Exchange): void | Promise<void> {
     try {
+      const answer = exchange.take()
       this.#take(answer)
       const meaning = this.#meaningOf(answer)
       if (isRedirect(answer.status) && meaning !== 'good') {
         return this.#follow(answer).catch((thrown: unknown) => this.#broke(thrown))
       }
-      const outcome = this.#conclude(answer, meaning)
-      if (outcome instanceof Promise) return outcome.catch((thrown: unknown) => this.#broke(thrown))
-      this.#deadline.end()
-      return outcome
+      return this.#conclude(answer, meaning)?.catch((thrown: unknown) => this.#broke(thrown))
     } catch (thrown) {
       return this.#broke(thrown)
     }
+  }
+
+  #end(outcome: Outcome): void {
+    this.#deadline.end()
+    this.#outcome = outcome
   }
 
   #take({ status, headers, wire }: Answer): void {
@@ -175,7 +153,7 @@ export class FetchTry {
     if (set !== undefined) this.#parts.cookies?.keep(set, this.#hop.url, this.#proxy)
   }
 
-  async #follow(answer: Answer): Promise<Outcome> {
+  async #follow(answer: Answer): Promise<void> {
     const { maxRedirects } = this.#parts.settings
     this.#redirects ??= []
     this.#redirects.push(this.#hop.url)
@@ -183,18 +161,17 @@ export class FetchTry {
     const next = nextHop(this.#hop, answer.status, headerOf(answer.headers, 'location'))
     if ('bad' in next) throw new RedirectError(this.#at(), next.bad)
     if ((await this.#options.allows?.(next.hop.url)) === false) {
-      this.#deadline.end()
-      return { kind: 'refused', url: next.hop.url }
+      return this.#end({ kind: 'refused', url: next.hop.url })
     }
     this.#hop = next.hop
     return await this.#ask()
   }
 
-  #broke(thrown: unknown): Outcome {
+  #broke(thrown: unknown): void {
     this.#exchange = this.#cutDecoding = undefined
     this.#deadline.end()
     this.#giveUp?.throwIfGivenUp()
-    return { kind: 'error', error: this.#errorOf(thrown), proxy: this.#proxy }
+    this.#outcome = { kind: 'error', error: this.#errorOf(thrown), proxy: this.#proxy }
   }
 
   #headersOf(hop: Hop, route: Route): Readonly<Record<string, string>> {
@@ -210,19 +187,19 @@ export class FetchTry {
     return route.headers === undefined ? all : Object.assign(all, route.headers)
   }
 
-  #conclude(answer: Answer, meaning: StatusMeaning): Outcome | Promise<Outcome> {
+  /** A promise only where the body takes a while to decode. */
+  #conclude(answer: Answer, meaning: StatusMeaning): Promise<void> | undefined {
     const { cache, settings } = this.#parts
     const { status, headers, wire } = answer
     const confirmed = this.#isConfirmed(answer) ? cache?.confirm(this.#request) : undefined
-    if (confirmed !== undefined) return { kind: 'page', response: confirmed }
+    if (confirmed !== undefined) return void this.#end({ kind: 'page', response: confirmed })
     const isEmpty = this.#hop.method === 'HEAD' || status === 204 || status === 205 || status === 304
     const encoding = listHeaderOf(headers, 'content-encoding')
     const body = isEmpty ? nothing : decodeBody(wire, encoding, settings.bodyLimit.decoded, this.#decodes)
-    if (!(body instanceof Promise)) return this.#outcomeOf(answer, meaning, body)
+    if (!(body instanceof Promise)) return void this.#end(this.#outcomeOf(answer, meaning, body))
     return body.then((decoded) => {
       this.#cutDecoding = undefined
-      this.#deadline.end()
-      return this.#outcomeOf(answer, meaning, decoded)
+      this.#end(this.#outcomeOf(answer, meaning, decoded))
     })
   }
 

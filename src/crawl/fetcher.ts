@@ -4,8 +4,8 @@ import { Connections } from './connections.ts'
 import { Cookies } from './cookies.ts'
 import { Deadlines } from './deadlines.ts'
 import { acceptEncoding } from './decoding.ts'
-import { ProxyError } from './errors.ts'
-import { FetchTry, type Outcome, type TryOptions, type TryParts } from './fetch-try.ts'
+import { FetchTry, type TryParts } from './fetch-try.ts'
+import type { Fetching, FetchOptions, Outcome, TryOptions } from './fetching.ts'
 import { readFetcherOptions, type FetcherOptions } from './fetcher-options.ts'
 import { GiveUp } from './give-up.ts'
 import { guard, type Guard } from './guard.ts'
@@ -58,34 +58,42 @@ export class Fetcher implements AsyncDisposable {
     return this.#parts.cache?.hit(request)
   }
 
-  /** Makes one try. It rejects only with the reason of its signal. A proxy that is away is no try while one is left. */
-  fetch(request: CrawlRequest, options: TryOptions = {}): Promise<Outcome> {
+  /** Makes one try. It rejects only with the reason of its signal. */
+  async fetch(request: CrawlRequest, options: FetchOptions = {}): Promise<Outcome> {
     const { signal } = options
-    if (signal === undefined) return this.#fetch(request, options, options.giveUp)
+    if (signal === undefined) return await outcomeOf(this.begin(request, options))
     const giveUp = new GiveUp()
     const onAbort = (): void => giveUp.giveUp(signal.reason)
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort)
-    return this.#fetch(request, options, giveUp).finally(() => signal.removeEventListener('abort', onAbort))
-  }
-
-  #fetch(request: CrawlRequest, options: TryOptions, giveUp: GiveUp | undefined): Promise<Outcome> {
-    const isDirect = !this.#hasProxies && request.proxy === undefined
-    if (isDirect) return new FetchTry(request, options, giveUp, undefined, this.#parts).run()
-    return this.#fetchByProxy(request, options, giveUp)
-  }
-
-  async #fetchByProxy(request: CrawlRequest, options: TryOptions, giveUp: GiveUp | undefined): Promise<Outcome> {
-    let last = options.lastProxy
-    for (;;) {
-      const proxy = this.#proxies.draw(request, last)
-      const outcome = await new FetchTry(request, options, giveUp, proxy, this.#parts).run()
-      const isAway = outcome.kind === 'error' && outcome.error instanceof ProxyError
-      if (!isAway || proxy === undefined) return outcome
-      this.#proxies.bench(proxy)
-      if (!this.#proxies.hasOther(request)) return outcome
-      last = proxy
+    try {
+      return await outcomeOf(this.begin(request, { ...options, giveUp }))
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** Begins one try. A proxy that is away is no try while one is left. */
+  begin(request: CrawlRequest, options: TryOptions): Fetching {
+    const isDirect = !this.#hasProxies && request.proxy === undefined
+    return isDirect ? new FetchTry(request, options, undefined, this.#parts) : this.#beginByProxy(request, options)
+  }
+
+  #beginByProxy(request: CrawlRequest, options: TryOptions): Fetching {
+    let tried: FetchTry
+    const tryAll = async (): Promise<void> => {
+      let last = options.lastProxy
+      for (;;) {
+        const proxy = this.#proxies.draw(request, last)
+        tried = new FetchTry(request, options, proxy, this.#parts)
+        await tried.over
+        if (!tried.isProxyAway || proxy === undefined) return
+        this.#proxies.bench(proxy)
+        if (!this.#proxies.hasOther(request)) return
+        last = proxy
+      }
+    }
+    return { over: tryAll(), take: () => tried.take() }
   }
 
   /** Ends every connection, also those in use. */
@@ -97,4 +105,9 @@ export class Fetcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+async function outcomeOf(fetching: Fetching): Promise<Outcome> {
+  await fetching.over
+  return fetching.take()
 }

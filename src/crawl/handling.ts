@@ -26,7 +26,7 @@ export interface Calling {
 }
 
 /** Calls the handler of a page; a promise only where the handler makes it wait. */
-export function handle(run: RequestRun, page: CrawledPage, calling: Calling): Promise<void> | undefined {
+export function handle(run: RequestRun, page: CrawledPage, calling: Calling): Promise<undefined> | undefined {
   const { spider, numbers } = calling
   const { tally, request } = run
   const names = numbers.namesOf(request.name)
@@ -38,7 +38,7 @@ export function handle(run: RequestRun, page: CrawledPage, calling: Calling): Pr
     call.end()
     throw thrown
   }
-  const ended = (): void => {
+  const ended = (): undefined => {
     call.end()
     tally.add(names.pageOk)
   }
@@ -50,9 +50,7 @@ export function handle(run: RequestRun, page: CrawledPage, calling: Calling): Pr
   } catch (thrown) {
     return failed(thrown)
   }
-  if (later !== undefined) return later.then(ended, failed)
-  ended()
-  return undefined
+  return later === undefined ? ended() : later.then(ended, failed)
 }
 
 /** Calls the fallback of a request once. */

@@ -2,6 +2,7 @@ import type { CheerioAPI } from 'cheerio'
 import { DomHandler, Parser } from 'htmlparser2'
 import { DEEPEST, flatten } from './flat-markup.ts'
 import type { FindLinks } from './found-links.ts'
+import { queriesOf } from './query.ts'
 import { isTrap } from './trap.ts'
 
 /**
@@ -22,7 +23,8 @@ export interface Parse {
 export async function loadParser(kind: ParserKind): Promise<Parse> {
   const { load: loadSlim } = await import('cheerio/slim')
   const { findFastLinks } = await import('./fast-links.ts')
-  const loadFast = (html: string): CheerioAPI => loadSlim(parseShallow(html) as never)
+  const queryFast = queriesOf(loadSlim as never)?.of ?? ((document: Document) => loadSlim(document as never))
+  const loadFast = (html: string): CheerioAPI => queryFast(parseShallow(html))
   if (kind === 'fast') return Object.assign(loadFast, { findLinks: findFastLinks })
   const [{ load }, { findBrowserLinks }] = await Promise.all([import('cheerio'), import('./browser-links.ts')])
   const findLinks: FindLinks = (html) => (isTrap(html) ? undefined : findBrowserLinks(html))
@@ -30,12 +32,12 @@ export async function loadParser(kind: ParserKind): Promise<Parse> {
   if (adapter === undefined) return Object.assign((html: string) => load(html), { findLinks })
   const guard = guarded(adapter)
   const options = { treeAdapter: guard.adapter } as never
+  const queries = queriesOf(load as never, options)
+  const loadWhole = (html: string): CheerioAPI =>
+    queries === undefined ? load(html, options) : queries.of(queries.parse(html))
   const read = (html: string): CheerioAPI =>
     unlessTrap(
-      () => {
-        guard.begin(html.length)
-        return load(html, options)
-      },
+      () => guard.during(html.length, () => loadWhole(html)),
       () => loadFast(html),
     )
   return Object.assign(read, { findLinks })
@@ -66,9 +68,10 @@ interface TreeAdapter {
  * A parser of HTML5 looks through all open elements at each tag, and opens formatting that was left open anew in each
  * paragraph: 100 000 tags in each other took it 66 s. It tells of each element that it makes and opens.
  */
-function guarded(adapter: TreeAdapter): { readonly adapter: TreeAdapter; begin(length: number): void } {
-  let depth = 0
-  let left = 0
+function guarded(adapter: TreeAdapter): Guarded {
+  // Of what a handler makes by `$` later neither is counted: it is no page.
+  let depth = -Infinity
+  let left = Infinity
   const counting = {
     ...adapter,
     createElement: (tagName: unknown, namespace: unknown, attributes: unknown): unknown => {
@@ -87,11 +90,23 @@ function guarded(adapter: TreeAdapter): { readonly adapter: TreeAdapter; begin(l
   // One for all pages: the parser is compiled for it once, and a page is parsed in one go.
   return {
     adapter: counting,
-    begin: (length) => {
+    during: (length, parse) => {
       depth = 0
       left = length / 2 + 1000 // no tag is shorter, but for those that are made without one
+      try {
+        return parse()
+      } finally {
+        depth = -Infinity
+        left = Infinity
+      }
     },
   }
+}
+
+interface Guarded {
+  readonly adapter: TreeAdapter
+  /** Parses a page of that length. */
+  during<Result>(length: number, parse: () => Result): Result
 }
 
 /** The fast parser looks through all open tags at each end, too. */

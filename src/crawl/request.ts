@@ -174,27 +174,7 @@ export class CrawlRequest implements RequestFields {
   }
 
   #fields(): RequestFields {
-    return {
-      method: this.method,
-      headers: this.headers,
-      body: this.body,
-      priority: this.priority,
-      delay: this.delay,
-      meta: this.meta,
-      timeout: this.timeout,
-      connectTimeout: this.connectTimeout,
-      validStatus: this.validStatus,
-      networkTryLimit: this.networkTryLimit,
-      taskTryLimit: this.taskTryLimit,
-      networkTryCount: this.networkTryCount,
-      taskTryCount: this.taskTryCount,
-      raw: this.raw,
-      dedupe: this.dedupe,
-      uniqueKey: this.uniqueKey,
-      cache: this.cache,
-      proxy: this.proxy,
-      encoding: this.encoding,
-    }
+    return Object.fromEntries(requestKeys.map((key) => [key, this[key]])) as unknown as RequestFields
   }
 
   #isSameWork(target: Target, fields: RequestFields): boolean {

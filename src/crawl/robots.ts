@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { delayOf, exponential } from '../retry.ts'
 import { decodeText } from './charset.ts'
 import { BodyTooLargeError } from './errors.ts'
-import type { Outcome, TryOptions } from './fetch-try.ts'
+import type { Outcome, FetchOptions } from './fetching.ts'
 import { request, type CrawlRequest } from './request.ts'
 import { allowAll, parseRobots, type RobotsRules } from './robots-rules.ts'
 
@@ -21,7 +21,7 @@ export type Verdict =
 
 export interface RobotsParts {
   /** The crawl's own fetcher, so that guard, proxies and limits are the same. */
-  readonly fetch: (request: CrawlRequest, options: TryOptions) => Promise<Outcome>
+  readonly fetch: (request: CrawlRequest, options: FetchOptions) => Promise<Outcome>
   /** The name of the crawler, as a `User-agent` line would call it. */
   readonly agent: string
   readonly clock: Clock

@@ -1,5 +1,5 @@
 import { StatusError, TryLimitError, type NetworkError, ProxyError } from './errors.ts'
-import type { Outcome } from './fetch-try.ts'
+import type { Outcome } from './fetching.ts'
 import type { Fetcher } from './fetcher.ts'
 import { CrawledPage } from './handler.ts'
 import { handle, type Calling } from './handling.ts'
@@ -28,20 +28,31 @@ const ok: HostOutcome = { kind: 'ok' }
 const neutral: HostOutcome = { kind: 'neutral' }
 
 /** One try of a request: robots.txt is asked, the page fetched, its handler called. */
-export async function visit(run: RequestRun, crawling: Crawling): Promise<undefined> {
+export function visit(run: RequestRun, crawling: Crawling): Promise<undefined> | undefined {
+  const { spider, robots, parse } = crawling
   run.begin()
   refuseSpent(run, crawling)
-  let page: CrawledPage | undefined
-  try {
-    page = await getPage(run, crawling)
-  } finally {
-    crawling.endTurn(run, neutral) // given up, denied, or a page that was kept
+  const { cached, request } = run
+  if (cached !== undefined) {
+    run.cached = undefined
+    run.tally.add('cache-hit')
+    const page = new CrawledPage(cached, request, parse, undefined)
+    return Promise.resolve().then(() => handlePage(run, page, crawling)) // never while it is being started
   }
+  const isPlain = robots === undefined && spider.settings.prepare === undefined
+  return isPlain ? fetchPage(run, request, crawling) : prepareAndFetch(run, crawling)
+}
+
+/** Its turn ends with the fetch; here, where it was given up or denied, or the page was kept. */
+function handlePage(
+  run: RequestRun,
+  page: CrawledPage | undefined,
+  crawling: Crawling,
+): Promise<undefined> | undefined {
+  crawling.endTurn(run, neutral)
   if (page === undefined) return undefined
   run.giveUp?.throwIfGivenUp()
-  const handled = handle(run, page, crawling)
-  if (handled !== undefined) await handled
-  return undefined
+  return handle(run, page, crawling)
 }
 
 function refuseSpent(run: RequestRun, { spider }: Crawling): void {
@@ -58,30 +69,28 @@ function refuseSpent(run: RequestRun, { spider }: Crawling): void {
   }
 }
 
-/** Undefined where it may not be fetched. */
-function getPage(run: RequestRun, crawling: Crawling): CrawledPage | undefined | Promise<CrawledPage | undefined> {
-  const { spider, robots, parse } = crawling
-  if (run.cached !== undefined) {
-    const { request, cached } = run
-    run.cached = undefined
-    run.tally.add('cache-hit')
-    return new CrawledPage(cached, request, parse, undefined)
-  }
-  const isPlain = robots === undefined && spider.settings.prepare === undefined
-  return isPlain ? fetchPage(run, run.request, crawling) : prepareAndFetch(run, crawling)
-}
-
-async function prepareAndFetch(run: RequestRun, crawling: Crawling): Promise<CrawledPage | undefined> {
+async function prepareAndFetch(run: RequestRun, crawling: Crawling): Promise<undefined> {
   const { url } = run.request
-  const answer = await askRobots(url, crawling)
-  run.giveUp?.throwIfGivenUp()
-  if (answer !== true) return judgeOutcome(run, answer === false ? { kind: 'refused', url } : answer, crawling)
-  const request = await prepared(run.request, crawling.spider)
-  run.giveUp?.throwIfGivenUp()
-  return await fetchPage(run, request, crawling)
+  try {
+    const answer = await askRobots(url, crawling)
+    run.giveUp?.throwIfGivenUp()
+    if (answer !== true) {
+      return await handlePage(
+        run,
+        judgeOutcome(run, answer === false ? { kind: 'refused', url } : answer, crawling),
+        crawling,
+      )
+    }
+    const request = await prepared(run.request, crawling.spider)
+    run.giveUp?.throwIfGivenUp()
+    return await fetchPage(run, request, crawling)
+  } finally {
+    crawling.endTurn(run, neutral)
+  }
 }
 
-function fetchPage(run: RequestRun, request: CrawlRequest, crawling: Crawling): Promise<CrawledPage | undefined> {
+/** No promise on the way comes to the page: one that has waited long is old, and would keep it for long. */
+function fetchPage(run: RequestRun, request: CrawlRequest, crawling: Crawling): Promise<undefined> {
   const { spider, robots, fetcher } = crawling
   if (spider.settings.isCaching && request.cache === 'use') run.tally.add('cache-miss')
   let hop: Outcome | undefined // what its robots.txt came to, where that cannot be had
@@ -90,13 +99,19 @@ function fetchPage(run: RequestRun, request: CrawlRequest, crawling: Crawling): 
     if (typeof answer !== 'boolean') hop = answer
     return answer === true
   }
-  const fetched = fetcher.fetch(request, {
+  const fetching = fetcher.begin(request, {
     giveUp: run.giveUp,
     tryCount: run.request.networkTryCount + 1,
     lastProxy: run.lastProxy,
     allows: robots === undefined ? undefined : allows,
   })
-  return fetched.then((outcome) => judgeOutcome(run, hop ?? outcome, crawling))
+  return fetching.over.then(
+    () => handlePage(run, judgeOutcome(run, hop ?? fetching.take(), crawling), crawling),
+    (reason: unknown) => {
+      crawling.endTurn(run, neutral)
+      throw reason
+    },
+  )
 }
 
 /** What came of the fetch: a page, an error that breaks the try off, or nothing where a hop was denied. */

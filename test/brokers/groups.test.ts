@@ -116,3 +116,34 @@ test('many groups on sqlite are not looked at one by one', async () => {
   expect(JSON.stringify(plan.all())).toContain('ready_groups')
   db.close()
 })
+
+/** Counts how often it is asked. */
+class Asked extends Set<string> {
+  times = 0
+
+  override has(value: string): boolean {
+    this.times += 1
+    return super.has(value)
+  }
+}
+
+describe('a lease from memory that leaves a group out', () => {
+  test('looks at groups, not at the jobs that wait in them', async () => {
+    const broker = await opened(memory)
+    const slow = Array.from({ length: 20_000 }, (_, index) => ({ group: 'slow', priority: index % 3 }))
+    await add(broker, [...slow, { id: 'fast', group: 'fast', priority: 9 }])
+    const without = new Asked(['slow'])
+    expect((await broker.lease(queue, 16, without)).map(({ id }) => id)).toEqual(['fast'])
+    expect(without.times).toBeLessThan(10)
+  })
+
+  test('leaves them where they stood', async () => {
+    const broker = await opened(memory)
+    const jobs = ['a', 'b', 'a', 'c', 'b', 'a'].map((group, index) => ({ id: `${group}${index}`, group }))
+    await add(broker, jobs)
+    expect(await take(broker, 1, 'a', 'c')).toEqual(['b1'])
+    const [first] = await broker.lease(queue, 1)
+    await broker.settle([{ id: first?.id ?? '', token: first?.token ?? 0, kind: 'release' }])
+    expect(await take(broker, 9)).toEqual(['a0', 'a2', 'c3', 'b4', 'a5'])
+  })
+})

@@ -1,7 +1,7 @@
 import { Fetcher } from '../../src/crawl/fetcher.ts'
 import type { FetcherOptions } from '../../src/crawl/fetcher-options.ts'
 import type { FetcherParts } from '../../src/crawl/fetcher.ts'
-import type { Outcome, TryOptions } from '../../src/crawl/fetch-try.ts'
+import type { Outcome, FetchOptions } from '../../src/crawl/fetching.ts'
 import type { NetworkError } from '../../src/crawl/errors.ts'
 import { request } from '../../src/crawl/request.ts'
 import type { RequestOptions } from '../../src/crawl/request-options.ts'
@@ -16,7 +16,7 @@ export function localFetcher(options: FetcherOptions = {}, parts: FetcherParts =
 export async function fetchOnce(
   url: string,
   options: RequestOptions = {},
-  { fetcher, ...tries }: TryOptions & { readonly fetcher?: Fetcher } = {},
+  { fetcher, ...tries }: FetchOptions & { readonly fetcher?: Fetcher } = {},
 ): Promise<Outcome> {
   if (fetcher !== undefined) return await fetcher.fetch(request('page', url, options), tries)
   await using own = localFetcher()
