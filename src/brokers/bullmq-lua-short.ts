@@ -48,25 +48,27 @@ function F.enqueueAll()
   end
   at = at + 1
   for index = 1, ARGV[at] do
-    at = at + 1
-    local count, place, answer = ARGV[at] + 0, at, {}
-    while IS_SHORT and count > 0 and ARGV[place + 1] == 'p' do
-      local q, nth = F.Q(ARGV[place + 2]), #answer + 1
-      adding = adding or {}
-      local places = adding[q]
-      if not places then
-        places = {}
-        adding[q] = places
+    local begin, count, place = at, ARGV[at + 1] + 0, at + 1
+    local arePlain = IS_SHORT
+    for nth = 1, count do arePlain = arePlain and ARGV[place + 6 * nth - 5] == 'p' end
+    if arePlain then
+      local answer = {}
+      for nth = 1, count do
+        local q = F.Q(ARGV[place + 2])
+        adding = adding or {}
+        local places = adding[q]
+        if not places then
+          places = {}
+          adding[q] = places
+        end
+        places[#places + 1] = place
+        answer[2 * nth - 1], answer[2 * nth] = ARGV[place + 3], ''
+        place = place + 6
       end
-      places[#places + 1] = place
-      answer[nth], answer[nth + 1] = ARGV[place + 3], ''
-      place, count = place + 6, count - 1
-    end
-    if count == 0 then
       at, answers[index] = place, answer
     else
       if adding then addThosePlain() end -- they came before
-      at = at - 1
+      at = begin
       answers[index] = F.addOthers()
     end
   end
@@ -151,8 +153,7 @@ function F.endPlain(q, indexes, places, answers)
   end
   if #over == 0 then return end
   rcall('DEL', unpack(free)) -- first: in a Redis that is full this is taken, and so is what follows
-  local counter = METRICS == '' and rcall('INCRBY', p .. '~finished', #over) or
-    rcall('HINCRBY', p .. 'metrics:completed', 'count', #over)
+  local counter = rcall('INCRBY', p .. '~finished', #over)
   local count, events, times, eids = counter - #over, p .. 'events', {}, {}
   for nth = 1, #over do
     local place = places[over[nth]]
@@ -174,8 +175,7 @@ function F.endPlain(q, indexes, places, answers)
   rcall('ZREM', p .. '~leases', unpack(eids))
   rcall('ZADD', p .. 'completed', unpack(times))
   q.freed = #eids
-  local isNext = METRICS ~= '' and F.isNextMinute(q)
-  if isNext then F.addPoints(q, count) end
+  local isNext = METRICS ~= '' and F.isNextMinute(q, #eids)
   if isNext or math.floor(counter / SLACK) ~= math.floor(count / SLACK) then F.dropOldest(q) end
 end
 
@@ -185,9 +185,13 @@ function F.endTime(count)
   return string.format('%.17g', NOW + (count % scale) / scale)
 end
 
-function F.isNextMinute(q)
-  local since = rcall('HGET', q.p .. 'metrics:completed', 'prevTS')
-  return not since or math.floor(NOW / 60000) > math.floor(since / 60000)
+-- Counts them for the engine's metrics.
+function F.isNextMinute(q, jobs)
+  local key = q.p .. 'metrics:completed'
+  local count, since = rcall('HINCRBY', key, 'count', jobs) - jobs, rcall('HGET', key, 'prevTS')
+  if since and math.floor(NOW / 60000) <= math.floor(since / 60000) then return false end
+  F.addPoints(q, count)
+  return true
 end
 
 function F.settleAll()
