@@ -17,6 +17,7 @@ interface Load {
   readonly concurrency: number
   readonly inFlight: number
   readonly jobs: number
+  readonly rounds: number
 }
 
 interface Measured {
@@ -28,15 +29,15 @@ interface Measured {
 }
 
 const isSmoke = process.argv.includes('--smoke')
-const ROUNDS = isSmoke ? 1 : 5
 const QUEUED = 20
 const LOADS: readonly Load[] = isSmoke
-  ? [{ concurrency: 50, inFlight: 50, jobs: 1_000 }]
+  ? [{ concurrency: 50, inFlight: 50, jobs: 1_000, rounds: 1 }]
   : [
-      { concurrency: 1, inFlight: QUEUED, jobs: 3_000 },
-      { concurrency: 1, inFlight: 1, jobs: 1_500 },
-      { concurrency: 50, inFlight: 50 * QUEUED, jobs: 15_000 },
-      { concurrency: 50, inFlight: 50, jobs: 10_000 },
+      // One at a time each job waits for two processes to be given a core in turn: rounds differ by half.
+      { concurrency: 1, inFlight: QUEUED, jobs: 5_000, rounds: 11 },
+      { concurrency: 1, inFlight: 1, jobs: 1_500, rounds: 7 },
+      { concurrency: 50, inFlight: 50 * QUEUED, jobs: 15_000, rounds: 5 },
+      { concurrency: 50, inFlight: 50, jobs: 10_000, rounds: 5 },
     ]
 const CONTENDERS = { ours: rootcatch, bare }
 type Name = keyof typeof CONTENDERS
@@ -52,7 +53,7 @@ async function compare(): Promise<void> {
   if ('url' in found) return console.log('skipped: this needs a Redis it can start; set ROOTCATCH_REDIS to a program.')
   const redis = await startRedis(found, { appendfsync: 'everysec' })
   for (const load of LOADS) {
-    const rounds = Array.from({ length: ROUNDS }, (_, round) => {
+    const rounds = Array.from({ length: load.rounds }, (_, round) => {
       const names: readonly Name[] = round % 2 === 0 ? ['ours', 'bare'] : ['bare', 'ours']
       const path = 'path' in redis.address ? redis.address.path : ''
       const all = names.map((name) => [name, spawnContender(name, load, path)] as const)
