@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { codeBlocksOf, runProblem, typeErrors, writeBlocks, type CodeBlock } from './support/code-blocks.ts'
+import { codeBlocksOf, putRedis, runProblem, typeErrors, writeBlocks, type CodeBlock } from './support/code-blocks.ts'
+import { redisMissing, sharedRedis } from './support/redis.ts'
 
 const blocks: CodeBlock[] = []
 for await (const page of glob(['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'machines/README.md'])) {
@@ -9,6 +10,7 @@ for await (const page of glob(['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'mac
   blocks.push(...codeBlocksOf(page.replaceAll('\\', '/'), readFileSync(page, 'utf8')))
 }
 const folder = writeBlocks('docs', blocks)
+const redis = sharedRedis()
 
 describe.concurrent('the code blocks of README and docs', { timeout: 90_000 }, () => {
   test.skipIf(blocks.length === 0)('have no type errors', async () => {
@@ -16,11 +18,18 @@ describe.concurrent('the code blocks of README and docs', { timeout: 90_000 }, (
   })
 
   for (const block of blocks.filter(({ runs }) => runs)) {
-    test(`${block.page}:${block.line} runs and prints what the page shows`, async () => {
+    const isSkipped = block.isOnRedis && redisMissing !== undefined
+    test.skipIf(isSkipped)(`${block.page}:${block.line} runs and prints what the page shows`, async () => {
+      if (block.isOnRedis) putRedis(folder, block, redisAddress())
       expect(await runProblem(folder, block)).toBe('')
     })
   }
 })
+
+function redisAddress(): string {
+  const address = redis()
+  return 'url' in address ? address.url : address.path
+}
 
 describe.concurrent('a code block', { timeout: 90_000 }, () => {
   const page = [

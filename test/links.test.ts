@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { withoutPackages } from './support/without-packages.ts'
 
 const pages = new Map<string, string>()
-for await (const path of glob(['*.md', 'docs/**/*.md', 'machines/*.md', 'bench/**/*.md'])) {
+for await (const path of glob(['*.md', 'docs/**/*.md', 'machines/*.md', 'bench/**/*.md'], withoutPackages)) {
   pages.set(path.replaceAll('\\', '/'), readFileSync(path, 'utf8'))
 }
 

@@ -1,7 +1,7 @@
 import type { Way } from './drive.ts'
 
 /** Thrown by every body that throws: the same one, so that no contender pays for taking a stack. */
-export const NOT_YET = new Error('not yet')
+const NOT_YET = new Error('not yet')
 
 export interface Input {
   readonly n: number

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { BrokerError, MissingPackageError } from '../errors.ts'
 import { peek } from '../evidence.ts'
 import { CORE } from './bullmq-lua-core.ts'
+import { ENDS } from './bullmq-lua-ends.ts'
 import { JOBS } from './bullmq-lua-jobs.ts'
 import { SHORT } from './bullmq-lua-short.ts'
 import { STORE } from './bullmq-lua-store.ts'
@@ -99,6 +99,7 @@ ${SHORT}
 function makeOthers()
   ${SHARED}
   ${JOBS}
+  ${ENDS}
 end
 if OP == 'turn' then return F.turn() end
 if OP == 'lease' then return F.lease() end
@@ -108,7 +109,7 @@ ${STORE}
 
 /** The short way writes what these scripts write; beside others it is not taken. */
 function isKnown(engine: EngineScripts): boolean {
-  const hash = createHash('sha256')
+  const hash = process.getBuiltinModule('node:crypto').createHash('sha256') // not at the import of rootcatch/bullmq
   for (const name of ['addPrioritizedJob', 'moveToActive', 'moveToFinished']) hash.update(engine[name]?.content ?? '')
   return hash.digest('base64url').slice(0, 12) === KNOWN
 }

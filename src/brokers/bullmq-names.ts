@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /** What the engine calls a queue: it takes no colon, and a tilde begins the keys that are ours. */
 export function engineQueue(path: string): string {
   return path.replace(/[:~%\n]/g, (sign) => `%${sign.charCodeAt(0).toString(16).padStart(2, '0')}`)
@@ -18,6 +16,7 @@ export function engineId(id: string): string {
   if (id.startsWith(FOREIGN)) return id.slice(FOREIGN.length)
   if (/^[\w.@#/+=%: -]{1,200}$/.test(id)) return `j-${id.replace(/[%:]/g, encodeURIComponent)}`
   const [, base = '', nth = ''] = /^(.*?)((?:#\d+)?)$/s.exec(id) ?? []
+  const { createHash } = process.getBuiltinModule('node:crypto') // an import would load it for ids that are not hashed
   return `h-${createHash('sha256').update(base).digest('base64url')}${nth}`
 }
 

@@ -1,15 +1,14 @@
-import { BrokerError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
 import type { BrokerClock, BuriedJob, LeasedJob, NewJob, Outcome, Settled } from './broker.ts'
-import { Along } from './bullmq-along.ts'
-import { Batch, NO_CALLS, type Calls, type Part } from './bullmq-batch.ts'
 import { isEscalation, type Fleet, type FleetCatch } from './bullmq-escalation.ts'
 import { Hearing } from './bullmq-hearing.ts'
-import { HeldJobs, type OfLease, type Taken } from './bullmq-held.ts'
+import { HeldJobs, type OfLease } from './bullmq-held.ts'
 import { Link, type Patience, type RedisTarget } from './bullmq-link.ts'
 import { engineId, engineQueue, pathOfQueue } from './bullmq-names.ts'
 import { warnOfLog } from './bullmq-server.ts'
-import { Watch, type Looked } from './bullmq-watch.ts'
+import { Taking } from './bullmq-taking.ts'
+import { Turns } from './bullmq-turns.ts'
+import { timeOf, Watch, type Looked } from './bullmq-watch.ts'
 import { wordsOfJob } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from '../owner.ts'
 import { readJson } from './stored.ts'
@@ -34,20 +33,6 @@ export interface TaskLimits {
   readonly rate: { readonly limit: number; readonly within: number } | undefined
 }
 
-/** Jobs that a call takes along. */
-interface Want {
-  readonly queue: string
-  readonly limit: number
-  readonly token: number
-}
-
-type TurnAnswer = readonly [
-  added: readonly unknown[],
-  settled: readonly unknown[],
-  taken: readonly Taken[],
-  woken: unknown,
-]
-
 /** How many ids are remembered with their queues, so that nobody has to look for them in all. */
 const PLACES = 20_000
 const CLOSES_WITHIN = 2_000
@@ -62,14 +47,12 @@ export class Session {
   readonly #clock: BrokerClock
   readonly #key: string
   readonly held: HeldJobs
-  readonly #along: Along
+  readonly #taking: Taking
+  readonly #turns: Turns
   readonly #hearing: Hearing | undefined
   readonly #places = new Map<string, string>()
   /** Queues of which this process takes nothing for now. */
   readonly #heldOff = new Set<string>()
-  /** Queues of which it is not known what was leased: the answer was lost on its way. */
-  readonly #doubtful = new Set<string>()
-  readonly #turns: Batch
   /** Queues of which this process was told, until it takes something. */
   readonly #owed = new Map<string, NodeJS.Timeout>()
   #isClosing = false
@@ -84,12 +67,9 @@ export class Session {
     const hands = { heard: (message: string) => this.#heard(message), isBack: () => this.#isBack() }
     this.link = new Link(options.connection, options, hands)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
-    this.#turns = new Batch((calls) => this.#sendTurn(calls))
     this.held = new HeldJobs(this)
-    this.#along = new Along(
-      () => this.now,
-      (jobs) => void this.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {}),
-    )
+    this.#taking = new Taking(this, watchers)
+    this.#turns = new Turns(this, this.#taking)
     this.#hearing = options.catch && new Hearing(this, options.catch, options.lease, clock)
   }
 
@@ -150,7 +130,7 @@ export class Session {
     for (const timer of this.#owed.values()) clearTimeout(timer)
     this.#owed.clear()
     this.#isClosing = true
-    this.#along.close()
+    this.#taking.close()
     this.#hearing?.end()
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSES_WITHIN)))
@@ -161,8 +141,12 @@ export class Session {
   }
 
   newId(): string {
+    return `${this.#owner}-${this.nextNumber()}`
+  }
+
+  nextNumber(): number {
     this.#count += 1
-    return `${this.#owner}-${this.#count}`
+    return this.#count
   }
 
   async call(operation: string, words: readonly string[], patience: Patience = 'fails'): Promise<unknown> {
@@ -174,14 +158,12 @@ export class Session {
     const words = [String(jobs.length), ...jobs.flatMap((job) => this.wordsOf(job))]
     const queues =
       jobs.length === 1 ? [engineQueue((jobs[0] as NewJob).queue)] : jobs.map((job) => engineQueue(job.queue))
-    return (await this.#turns.run('enqueue', words, queues)) as readonly string[]
+    return (await this.#turns.enqueue(words, queues)) as readonly string[]
   }
 
-  /** What a delivery came to. One that is given back is not taken again at once. */
+  /** What a delivery came to. */
   tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
-    if (isGivenBack) return this.#turns.run('settle', words, [])
-    this.#along.plan(queue)
-    return this.#turns.run('settle', words, [queue])
+    return this.#turns.settle(queue, words, isGivenBack)
   }
 
   buried(job: BuriedJob): void {
@@ -189,61 +171,28 @@ export class Session {
   }
 
   wordsOf(job: NewJob): string[] {
-    this.#remember(job.id, engineQueue(job.queue))
+    this.remember(job.id, engineQueue(job.queue))
     return wordsOfJob(job, this.now, this.#owner)
+  }
+
+  remember(id: string, queue: string): void {
+    if (this.#places.size >= PLACES) this.#places.delete(this.#places.keys().next().value as string)
+    this.#places.set(id, queue)
   }
 
   hintOf(id: string): string {
     return this.#places.get(id) ?? ''
   }
 
-  async lease(path: string, limit: number): Promise<readonly LeasedJob[]> {
+  lease(path: string, limit: number): Promise<readonly LeasedJob[]> {
     const queue = engineQueue(path)
     clearTimeout(this.#owed.get(queue))
     this.#owed.delete(queue)
-    if (!this.#watchers.byQueue.has(path)) return this.#ask(queue, limit)
-    const { jobs, ask } = this.#along.fetch(queue, limit)
-    if (ask > 0) return this.#ask(queue, ask)
-    // Where none is there, one is being asked for.
-    const isMore = jobs.length > 0 && jobs.length < limit && !this.#along.isDry(queue)
-    if (isMore) setImmediate(() => this.#watchers.wake(path))
-    return jobs
+    return this.#taking.lease(path, queue, limit)
   }
 
-  async #ask(queue: string, limit: number): Promise<readonly LeasedJob[]> {
-    const taken: LeasedJob[] = []
-    while (taken.length < limit) {
-      if (this.#doubtful.has(queue)) await this.#reconcile(queue)
-      const found = await this.#take(queue, limit - taken.length)
-      taken.push(...found.jobs)
-      if (found.dead.length === 0) break
-      for (const bury of found.dead) await bury()
-    }
-    return taken
-  }
-
-  async #take(queue: string, limit: number): Promise<ReturnType<HeldJobs['receive']>> {
-    this.#count += 1
-    try {
-      const answer = await this.call('lease', [queue, String(limit), String(this.#count)], 'waits')
-      const [taken, woken] = answer as readonly [Taken, readonly string[]]
-      this.wake(woken)
-      return this.#receive(taken, limit)
-    } catch (error) {
-      this.#doubtful.add(queue)
-      throw error
-    }
-  }
-
-  #receive(taken: Taken, asked: number): ReturnType<HeldJobs['receive']> {
-    const [queue, , rows, wait, due, until] = taken
-    const limited = Number(wait) === 0 ? Infinity : this.now + Number(wait)
-    const [nextDue, nextUntil] = [Math.min(limited, timeOf(due)), timeOf(until)]
-    this.watch.learn(pathOfQueue(queue), nextDue, nextUntil)
-    this.#along.took(queue, asked, rows.length, Math.min(nextDue, nextUntil))
-    const found = this.held.receive(taken)
-    for (const { id } of found.jobs) this.#remember(id, queue)
-    return found
+  giveBack(jobs: readonly LeasedJob[]): void {
+    void this.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {})
   }
 
   async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
@@ -276,6 +225,11 @@ export class Session {
     }
   }
 
+  /** Whether somebody here waits for its jobs, and is not paused. */
+  isWorkedOn(path: string): boolean {
+    return this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)
+  }
+
   /** Somebody waits for jobs of a queue from now on. */
   join(path: string): void {
     this.watch.start()
@@ -298,13 +252,13 @@ export class Session {
 
   /** Somebody waits for them no more. */
   part(path: string): void {
-    if ((this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)) || this.#isClosing) return
-    this.#along.woken(engineQueue(path))
+    if (this.isWorkedOn(path) || this.#isClosing) return
+    this.#taking.woken(engineQueue(path))
     void this.call('pass', [engineQueue(path)], 'waits').catch(() => {})
   }
 
   #wakeQueue(queue: string, isCounted: boolean): void {
-    this.#along.woken(queue)
+    this.#taking.woken(queue)
     if (isCounted) this.#passOn(queue)
     this.#watchers.wake(pathOfQueue(queue))
   }
@@ -314,84 +268,16 @@ export class Session {
     if (this.#owed.has(queue)) return
     const timer = setTimeout(() => {
       this.#owed.delete(queue)
-      this.#along.woken(queue)
+      this.#taking.woken(queue)
       void this.call('pass', [queue], 'waits').catch(() => {})
     }, PASSED_ON_AFTER)
     this.#owed.set(queue, timer)
   }
 
-  /** Calls of one turn as one step. Where not all of them bear the same, they are sent apart. */
-  async #sendTurn({ enqueue, settle }: Readonly<Record<Part, Calls>>): Promise<void> {
-    if (settle === NO_CALLS) return this.#sendPart(enqueue, settle, 'fails')
-    if (enqueue === NO_CALLS) return this.#sendPart(enqueue, settle, 'waits')
-    if (!this.link.isReady) {
-      const parts = [this.#sendPart(enqueue, NO_CALLS, 'fails'), this.#sendPart(NO_CALLS, settle, 'waits')]
-      return void (await Promise.all(parts))
-    }
-    const isFull = (error: unknown): boolean => error instanceof BrokerError && error.code === 'full'
-    let refused: unknown
-    const first = { ...settle, reject: (error: unknown) => (isFull(error) ? (refused = error) : settle.reject(error)) }
-    await this.#sendPart(enqueue, first, 'fails')
-    // A Redis that is full takes nothing new and nothing together with it, but still what ends jobs.
-    if (refused !== undefined) await this.#sendPart(NO_CALLS, settle, 'waits')
-  }
-
-  async #sendPart(enqueue: Calls, settle: Calls, patience: Patience): Promise<void> {
-    const wants = this.#wantsOf(enqueue.queues, settle.queues)
-    const along = wants.flatMap(({ queue, limit, token }) => [queue, limit, token].map(String))
-    try {
-      const words = [...enqueue.words, ...settle.words, String(wants.length), ...along]
-      const answer = (await this.call('turn', words, patience)) as TurnAnswer
-      for (const { queue, limit } of wants) this.#along.ended(queue, limit)
-      const [added, settled, taken, woken] = answer
-      this.wake(woken)
-      for (const [index, part] of taken.entries()) this.#tookAlong(part, wants[index]?.limit ?? 0)
-      enqueue.resolve(added)
-      settle.resolve(settled)
-    } catch (error) {
-      for (const { queue, limit } of wants) {
-        this.#doubtful.add(queue)
-        this.#along.ended(queue, limit)
-      }
-      enqueue.reject(error)
-      settle.reject(error)
-    }
-  }
-
-  #wantsOf(added: readonly string[], freed: readonly string[]): readonly Want[] {
-    const wants: Want[] = []
-    for (const queue of new Set([...added, ...freed])) {
-      const path = pathOfQueue(queue)
-      const isTaken = this.#watchers.byQueue.has(path) && !this.#heldOff.has(path)
-      const isWatched = isTaken && !this.#doubtful.has(queue)
-      const limit = this.#along.want(queue, freed.filter((one) => one === queue).length, isWatched)
-      if (limit === 0) continue
-      this.#count += 1
-      wants.push({ queue, limit, token: this.#count })
-    }
-    return wants
-  }
-
-  #tookAlong(taken: Taken, asked: number): void {
-    const [queue] = taken
-    const { jobs, dead } = this.#receive(taken, asked)
-    for (const bury of dead) void bury().catch(() => {}) // its lease runs out, and somebody finds it again
-    if (jobs.length === 0) return
-    this.#along.keep(queue, jobs)
-    // After those who added the jobs, or ended others, know that they did: all that follows from promises comes first.
-    process.nextTick(() => this.#watchers.wake(pathOfQueue(queue)))
-  }
-
-  async #reconcile(queue: string): Promise<void> {
-    const locks = this.held.all.filter((held) => held.queue === queue).map(({ lock }) => lock)
-    await this.call('reconcile', [queue, String(locks.length), ...locks], 'waits')
-    this.#doubtful.delete(queue)
-  }
-
   async #look(queues: readonly string[]): Promise<readonly Looked[]> {
     const answers = (await this.call('look', [String(queues.length), ...queues], 'waits')) as readonly string[][]
     return answers.map(([queue = '', due, next, until]) => {
-      if (due === '1') this.#along.woken(queue)
+      if (due === '1') this.#taking.woken(queue)
       return { queue, isDue: due === '1', due: timeOf(next), until: timeOf(until) }
     })
   }
@@ -441,12 +327,4 @@ export class Session {
     for (const path of this.#watchers.byQueue.keys()) if (!this.#heldOff.has(path)) this.join(path)
     void this.watch.look()
   }
-
-  #remember(id: string, queue: string): void {
-    if (this.#places.size >= PLACES) this.#places.delete(this.#places.keys().next().value as string)
-    this.#places.set(id, queue)
-  }
 }
-
-const timeOf = (text: string | number | undefined): number =>
-  text === undefined || text === '' ? Infinity : Number(text)

@@ -86,3 +86,7 @@ export class Watch {
     for (const alarm of [this.#dueAlarm, this.#leaseAlarm, this.#pollAlarm]) alarm.clear()
   }
 }
+
+/** A time as the scripts give it; none is never. */
+export const timeOf = (text: string | number | undefined): number =>
+  text === undefined || text === '' ? Infinity : Number(text)

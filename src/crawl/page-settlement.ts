@@ -3,14 +3,14 @@ import { whenever } from '../actors/answer.ts'
 import { climb, type JobDecision } from '../actors/climb.ts'
 import { announce } from '../actors/outcome.ts'
 import type { Kept } from '../actors/tell-broker.ts'
-import type { Tree } from '../actors/tree.ts'
 import type { LeasedJob, NewJob, Outcome, StepAnswer } from '../brokers/broker.ts'
 import type { Failure } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import type { RunOutcome } from '../run.ts'
 import { isFatal } from '../thrown.ts'
+import { BrokerSteps, FIRST_WAIT, LONGEST_WAIT, type Stepping } from './broker-steps.ts'
 import type { Collection } from './collect.ts'
-import type { Frontier, Offer } from './frontier.ts'
+import type { Offer } from './frontier.ts'
 import type { HeldRequests } from './held-requests.ts'
 import type { ItemRoom } from './item-room.ts'
 import { ABANDONED } from './items.ts'
@@ -19,22 +19,11 @@ import type { Gated, RequestGate } from './request-gate.ts'
 import type { RequestRun } from './request-run.ts'
 import type { EndKind, Numbers } from './stats.ts'
 
-const FIRST_WAIT = 250
-const LONGEST_WAIT = 10_000
-
 /** What settling needs of its crawl. */
-export interface Settling {
-  readonly tree: Tree
-  /** Of the spider; names its queue. */
-  readonly path: string
+export interface Settling extends Stepping {
   readonly numbers: Numbers
-  readonly frontier: Frontier
   readonly gate: RequestGate
   readonly held: HeldRequests
-  /** What is to be kept beside the queue now. */
-  notes(): Readonly<Record<string, Json>>
-  /** The notes were not kept. */
-  notesLost(): void
   /** Hands items on; a promise, where a page must not be settled before they are through. */
   give(items: readonly Json[]): Promise<void> | undefined
   /** Places for items, where processes share them. */
@@ -43,8 +32,6 @@ export interface Settling {
   relay(items: readonly Json[]): NewJob | undefined
   /** A page with items is settled. */
   itemsSettled(id: string): void
-  /** So many more requests are not over, or fewer. */
-  changed(open: number): void
   /** A page threw a `FatalError`. */
   fatal(failure: Failure): void
   /** The items of a page could not be written. */
@@ -56,15 +43,18 @@ const nothing: Offer = { jobs: [], requests: [], dropped: [] }
 /** What pages come to: items, requests and outcome are written as one step, and then told. */
 export class PageSettlement {
   readonly #crawl: Settling
+  readonly #steps: BrokerSteps
+  /** Those that wait for something else than the broker. */
   #pending = 0
 
   constructor(crawl: Settling) {
     this.#crawl = crawl
+    this.#steps = new BrokerSteps(crawl)
   }
 
-  /** Whether nothing is on its way to the broker. */
+  /** Whether nothing is on its way, to the broker or before that. */
   get isIdle(): boolean {
-    return this.#pending === 0
+    return this.#pending === 0 && this.#steps.isIdle
   }
 
   over(run: RequestRun, output: JobOutput): void {
@@ -113,14 +103,14 @@ export class PageSettlement {
 
   /** Gives a request back as if it had not been taken. */
   release(lease: LeasedJob): void {
-    this.#tell({ ...lease, kind: 'release' } as Outcome, nothing, () => {}, undefined)
+    this.#steps.tell({ ...lease, kind: 'release' } as Outcome, nothing, () => {}, undefined)
   }
 
   /** Ends a request whose stored form cannot be read. */
   refuse(lease: LeasedJob, failure: Failure): void {
     const { id, token } = lease
     const outcome = { id, token, kind: 'failed', attempts: lease.attempts, failure } as const
-    this.#tell(outcome, nothing, () => this.#crawl.changed(-1), undefined)
+    this.#steps.tell(outcome, nothing, () => this.#crawl.changed(-1), undefined)
   }
 
   #fellBack(run: RequestRun, value: Json, failure: Failure, attempts: number): void {
@@ -287,7 +277,7 @@ export class PageSettlement {
     then: (answer: StepAnswer) => void,
     relayed?: NewJob,
   ): void {
-    if (run === undefined) return this.#tell(undefined, offer, then, undefined)
+    if (run === undefined) return this.#steps.tell(undefined, offer, then, undefined)
     this.#crawl.held.settling(run)
     const { id, token } = run.lease
     const settled = { ...outcome, id, token } as Outcome
@@ -295,44 +285,7 @@ export class PageSettlement {
       if (answer.answer === 'lost') this.#crawl.held.lost(run)
       else then(answer)
     }
-    this.#tell(settled, offer, answered, relayed)
-  }
-
-  #tell(
-    outcome: Outcome | undefined,
-    offer: Offer,
-    then: (answer: StepAnswer) => void,
-    relayed: NewJob | undefined,
-  ): void {
-    this.#pending += 1
-    const jobs = relayed === undefined ? offer.jobs : [...offer.jobs, relayed]
-    this.#tellAgain(outcome, jobs, offer.jobs.length > 0 || outcome?.kind === 'cancelled', then, FIRST_WAIT)
-  }
-
-  /** A broker that is away is asked again until it has taken the step. */
-  #tellAgain(
-    outcome: Outcome | undefined,
-    jobs: readonly NewJob[],
-    isCounted: boolean,
-    then: (answer: StepAnswer) => void,
-    wait: number,
-  ): void {
-    const { tree, path, frontier } = this.#crawl
-    const room = isCounted ? frontier.takeRoom() : undefined
-    whenever(
-      () => tree.broker.step({ queue: path, outcome, jobs, notes: this.#crawl.notes(), ...(room && { room }) }),
-      (answer) => {
-        this.#pending -= 1
-        then(answer)
-        this.#crawl.changed(0)
-      },
-      (error) => {
-        this.#crawl.notesLost()
-        frontier.giveRoomBack(room)
-        if (wait === FIRST_WAIT) tree.callbackFailed(path, 'broker.step', error)
-        tree.sleep(wait, () => this.#tellAgain(outcome, jobs, isCounted, then, Math.min(2 * wait, LONGEST_WAIT)))
-      },
-    )
+    this.#steps.tell(settled, offer, answered, relayed)
   }
 
   #inputOf(request: CrawlRequest): Json {

@@ -10,18 +10,25 @@ export type CodeBlock = {
   readonly line: number
   readonly text: string
   readonly runs: boolean
+  /** It names a Redis, which is another one where it runs. */
+  readonly isOnRedis: boolean
   readonly output?: string
 }
 
 const fence = /^```([^\n]*)\n([\s\S]*?)^```[ \t]*$/gm
 
-/** The ```ts blocks of a page, in order. `no-run` behind the language means: only check the types. */
+/**
+ * The ```ts blocks of a page, in order. Behind the language, `no-run` means: only check the types; `redis`: run it on one
+ * of the tests', if there is any.
+ */
 export function codeBlocksOf(page: string, markdown: string): CodeBlock[] {
   const blocks: CodeBlock[] = []
   for (const { index, 1: info = '', 2: text = '' } of markdown.matchAll(fence)) {
     const words = info.trim().split(/\s+/)
     const line = markdown.slice(0, index).split('\n').length
-    if (words[0] === 'ts') blocks.push({ page, line, text, runs: !words.includes('no-run') })
+    if (words[0] === 'ts') {
+      blocks.push({ page, line, text, runs: !words.includes('no-run'), isOnRedis: words.includes('redis') })
+    }
     if (words[0] !== 'text' || words[1] !== 'output') continue
     const last = blocks.pop()
     if (last === undefined) throw new Error(`${page}:${line} shows an output, but no ts block stands before it.`)
@@ -48,6 +55,15 @@ const asUsersDo = {
   compilerOptions: { paths: {}, noUnusedLocals: false, noUnusedParameters: false },
   include: ['*.ts'],
   exclude: [],
+}
+
+/** Lets a block that was written name a Redis that is there, by its URL or the path of its socket. */
+export function putRedis(folder: string, block: CodeBlock, redis: string): void {
+  const file = join(folder, fileOf(block))
+  const text = readFileSync(file, 'utf8')
+  const named = /'rediss?:\/\/[^']*'/g
+  if (!named.test(text)) throw new Error(`${block.page}:${block.line} is to run on a Redis, but names none.`)
+  writeFileSync(file, text.replace(named, JSON.stringify(redis)))
 }
 
 function fileOf(block: CodeBlock): string {
