@@ -1,4 +1,3 @@
-import { GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
 import type { AnyActorLogic } from 'xstate'
 import { jobMachine, type JobContext, type JobEvent, type JobOutput } from '../../machines/job.ts'
@@ -26,6 +25,7 @@ import { Lanes } from './lanes.ts'
 import type { LastBoundary } from './last-boundary.ts'
 import { LiveRuns } from './live-runs.ts'
 import { Pass, type Journey } from './pass.ts'
+import { toldWait } from './told-wait.ts'
 import { updateFailure } from './update-failure.ts'
 import { floated } from './update-floating.ts'
 import { UpdateRun, type Arrival, type RunOwner } from './update-run.ts'
@@ -221,10 +221,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     if (pass?.decided !== undefined || arrival.laneError !== undefined) {
       return { error: thrown, kind: 'thrown', isFinal: true }
     }
-    if (!(thrown instanceof GrammyError) || thrown.error_code !== 429) return undefined
-    const { retry_after: seconds } = thrown.parameters
-    if (seconds === undefined) return undefined
-    return { error: thrown, kind: 'thrown', isFinal: false, retryAfter: 1_000 * seconds }
+    const retryAfter = toldWait(thrown)
+    return retryAfter === undefined ? undefined : { error: thrown, kind: 'thrown', isFinal: false, retryAfter }
   }
 
   #callMiddleware(run: UpdateRun, ctx: TaskContext): unknown {
