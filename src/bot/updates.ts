@@ -342,19 +342,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     this.lanes.close()
     for (const run of this.lanes.takeWaiting()) this.#giveBack(run)
     for (const run of this.#live.all()) if (run.isParked) this.#cutOff(run)
-    if (this.#live.running > 0 && within > 0) await this.#idleWithin(within)
+    if (this.#live.running > 0 && within > 0) await this.#live.idleWithin(this.tree.clock, within)
     for (const run of this.#live.all()) this.#cutOff(run)
-  }
-
-  #idleWithin(within: number): Promise<void> {
-    const { clock } = this.tree
-    return new Promise((resolve) => {
-      const timer = within === Infinity ? undefined : clock.setTimeout(resolve, within)
-      this.#live.whenIdle(() => {
-        if (timer !== undefined) clock.clearTimeout(timer)
-        resolve()
-      })
-    })
   }
 
   #cutOff(run: UpdateRun): void {
