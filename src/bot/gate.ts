@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 
-/** Longer waits than this, in seconds, are about one call: setters of profiles are answered with hours. */
-const LONGEST = 60
+/** Longer waits than this are about one call: setters of profiles are answered with hours. */
+const LONGEST = 60_000
 
 /** What of an `AbortSignal` is used: the polyfill that grammY makes is none to Node. */
 export interface AnySignal {
@@ -21,10 +21,10 @@ export class Gate {
     this.#clock = clock
   }
 
-  /** Holds all later calls for so many seconds, unless that is too long. */
-  hold(seconds: number): void {
-    if (!(seconds > 0) || seconds > LONGEST) return
-    this.#until = Math.max(this.#until, this.#clock().now() + seconds * 1_000)
+  /** Holds all later calls for so many ms, unless that is too long. */
+  hold(wait: number): void {
+    if (wait > LONGEST) return
+    this.#until = Math.max(this.#until, this.#clock().now() + wait)
   }
 
   get isShut(): boolean {

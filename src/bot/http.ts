@@ -6,6 +6,7 @@ import { cut, peek } from '../evidence.ts'
 import { redact } from '../secrets.ts'
 import { AnswerError } from './errors.ts'
 import { Gate, type AnySignal } from './gate.ts'
+import { toldWait } from './told-wait.ts'
 
 /** grammY's options of the client; requests can be sent through any dispatcher of undici's, a proxy's too. */
 export type ClientOptions = Omit<ApiClientOptions, 'baseFetchConfig'> & {
@@ -142,8 +143,8 @@ class Http {
   }
 
   #holdBack(answer: unknown): void {
-    if (peek(answer, 'ok') !== false || peek(answer, 'error_code') !== 429) return
-    this.#gate.hold(Number(peek(peek(answer, 'parameters'), 'retry_after')))
+    const wait = peek(answer, 'ok') === false ? toldWait(answer) : undefined
+    if (wait !== undefined) this.#gate.hold(wait)
   }
 }
 

@@ -22,8 +22,9 @@ import type { Inbox } from './inbox.ts'
 import type { BotCatch, LastBoundary } from './last-boundary.ts'
 import { MemoryInbox } from './memory-inbox.ts'
 import type { Pass } from './pass.ts'
-import { startPoller, type Poller, type PollerSetup } from './poller.ts'
-import type { Scope } from './scope.ts'
+import { startPoller, type Poller } from './poller.ts'
+import type { PollerSetup } from './poller-setup.ts'
+import { boundaryParts, type Scope } from './scope.ts'
 import { Supply } from './supply.ts'
 import type { Arrival } from './update-run.ts'
 import { Updates, type UpdateHost } from './updates.ts'
@@ -294,7 +295,7 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   }
 
   parts(): readonly HostedPart[] {
-    const boundaries = partsOf(this.#side.scope, this.path, this.#generation)
+    const boundaries = boundaryParts(this.#side.scope, this.path, this.#generation)
     if (this.#poller === undefined) return boundaries
     const { ref } = this.#poller
     const state = (ref.getSnapshot() as { readonly value?: unknown }).value
@@ -340,13 +341,4 @@ export class BotLife implements Incarnation, HostedNode, LastBoundary, UpdateHos
   quiet(): Promise<void> | undefined {
     return this.updates.quiet()
   }
-}
-
-function partsOf(scope: Scope, above: string, generation: number): readonly HostedPart[] {
-  return scope.boundaries.map(({ name, inside, decided }) => {
-    const path = `${above}/${name}`
-    const children = partsOf(inside, path, generation)
-    const failures = { ...decided }
-    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, failures, children }
-  })
 }

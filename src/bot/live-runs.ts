@@ -1,4 +1,5 @@
 import type { JobActor } from '../actors/job.ts'
+import type { Clock } from '../clock.ts'
 import type { UpdateRun } from './update-run.ts'
 
 /** The updates that run or wait for their next attempt, by the places that their charts know them by. */
@@ -62,10 +63,16 @@ export class LiveRuns {
     this.#tellIfIdle()
   }
 
-  /** Calls back, once, when nothing runs. */
-  whenIdle(isIdle: () => void): void {
-    this.#isIdle = isIdle
-    this.#tellIfIdle()
+  /** Resolves when nothing runs, or after so many ms. */
+  idleWithin(clock: Clock, within: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = within === Infinity ? undefined : clock.setTimeout(resolve, within)
+      this.#isIdle = () => {
+        if (timer !== undefined) clock.clearTimeout(timer)
+        resolve()
+      }
+      this.#tellIfIdle()
+    })
   }
 
   #tellIfIdle(): void {

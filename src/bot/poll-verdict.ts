@@ -1,6 +1,7 @@
 import { peek } from '../evidence.ts'
 import { delayOf, type Backoff } from '../retry.ts'
 import { StalledError } from './errors.ts'
+import { codeOf, toldWait } from './told-wait.ts'
 
 /** What follows a call that failed. */
 export type Verdict = { readonly wait: number; readonly isFailure: boolean } | 'give up'
@@ -13,16 +14,10 @@ export interface Streak {
   readonly refusals: number
 }
 
-/** What a wait is in seconds where Telegram says none. */
-const RETRY_AFTER = 3
+/** Where Telegram says none. */
+const UNTOLD_WAIT = 3_000
 
 const MOST_REFUSALS = 3
-
-/** The code of an answer `ok: false`, by which grammY's `GrammyError` is known, also one of another copy. */
-export function codeOf(error: unknown): number | undefined {
-  const code = peek(error, 'error_code')
-  return typeof code === 'number' ? code : undefined
-}
 
 /** Whether another process polls with the same token. */
 export const isConflict = (error: unknown): boolean => codeOf(error) === 409
@@ -54,6 +49,5 @@ export function judgePolling(error: unknown, streak: Streak, backoff: Backoff, r
 }
 
 function waitAsTold(error: unknown): Verdict {
-  const seconds = peek(peek(error, 'parameters'), 'retry_after')
-  return { wait: (typeof seconds === 'number' && seconds >= 0 ? seconds : RETRY_AFTER) * 1_000, isFailure: false }
+  return { wait: toldWait(error) ?? UNTOLD_WAIT, isFailure: false }
 }

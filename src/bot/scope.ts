@@ -1,4 +1,5 @@
 import type { BotError, Context, NextFunction } from 'grammy'
+import type { HostedPart } from '../actors/hosted-part.ts'
 import type { DecisionName } from '../decision.ts'
 
 /** What a boundary calls with an error of its part; `next` goes on behind the boundary. */
@@ -64,4 +65,14 @@ export class Boundary {
     this.given = given
     this.name = given ?? 'boundary'
   }
+}
+
+/** The boundaries of a scope as the tree shows them. */
+export function boundaryParts(scope: Scope, above: string, generation: number): readonly HostedPart[] {
+  return scope.boundaries.map(({ name, inside, decided }) => {
+    const path = `${above}/${name}`
+    const children = boundaryParts(inside, path, generation)
+    const failures = { ...decided }
+    return { name, path, kind: 'boundary', state: 'running', restart: 'permanent', generation, failures, children }
+  })
 }

@@ -10,7 +10,13 @@ import type { Updates } from './updates.ts'
 
 const BROKER_AWAY = 1_000
 
-/** Takes from the broker what waits there for the bot: all updates, where it is durable; where not, replays. */
+/**
+ * Takes from the broker what waits there for the bot: all updates, where it is durable; where not, replays.
+ *
+ * It wakes, asks and keeps leases as a task's worker and a spider's `Taking` do. What is one idea in all three is shared
+ * (`Leases`, `whenever`, the turn); what is left differs in who has room, when to ask again, and what a lease becomes, and
+ * taking that in by callbacks would be longer than the three.
+ */
 export class Supply {
   readonly #updates: Updates
   readonly #leases: Leases<{ readonly id: string; readonly lease: LeasedJob; readonly run: UpdateRun }>

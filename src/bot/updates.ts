@@ -1,4 +1,3 @@
-import { GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
 import type { AnyActorLogic } from 'xstate'
 import { jobMachine, type JobContext, type JobEvent, type JobOutput } from '../../machines/job.ts'
@@ -26,6 +25,7 @@ import { Lanes } from './lanes.ts'
 import type { LastBoundary } from './last-boundary.ts'
 import { LiveRuns } from './live-runs.ts'
 import { Pass, type Journey } from './pass.ts'
+import { toldWait } from './told-wait.ts'
 import { updateFailure } from './update-failure.ts'
 import { floated } from './update-floating.ts'
 import { UpdateRun, type Arrival, type RunOwner } from './update-run.ts'
@@ -221,10 +221,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     if (pass?.decided !== undefined || arrival.laneError !== undefined) {
       return { error: thrown, kind: 'thrown', isFinal: true }
     }
-    if (!(thrown instanceof GrammyError) || thrown.error_code !== 429) return undefined
-    const { retry_after: seconds } = thrown.parameters
-    if (seconds === undefined) return undefined
-    return { error: thrown, kind: 'thrown', isFinal: false, retryAfter: 1_000 * seconds }
+    const retryAfter = toldWait(thrown)
+    return retryAfter === undefined ? undefined : { error: thrown, kind: 'thrown', isFinal: false, retryAfter }
   }
 
   #callMiddleware(run: UpdateRun, ctx: TaskContext): unknown {
@@ -344,19 +342,8 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
     this.lanes.close()
     for (const run of this.lanes.takeWaiting()) this.#giveBack(run)
     for (const run of this.#live.all()) if (run.isParked) this.#cutOff(run)
-    if (this.#live.running > 0 && within > 0) await this.#idleWithin(within)
+    if (this.#live.running > 0 && within > 0) await this.#live.idleWithin(this.tree.clock, within)
     for (const run of this.#live.all()) this.#cutOff(run)
-  }
-
-  #idleWithin(within: number): Promise<void> {
-    const { clock } = this.tree
-    return new Promise((resolve) => {
-      const timer = within === Infinity ? undefined : clock.setTimeout(resolve, within)
-      this.#live.whenIdle(() => {
-        if (timer !== undefined) clock.clearTimeout(timer)
-        resolve()
-      })
-    })
   }
 
   #cutOff(run: UpdateRun): void {

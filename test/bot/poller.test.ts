@@ -7,7 +7,8 @@ import { fakeTelegram, manualClock, settle, type FakeTelegram, type ManualClock 
 import { supervisorMachine } from '../../machines/supervisor.ts'
 import { Host } from '../../src/actors/chart.ts'
 import { botHttp } from '../../src/bot/http.ts'
-import { startPoller, type Poller, type PollerSetup } from '../../src/bot/poller.ts'
+import { startPoller, type Poller } from '../../src/bot/poller.ts'
+import type { PollerSetup } from '../../src/bot/poller-setup.ts'
 import { readPolling, type PollingOptions } from '../../src/bot/polling-options.ts'
 import { ScriptedInbox } from '../support/scripted-inbox.ts'
 

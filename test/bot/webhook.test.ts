@@ -170,6 +170,27 @@ describe('adapter http', () => {
     expect(one.decided).toEqual([])
   })
 
+  test('a client that stays and trickles its body is cut off by requestTimeout of the server, and is nobody’s error', async () => {
+    const { bot, handled, decided } = await botOf(() => {})
+    const callback = webhookCallback(bot, 'http')
+    const answered: Promise<unknown>[] = []
+    const server = createServer({ requestTimeout: 100, connectionsCheckingInterval: 10 }, (...both) => {
+      answered.push(callback(...both) as Promise<unknown>)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    open.push(() => server.close().closeAllConnections())
+    const { port } = server.address() as AddressInfo
+    const gone = Promise.withResolvers<void>()
+    const sending = sendRequest({ port, method: 'POST', headers: { 'content-length': '10000' }, host: '127.0.0.1' })
+    sending.on('error', () => gone.resolve()).on('close', () => gone.resolve())
+    const trickle = setInterval(() => sending.write(' '), 10)
+    await gone.promise
+    clearInterval(trickle)
+    expect(answered).toHaveLength(1)
+    await Promise.all(answered)
+    expect([handled, decided]).toEqual([[], []])
+  })
+
   test('R12 a rejection nobody takes is answered 500 and decided as if it had been polled; the process lives', async () => {
     const bug = new Error('bug')
     const one = await world(() => {
