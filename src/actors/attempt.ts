@@ -66,16 +66,18 @@ let callOf: (attempt: Attempt) => unknown
  * it says afterwards is late.
  */
 export class Attempt implements Underway, Ending {
-  readonly calls: 'body' | 'fallback'
   readonly #caller: Caller
   readonly origin: Origin
   #isJudged = false
   #more: More | undefined
 
-  constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
+  constructor(caller: Caller, origin: Origin) {
     this.#caller = caller
     this.origin = origin
-    this.calls = calls
+  }
+
+  get calls(): 'body' | 'fallback' {
+    return 'body'
   }
 
   get attempt(): number {
@@ -290,6 +292,13 @@ export class Attempt implements Underway, Ending {
     this.#isJudged = true
     const timer = this.#more?.timer
     if (timer !== undefined) this.#caller.tree.clock.clearTimeout(timer)
+  }
+}
+
+/** The call of a fallback. */
+export class FallbackAttempt extends Attempt {
+  override get calls(): 'body' | 'fallback' {
+    return 'fallback'
   }
 }
 

@@ -9,7 +9,7 @@ import { delayOf } from '../retry.ts'
 import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
-import { Attempt, type CallEnd, type Caller } from './attempt.ts'
+import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.ts'
 import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
@@ -36,7 +36,6 @@ export interface Holder {
 
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
-  readonly path: string
   readonly slot: number
   lease: LeasedJob
   /** What the chart was last entered with. */
@@ -58,13 +57,17 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.#queue = queue
     this.#holder = holder
     this.lease = lease
-    this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = now - queue.tree.startedAt
   }
 
   get id(): string {
     return this.lease.id
+  }
+
+  get path(): string {
+    const { keyIsPath, idempotencyKey, id } = this.lease
+    return keyIsPath === true ? idempotencyKey : this.#queue.jobPath(id)
   }
 
   get tree(): Tree {
@@ -181,7 +184,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.#stay = stay
     this.#attempt = this.#own = undefined
     const { tree, id, path } = this
-    const attempt = new Attempt(this, this.origin, 'body')
+    const attempt = new Attempt(this, this.origin)
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
@@ -245,7 +248,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.context = context
     this.#stay = stay
     this.#own = undefined
-    const attempt = new Attempt(this, this.origin, 'fallback')
+    const attempt = new FallbackAttempt(this, this.origin)
     this.#attempt = attempt
     attempt.begin(this.task.timeout)
     return attempt
