@@ -214,13 +214,23 @@ export class Attempt implements Underway, Ending {
 
   #followPromise(result: unknown, settle: Settle | undefined): void {
     try {
-      Promise.resolve(result).then(
-        (value) => (isGenerator(value) ? this.#follow(value, settle) : this.#gave(value, settle)),
-        (error: unknown) => this.#told({ error }, settle),
+      const promise = Promise.resolve(result)
+      if (settle === undefined) return this.#awaitOwn(promise)
+      promise.then(
+        (value) => (isGenerator(value) ? this.#follow(value, settle) : settle({ value })),
+        (error: unknown) => settle({ error }),
       )
     } catch (error) {
       this.#told({ error }, settle) // a promise whose own `then` or `constructor` throws
     }
+  }
+
+  /** Here, because what waits should hold nothing but this. */
+  #awaitOwn(promise: Promise<unknown>): void {
+    promise.then(
+      (value) => (isGenerator(value) ? this.#follow(value, undefined) : this.#gave(value, undefined)),
+      (error: unknown) => this.#settle({ error }),
+    )
   }
 
   #gave(value: unknown, settle: Settle | undefined): void {

@@ -34,6 +34,13 @@ export interface Holder {
   lend(job: JobActor, isLent: boolean): void
 }
 
+/** What few jobs need. */
+interface Few {
+  hooks?: JobHooks
+  /** What ended the attempt, where that was not the body. */
+  own?: OwnError | undefined
+}
+
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   readonly slot: number
@@ -46,12 +53,10 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
-  #hooks: JobHooks | undefined
+  #few: Few | undefined
   #attempt: Attempt | undefined
   /** In the state it rests in. */
   #stay: Stay<JobEvent> | undefined
-  /** What ended the attempt, where that was not the body. */
-  #own: OwnError | undefined
 
   constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number, now: number) {
     this.#queue = queue
@@ -94,8 +99,9 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   /** What its hooks are called by; undefined if no plugin has one. */
   get hooks(): JobHooks | undefined {
     if (isUnwatched(this.#queue.hooks)) return undefined
-    this.#hooks ??= new JobHooks(this.#queue)
-    return this.#hooks
+    const few = this.#extra()
+    few.hooks ??= new JobHooks(this.#queue)
+    return few.hooks
   }
 
   /** The job as it is now, for its hooks. */
@@ -182,7 +188,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginAttempt(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#attempt = this.#own = undefined
+    this.#attempt = undefined
+    if (this.#few !== undefined) this.#few.own = undefined
     const { tree, id, path } = this
     const attempt = new Attempt(this, this.origin)
     this.#attempt = attempt
@@ -247,7 +254,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginFallback(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#own = undefined
+    if (this.#few !== undefined) this.#few.own = undefined
     const attempt = new FallbackAttempt(this, this.origin)
     this.#attempt = attempt
     attempt.begin(this.task.timeout)
@@ -267,7 +274,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   /** What is known of an error beside what every job knows of it. */
   #ownOf(thrown: unknown): OwnError | undefined {
-    if (this.#own !== undefined && Object.is(thrown, this.#own.error)) return this.#own
+    const own = this.#few?.own
+    if (own !== undefined && Object.is(thrown, own.error)) return own
     return this.#queue.judge?.(thrown, this)
   }
 
@@ -280,7 +288,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       return hooks === undefined ? body(input, ctx) : this.#callInside(hooks, attempt, input, () => body(input, ctx))
     }
     const { error, isMisfit } = stored
-    this.#own = { error, kind: 'input', isFinal: isMisfit }
+    this.#extra().own = { error, kind: 'input', isFinal: isMisfit }
     throw error
   }
 
@@ -300,7 +308,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     }
     const disown = (error: unknown): never => {
       // Not the body's: no plugin is asked for an answer to it.
-      if (thrown === undefined || !Object.is(thrown.error, error)) this.#own = { error, kind: 'thrown', isFinal: false }
+      if (thrown === undefined || !Object.is(thrown.error, error))
+        this.#extra().own = { error, kind: 'thrown', isFinal: false }
       throw error
     }
     const inside = (): unknown => {
@@ -316,9 +325,14 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return ready === undefined ? inside() : ready.then(inside)
   }
 
+  #extra(): Few {
+    this.#few ??= {}
+    return this.#few
+  }
+
   #bodyIn(thread: ThreadUse): AnyTask['body'] {
     const { maxPayload } = this.task
-    const onMisfit = (error: unknown): void => void (this.#own = { error, kind: 'result', isFinal: true })
+    const onMisfit = (error: unknown): void => void (this.#extra().own = { error, kind: 'result', isFinal: true })
     return (input, ctx) => thread.call(input, ctx, { maxPayload, onMisfit })
   }
 
@@ -370,7 +384,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   timedOut(ms: number, attempt: number): unknown {
     const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
-    this.#own = { error, kind: 'timeout', isFinal: false }
+    this.#extra().own = { error, kind: 'timeout', isFinal: false }
     return error
   }
 
