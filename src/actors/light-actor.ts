@@ -92,9 +92,8 @@ export class LightActor {
   #state: State
   #context: Context | undefined
   #status: Status = 'active'
-  /** The output, or the error. */
-  #result: unknown
-  #stay: LightStay | undefined
+  /** While it is active, the stay it is in, if its state rests on something; then the output, or the error. */
+  #rest: unknown
   /** What was made for those who look at it. */
   #seen: { sessionId?: string; snapshot?: Snapshot<unknown> | undefined } | undefined
   /** Whether it works, and what came meanwhile. */
@@ -188,7 +187,7 @@ export class LightActor {
   }
 
   #take(event: AnyEventObject): void {
-    const [state, stay] = [this.#state, this.#stay]
+    const [state, stay] = [this.#state, this.#rest as LightStay | undefined]
     try {
       const transition = chosen(state, this.#context as Context, event)
       if (transition !== undefined) this.#follow(transition, event)
@@ -196,7 +195,7 @@ export class LightActor {
     } catch (error) {
       return this.#fail(error)
     }
-    if (stay === this.#stay && state === this.#state) return this.#show(event)
+    if (stay === this.#rest && state === this.#state) return this.#show(event)
     const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
@@ -228,24 +227,23 @@ export class LightActor {
     const input = effect && state.effectInput?.({ context, event })
     this.#state = state
     this.#context = context
-    this.#stay = effect && new LightStay(this, input)
+    this.#rest = isFinal ? result : effect && new LightStay(this, input)
     this.#forgetSnapshot()
     if (!isFinal) return
     this.#status = 'done'
-    this.#result = result
   }
 
   /** Begins what the state it is in rests on. */
   #begin(): void {
     const { effect } = this.#state
-    if (effect !== undefined) this.#stay?.begin(effect)
+    if (effect !== undefined && this.#status === 'active') (this.#rest as LightStay).begin(effect)
   }
 
   /** Gives its output to whoever waits for that, and shows where it stands. */
   #show(event: AnyEventObject, shown?: Snapshot<unknown>): void {
     const isSeen = this.#isSeen()
     if (this.#status === 'done') {
-      const output = this.#result
+      const output = this.#rest
       if (isSeen) {
         const done = { type: `xstate.done.actor.${this.id}`, output, actorId: this.id }
         this.system._relay(this, this._parent, done)
@@ -256,9 +254,9 @@ export class LightActor {
   }
 
   #end(): void {
-    const stay = this.#stay
+    const stay = this.#rest as LightStay | undefined
     this.#status = 'stopped'
-    this.#stay = undefined
+    this.#rest = undefined
     this.#forgetSnapshot()
     const isSeen = this.#isSeen()
     if (isSeen) tellStep(undefined, STOP, this)
@@ -273,7 +271,7 @@ export class LightActor {
 
   #fail(error: unknown): void {
     this.#status = 'error'
-    this.#result = error
+    this.#rest = error
     this.#forgetSnapshot()
     if (!this.#isSeen()) return
     this.system._relay(this, this._parent, { type: `xstate.error.actor.${this.id}`, error, actorId: this.id })
@@ -286,13 +284,13 @@ export class LightActor {
   #makeSnapshot(): Snapshot<unknown> {
     const { machine } = this.#chart
     const [state, context, status] = [this.#state, this.#context, this.#status]
-    if (context === undefined) return { status: 'error', output: undefined, error: this.#result }
+    if (context === undefined) return { status: 'error', output: undefined, error: this.#rest }
     if (status === 'done' || status === 'stopped') {
-      const output = status === 'done' ? this.#result : undefined
+      const output = status === 'done' ? this.#rest : undefined
       return ChartSnapshot.over(machine, state, context, status, output) as never
     }
     const active = ChartSnapshot.active(machine, state, context, undefined)
-    return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
+    return (status === 'active' ? active : { ...active, status, error: this.#rest }) as never
   }
 
   /** No getter: V8 looks up a private one each time. */
