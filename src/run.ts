@@ -64,7 +64,6 @@ interface More<Value, Progress> {
  */
 export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Value>, AsyncIterable<Progress> {
   #id: string
-  #path: string | undefined
   readonly #host: RunHost
   #queued: 'no' | 'yes' | 'duplicate' = 'no'
   #outcome: RunOutcome<Value> | undefined
@@ -72,10 +71,9 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   #wait: Wait<Value> | undefined
   #more: More<Value, Progress> | undefined
 
-  constructor(host: RunHost, id: string, path?: string) {
+  constructor(host: RunHost, id: string) {
     this.#host = host
     this.#id = id
-    this.#path = path
   }
 
   get id(): string {
@@ -83,8 +81,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   }
 
   get path(): string {
-    this.#path ??= this.#host.jobPath(this.#id)
-    return this.#path
+    return this.#host.jobPath(this.#id)
   }
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
@@ -147,9 +144,8 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
       run.#more?.queued?.resolve()
     },
     /** It has another id than it was given, or follows another job. */
-    queuedAs: (run: AnyRun, queued: Queued, path: string): void => {
+    queuedAs: (run: AnyRun, queued: Queued): void => {
       run.#id = queued.id
-      run.#path = path
       run.#queued = queued.duplicate ? 'duplicate' : 'yes'
       run.#more?.queued?.resolve()
     },

@@ -66,16 +66,18 @@ let callOf: (attempt: Attempt) => unknown
  * it says afterwards is late.
  */
 export class Attempt implements Underway, Ending {
-  readonly calls: 'body' | 'fallback'
   readonly #caller: Caller
   readonly origin: Origin
   #isJudged = false
   #more: More | undefined
 
-  constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
+  constructor(caller: Caller, origin: Origin) {
     this.#caller = caller
     this.origin = origin
-    this.calls = calls
+  }
+
+  get calls(): 'body' | 'fallback' {
+    return 'body'
   }
 
   get attempt(): number {
@@ -212,13 +214,23 @@ export class Attempt implements Underway, Ending {
 
   #followPromise(result: unknown, settle: Settle | undefined): void {
     try {
-      Promise.resolve(result).then(
-        (value) => (isGenerator(value) ? this.#follow(value, settle) : this.#gave(value, settle)),
-        (error: unknown) => this.#told({ error }, settle),
+      const promise = Promise.resolve(result)
+      if (settle === undefined) return this.#awaitOwn(promise)
+      promise.then(
+        (value) => (isGenerator(value) ? this.#follow(value, settle) : settle({ value })),
+        (error: unknown) => settle({ error }),
       )
     } catch (error) {
       this.#told({ error }, settle) // a promise whose own `then` or `constructor` throws
     }
+  }
+
+  /** Here, because what waits should hold nothing but this. */
+  #awaitOwn(promise: Promise<unknown>): void {
+    promise.then(
+      (value) => (isGenerator(value) ? this.#follow(value, undefined) : this.#gave(value, undefined)),
+      (error: unknown) => this.#settle({ error }),
+    )
   }
 
   #gave(value: unknown, settle: Settle | undefined): void {
@@ -290,6 +302,13 @@ export class Attempt implements Underway, Ending {
     this.#isJudged = true
     const timer = this.#more?.timer
     if (timer !== undefined) this.#caller.tree.clock.clearTimeout(timer)
+  }
+}
+
+/** The call of a fallback. */
+export class FallbackAttempt extends Attempt {
+  override get calls(): 'body' | 'fallback' {
+    return 'fallback'
   }
 }
 

@@ -9,7 +9,7 @@ import { delayOf } from '../retry.ts'
 import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
-import { Attempt, type CallEnd, type Caller } from './attempt.ts'
+import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.ts'
 import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
@@ -34,9 +34,15 @@ export interface Holder {
   lend(job: JobActor, isLent: boolean): void
 }
 
+/** What few jobs need. */
+interface Few {
+  hooks?: JobHooks
+  /** What ended the attempt, where that was not the body. */
+  own?: OwnError | undefined
+}
+
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
-  readonly path: string
   readonly slot: number
   lease: LeasedJob
   /** What the chart was last entered with. */
@@ -47,24 +53,26 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   readonly #queue: JobSource
   readonly #holder: Holder
   readonly #startedAt: number
-  #hooks: JobHooks | undefined
+  #few: Few | undefined
   #attempt: Attempt | undefined
   /** In the state it rests in. */
   #stay: Stay<JobEvent> | undefined
-  /** What ended the attempt, where that was not the body. */
-  #own: OwnError | undefined
 
   constructor(queue: JobSource, holder: Holder, lease: LeasedJob, slot: number, now: number) {
     this.#queue = queue
     this.#holder = holder
     this.lease = lease
-    this.path = lease.keyIsPath === true ? lease.idempotencyKey : queue.jobPath(lease.id)
     this.slot = slot
     this.#startedAt = now - queue.tree.startedAt
   }
 
   get id(): string {
     return this.lease.id
+  }
+
+  get path(): string {
+    const { keyIsPath, idempotencyKey, id } = this.lease
+    return keyIsPath === true ? idempotencyKey : this.#queue.jobPath(id)
   }
 
   get tree(): Tree {
@@ -91,8 +99,9 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   /** What its hooks are called by; undefined if no plugin has one. */
   get hooks(): JobHooks | undefined {
     if (isUnwatched(this.#queue.hooks)) return undefined
-    this.#hooks ??= new JobHooks(this.#queue)
-    return this.#hooks
+    const few = this.#extra()
+    few.hooks ??= new JobHooks(this.#queue)
+    return few.hooks
   }
 
   /** The job as it is now, for its hooks. */
@@ -179,9 +188,10 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginAttempt(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#attempt = this.#own = undefined
+    this.#attempt = undefined
+    if (this.#few !== undefined) this.#few.own = undefined
     const { tree, id, path } = this
-    const attempt = new Attempt(this, this.origin, 'body')
+    const attempt = new Attempt(this, this.origin)
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
@@ -244,8 +254,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   beginFallback(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.context = context
     this.#stay = stay
-    this.#own = undefined
-    const attempt = new Attempt(this, this.origin, 'fallback')
+    if (this.#few !== undefined) this.#few.own = undefined
+    const attempt = new FallbackAttempt(this, this.origin)
     this.#attempt = attempt
     attempt.begin(this.task.timeout)
     return attempt
@@ -264,7 +274,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   /** What is known of an error beside what every job knows of it. */
   #ownOf(thrown: unknown): OwnError | undefined {
-    if (this.#own !== undefined && Object.is(thrown, this.#own.error)) return this.#own
+    const own = this.#few?.own
+    if (own !== undefined && Object.is(thrown, own.error)) return own
     return this.#queue.judge?.(thrown, this)
   }
 
@@ -277,7 +288,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       return hooks === undefined ? body(input, ctx) : this.#callInside(hooks, attempt, input, () => body(input, ctx))
     }
     const { error, isMisfit } = stored
-    this.#own = { error, kind: 'input', isFinal: isMisfit }
+    this.#extra().own = { error, kind: 'input', isFinal: isMisfit }
     throw error
   }
 
@@ -297,7 +308,8 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     }
     const disown = (error: unknown): never => {
       // Not the body's: no plugin is asked for an answer to it.
-      if (thrown === undefined || !Object.is(thrown.error, error)) this.#own = { error, kind: 'thrown', isFinal: false }
+      if (thrown === undefined || !Object.is(thrown.error, error))
+        this.#extra().own = { error, kind: 'thrown', isFinal: false }
       throw error
     }
     const inside = (): unknown => {
@@ -313,9 +325,14 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return ready === undefined ? inside() : ready.then(inside)
   }
 
+  #extra(): Few {
+    this.#few ??= {}
+    return this.#few
+  }
+
   #bodyIn(thread: ThreadUse): AnyTask['body'] {
     const { maxPayload } = this.task
-    const onMisfit = (error: unknown): void => void (this.#own = { error, kind: 'result', isFinal: true })
+    const onMisfit = (error: unknown): void => void (this.#extra().own = { error, kind: 'result', isFinal: true })
     return (input, ctx) => thread.call(input, ctx, { maxPayload, onMisfit })
   }
 
@@ -367,7 +384,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   timedOut(ms: number, attempt: number): unknown {
     const error = new TimeoutError(this.subject, ms, attempt, this.task.retry.attempts)
-    this.#own = { error, kind: 'timeout', isFinal: false }
+    this.#extra().own = { error, kind: 'timeout', isFinal: false }
     return error
   }
 

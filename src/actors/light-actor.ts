@@ -48,8 +48,8 @@ type Status = 'active' | 'done' | 'error' | 'stopped'
 
 /** One stay of a light actor in a state. */
 class LightStay implements Stay<AnyEventObject> {
-  readonly #actor: LightActor
-  #phase: 'new' | 'begun' | 'over' = 'new'
+  /** None once it is over. */
+  #actor: LightActor | undefined
   /** What it begins with, then what has to be ended. */
   #held: unknown
 
@@ -61,21 +61,19 @@ class LightStay implements Stay<AnyEventObject> {
   begin(effect: AnyEffect): void {
     const input = this.#held
     this.#held = undefined
-    this.#phase = 'begun'
     this.#held = effect(input, this)
   }
 
   send(event: AnyEventObject): void {
-    if (this.#phase !== 'over') this.#actor.send(event)
+    this.#actor?.send(event)
   }
 
   /** What it sends afterwards reaches nobody; what it sends meanwhile does, as with the interpreter. */
   end(): void {
     try {
-      if (this.#phase === 'begun') (this.#held as Ending | undefined)?.end()
+      ;(this.#held as Ending | undefined)?.end()
     } finally {
-      this.#phase = 'over'
-      this.#held = undefined
+      this.#actor = this.#held = undefined
     }
   }
 }
@@ -91,17 +89,15 @@ export class LightActor {
   readonly _parent: AnyActorRef
   readonly #chart: Chart
   readonly #owner: ChartOwner<never>
-  #sessionId: string | undefined
   #state: State
   #context: Context | undefined
   #status: Status = 'active'
-  /** The output, or the error. */
-  #result: unknown
-  #stay: LightStay | undefined
-  #snapshot: Snapshot<unknown> | undefined
-  /** Set while it works: what comes meanwhile waits. */
-  #isBusy = true
-  #waiting: AnyEventObject[] | undefined
+  /** While it is active, the stay it is in, if its state rests on something; then the output, or the error. */
+  #rest: unknown
+  /** What was made for those who look at it. */
+  #seen: { sessionId?: string; snapshot?: Snapshot<unknown> | undefined } | undefined
+  /** Whether it works, and what came meanwhile. */
+  #work: 'rests' | 'works' | AnyEventObject[] = 'works'
 
   constructor(chart: Chart, parent: AnyActorRef, owner: ChartOwner<never>) {
     this._parent = parent
@@ -127,8 +123,9 @@ export class LightActor {
   }
 
   get sessionId(): string {
-    this.#sessionId ??= this.system._bookId()
-    return this.#sessionId
+    this.#seen ??= {}
+    this.#seen.sessionId ??= this.system._bookId()
+    return this.#seen.sessionId
   }
 
   get options(): { readonly input: unknown } {
@@ -136,8 +133,9 @@ export class LightActor {
   }
 
   getSnapshot(): Snapshot<unknown> {
-    this.#snapshot ??= this.#makeSnapshot()
-    return this.#snapshot
+    this.#seen ??= {}
+    this.#seen.snapshot ??= this.#makeSnapshot()
+    return this.#seen.snapshot
   }
 
   start(input: unknown): void {
@@ -163,12 +161,10 @@ export class LightActor {
   send(event: AnyEventObject): void {
     if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: undefined, event })
     if (this.#status !== 'active') return
-    if (this.#isBusy) {
-      this.#waiting ??= []
-      this.#waiting.push(event)
-      return
-    }
-    this.#isBusy = true
+    if (this.#work === 'works') this.#work = [event]
+    else if (this.#work !== 'rests') this.#work.push(event)
+    if (this.#work !== 'rests') return
+    this.#work = 'works'
     this.#take(event)
     this.#workOff()
   }
@@ -176,24 +172,22 @@ export class LightActor {
   /** Ends it where it stands; its owner hears nothing. */
   stop(): void {
     if (this.#status !== 'active') return
-    this.#waiting = undefined
-    if (this.#isBusy) this.#waiting = [STOP]
-    else this.#end()
+    if (this.#work === 'rests') this.#end()
+    else this.#work = [STOP]
   }
 
   #workOff(): void {
-    while (this.#waiting !== undefined && this.#status === 'active') {
-      const event = this.#waiting.shift()
+    while (typeof this.#work === 'object' && this.#status === 'active') {
+      const event = this.#work.shift()
       if (event === undefined) break
       if (event === STOP) this.#end()
       else this.#take(event)
     }
-    this.#waiting = undefined
-    this.#isBusy = false
+    this.#work = 'rests'
   }
 
   #take(event: AnyEventObject): void {
-    const [state, stay] = [this.#state, this.#stay]
+    const [state, stay] = [this.#state, this.#rest as LightStay | undefined]
     try {
       const transition = chosen(state, this.#context as Context, event)
       if (transition !== undefined) this.#follow(transition, event)
@@ -201,7 +195,7 @@ export class LightActor {
     } catch (error) {
       return this.#fail(error)
     }
-    if (stay === this.#stay && state === this.#state) return this.#show(event)
+    if (stay === this.#rest && state === this.#state) return this.#show(event)
     const shown = this.#isSeen() ? this.getSnapshot() : undefined
     try {
       stay?.end()
@@ -221,7 +215,7 @@ export class LightActor {
     if (transition.target !== undefined) this.#enter(transition.target, context, event)
     else if (context !== this.#context) {
       this.#context = context
-      this.#snapshot = undefined
+      this.#forgetSnapshot()
     }
     if (this.#isSeen()) tellStep(transition, event, this)
   }
@@ -233,24 +227,23 @@ export class LightActor {
     const input = effect && state.effectInput?.({ context, event })
     this.#state = state
     this.#context = context
-    this.#stay = effect && new LightStay(this, input)
-    this.#snapshot = undefined
+    this.#rest = isFinal ? result : effect && new LightStay(this, input)
+    this.#forgetSnapshot()
     if (!isFinal) return
     this.#status = 'done'
-    this.#result = result
   }
 
   /** Begins what the state it is in rests on. */
   #begin(): void {
     const { effect } = this.#state
-    if (effect !== undefined) this.#stay?.begin(effect)
+    if (effect !== undefined && this.#status === 'active') (this.#rest as LightStay).begin(effect)
   }
 
   /** Gives its output to whoever waits for that, and shows where it stands. */
   #show(event: AnyEventObject, shown?: Snapshot<unknown>): void {
     const isSeen = this.#isSeen()
     if (this.#status === 'done') {
-      const output = this.#result
+      const output = this.#rest
       if (isSeen) {
         const done = { type: `xstate.done.actor.${this.id}`, output, actorId: this.id }
         this.system._relay(this, this._parent, done)
@@ -261,9 +254,10 @@ export class LightActor {
   }
 
   #end(): void {
-    const stay = this.#stay
+    const stay = this.#rest as LightStay | undefined
     this.#status = 'stopped'
-    this.#stay = this.#snapshot = undefined
+    this.#rest = undefined
+    this.#forgetSnapshot()
     const isSeen = this.#isSeen()
     if (isSeen) tellStep(undefined, STOP, this)
     const shown = isSeen ? this.getSnapshot() : undefined
@@ -277,22 +271,26 @@ export class LightActor {
 
   #fail(error: unknown): void {
     this.#status = 'error'
-    this.#result = error
-    this.#snapshot = undefined
+    this.#rest = error
+    this.#forgetSnapshot()
     if (!this.#isSeen()) return
     this.system._relay(this, this._parent, { type: `xstate.error.actor.${this.id}`, error, actorId: this.id })
+  }
+
+  #forgetSnapshot(): void {
+    if (this.#seen !== undefined) this.#seen.snapshot = undefined
   }
 
   #makeSnapshot(): Snapshot<unknown> {
     const { machine } = this.#chart
     const [state, context, status] = [this.#state, this.#context, this.#status]
-    if (context === undefined) return { status: 'error', output: undefined, error: this.#result }
+    if (context === undefined) return { status: 'error', output: undefined, error: this.#rest }
     if (status === 'done' || status === 'stopped') {
-      const output = status === 'done' ? this.#result : undefined
+      const output = status === 'done' ? this.#rest : undefined
       return ChartSnapshot.over(machine, state, context, status, output) as never
     }
     const active = ChartSnapshot.active(machine, state, context, undefined)
-    return (status === 'active' ? active : { ...active, status, error: this.#result }) as never
+    return (status === 'active' ? active : { ...active, status, error: this.#rest }) as never
   }
 
   /** No getter: V8 looks up a private one each time. */

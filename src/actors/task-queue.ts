@@ -391,7 +391,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     }
     if (!duplicate) tree.counters.jobs.added += 1
     if (id === own && !duplicate) Run.tell.queued(run)
-    else Run.tell.queuedAs(run, { id, duplicate }, id === own ? run.path : this.jobPath(id))
+    else Run.tell.queuedAs(run, { id, duplicate })
     if (tree.events.hears('job.added'))
       tree.events.emit('job.added', { path: run.path, id, attempt: 0, duplicate, ...(by && { by: by.path }) })
     if (!duplicate) return
@@ -402,7 +402,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   #replayed(id: string): AnyRun {
     const { tree } = this
     const path = this.jobPath(id)
-    const run: AnyRun = new Run(this, id, path)
+    const run: AnyRun = new Run(this, id)
     Run.tell.queued(run)
     tree.counters.jobs.added += 1
     tree.events.emit('job.added', { path, id, attempt: 0, duplicate: false })
