@@ -1,6 +1,6 @@
 /**
  * How jobs go that only wait for their turn, are taken and done: with no delay, lane or key, in a queue without limits.
- * It writes what the engine's scripts would, with a quarter of the commands, and leaves all else to them
+ * It writes what the engine's scripts would, with a quarter of the commands where many share a step, and leaves all else to them
  * (docs/decisions/032-a-short-way-for-plain-jobs.md). Words are read where they stand: a table for each job costs more
  * than most commands.
  */
