@@ -23,7 +23,10 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000, // what takes one second alone may take ten beside tests of whole processes on a small machine
+    // What takes one second alone may take ten beside tests of whole processes on a small machine, and more on a slow one.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     globalSetup: ['test/support/setup.ts'],
     coverage: { provider: 'v8', include: ['src/**/*.ts', 'machines/**/*.ts'] },
   },

@@ -13,7 +13,7 @@ describe('the tarball', () => {
     const [tarball] = JSON.parse(stdout) as { size: number; files: { path: string }[] }[]
     size = tarball?.size ?? Infinity
     packed = tarball?.files.map(({ path }) => path) ?? []
-  }, 60_000)
+  })
 
   test('has only what is built, the sources, the charts and the pages every package has', () => {
     const kinds = [

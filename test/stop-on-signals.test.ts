@@ -26,7 +26,7 @@ async function play(what: string, script: readonly string[]): Promise<{ lines: s
   return { lines, end: code ?? signal }
 }
 
-describe.concurrent('stopOnSignals', { timeout: 30_000 }, () => {
+describe.concurrent('stopOnSignals', () => {
   test.each(['SIGTERM', 'SIGINT'])('lets work end after the first signal: %s', async (signal) => {
     const { lines, end } = await play('drain', ['ready', `> ${signal}`])
     expect(lines).toEqual(['ready', `a ${signal} drain`, 'a done', 'a left 0'])

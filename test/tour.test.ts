@@ -46,7 +46,7 @@ function screenOf(output: string): string[] {
   return lines
 }
 
-describe.concurrent('npm start', { timeout: 60_000 }, () => {
+describe.concurrent('npm start', () => {
   test('is the tour', () => {
     expect(manifest.scripts.start).toContain('dist/src/cli/rootcatch.js tour')
   })

@@ -64,7 +64,7 @@ function post(socketPath: string, update: object): Promise<number | undefined> {
 }
 
 function describeFleet(name: string, newStore: () => readonly string[]): void {
-  describe(`a bot in three processes on ${name}`, { timeout: 60_000 }, () => {
+  describe(`a bot in three processes on ${name}`, () => {
     async function startThree(telegram: FakeTelegram): Promise<readonly TalkingChild[]> {
       const args = [...newStore(), telegram.url, telegram.token, 'poll']
       const children = [1, 2, 3].map(() => startChild(CHILD, args))

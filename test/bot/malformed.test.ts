@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { memory, resume, start, supervisor } from 'rootcatch'
 import { Bot } from 'rootcatch/bot'
 import { sqlite } from 'rootcatch/sqlite'
@@ -48,7 +48,7 @@ describe.each([
       message: { message_id: 1, date: 1, text: 'behind', chat: { id: 1, type: 'private' } },
     })
     await telegram.until(() => telegram.unconfirmed.length === 0)
-    await vi.waitFor(() => expect(seen).toContain(3)) // what is kept is confirmed before it is handled
+    await expect.poll(() => seen).toContain(3) // what is kept is confirmed before it is handled
     expect(seen.toSorted()).toEqual(isUpdate ? [1, 2, 3] : [1, 3])
     expect(refused.length > 0).toBe(!isUpdate)
     for (const line of refused) expect(line).toMatch(/update/)

@@ -52,7 +52,7 @@ describe('a full disk', () => {
     expect(readRow(path, 'PRAGMA integrity_check')).toEqual({ integrity_check: 'ok' })
   })
 
-  test('loses no outcome: it is reported, and settled once there is room', { timeout: 20_000 }, async () => {
+  test('loses no outcome: it is reported, and settled once there is room', async () => {
     const path = newFile()
     const { broker, room } = await onDisk(path)
     const big = task('big', async () => {
@@ -96,7 +96,7 @@ describe('a lock', () => {
     expect(readRow(path, 'PRAGMA integrity_check')).toEqual({ integrity_check: 'ok' })
   })
 
-  test('of a process that lives makes jobs wait, and loses none', { timeout: 30_000 }, async () => {
+  test('of a process that lives makes jobs wait, and loses none', async () => {
     const path = newFile()
     const broker = sqlite(path)
     await broker.open(systemClock)

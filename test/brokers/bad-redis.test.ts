@@ -173,7 +173,7 @@ describe.skipIf(redisMissing)(`a Redis that${redisMissing === undefined ? '' : `
     const bus = ['--cluster-port', String(await freePort())] // the usual one, 10 000 above, may be past the last port
     await redis.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', ...bus)
     await redis.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    await expect.poll(() => redis.ask('CLUSTER', 'INFO'), { timeout: 15_000 }).toContain('cluster_state:ok')
+    await expect.poll(() => redis.ask('CLUSTER', 'INFO')).toContain('cluster_state:ok')
     const connection = { nodes: [{ host: '127.0.0.1', port: redis.port }] }
     const [one, two] = [await join(connection), await join(connection)]
     one.pause(double)

@@ -15,8 +15,9 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { redisMissing, sharedRedis } from '../support/redis.ts'
 
 /** The real clock: what happens in another process is heard of within a quarter of a second. */
-const until = (isSo: () => unknown, timeout = 5_000): Promise<unknown> =>
-  vi.waitFor(async () => expect(await isSo()).toBeTruthy(), { timeout, interval: 10 })
+const until = async (isSo: () => unknown): Promise<void> => {
+  await expect.poll(isSo, { interval: 10 }).toBeTruthy()
+}
 
 describe.skipIf(redisMissing)(`bullmq()${redisMissing === undefined ? '' : `: ${redisMissing}`}`, () => {
   const address = sharedRedis()
@@ -134,12 +135,15 @@ describe.skipIf(redisMissing)(`bullmq()${redisMissing === undefined ? '' : `: ${
     asks.pause(work)
     await join(supervisor('app', [other]))
     await asks.run(work, 0)
+    const times: number[] = []
     for (let n = 0; n < 20; n += 1) {
       const startedAt = performance.now()
       await asks.run(work, n)
-      expect(performance.now() - startedAt).toBeLessThan(250)
+      times.push(performance.now() - startedAt)
       await new Promise((resolve) => setTimeout(resolve, n * 3))
     }
+    // A busy machine may take one from us; a wake-up that does not come would make most of them late.
+    expect(times.toSorted((a, b) => a - b)[15]).toBeLessThan(250)
   })
 
   test('cancels a job that another process runs', async () => {
@@ -168,7 +172,7 @@ describe.skipIf(redisMissing)(`bullmq()${redisMissing === undefined ? '' : `: ${
     await until(() => one.stats().attempts === 1)
     await one.stop()
     const two = await join(supervisor('app', [b]))
-    await until(async () => (await two.job(id))?.status === 'done', 2_000)
+    await until(async () => (await two.job(id))?.status === 'done')
     expect(await two.job(id)).toMatchObject({ value: 1, attempts: 1, history: [] })
   })
 

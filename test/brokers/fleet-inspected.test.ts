@@ -10,7 +10,7 @@ const CHILD = fileURLToPath(import.meta.resolve('../support/inspected-child.ts')
 describe.skipIf(redisMissing)(`a fleet${redisMissing === undefined ? '' : `: ${redisMissing}`}`, () => {
   const address = sharedRedis()
 
-  test('of three processes is seen in one inspector, each below a node of its own', { timeout: 30_000 }, async () => {
+  test('of three processes is seen in one inspector, each below a node of its own', async () => {
     const { system } = await inspected(supervisor('overview', []), { accept: true })
     const looker = await Looker.at(system)
     const { acceptUrl = '' } = handleOf(system)
@@ -22,12 +22,12 @@ describe.skipIf(redisMissing)(`a fleet${redisMissing === undefined ? '' : `: ${r
       [...new Set(rows().flatMap((row) => (row['name'] === name ? [String(row['path'])] : [])))].toSorted()
     const nodesWith = (name: string): readonly string[] =>
       [...new Set(pathsOf(name).map((path) => path.split('/')[0] as string))].toSorted()
-    await expect.poll(() => nodesWith('work'), { timeout: 10_000 }).toEqual(['remote:1', 'remote:2', 'remote:3'])
+    await expect.poll(() => nodesWith('work')).toEqual(['remote:1', 'remote:2', 'remote:3'])
 
     await processes[1]?.kill()
     const phaseOf = (name: string): unknown => rows().findLast((row) => row['name'] === name)?.['phase']
     const gone = (): number => ['remote:1', 'remote:2', 'remote:3'].filter((name) => phaseOf(name) === 'stopped').length
-    await expect.poll(gone, { timeout: 10_000 }).toBe(1)
+    await expect.poll(gone).toBe(1)
     for (const one of processes) await one.kill()
     await looker.close()
     await system.stop()

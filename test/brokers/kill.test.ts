@@ -27,7 +27,7 @@ describe('a process that is killed at 25 random points of 20 000 jobs', () => {
 })
 
 describe('two processes on one file', () => {
-  test('do each of 10 000 jobs once, and both of them work', { timeout: 60_000 }, async () => {
+  test('do each of 10 000 jobs once, and both of them work', async () => {
     const [file, jobs] = [newFile(), 10_000]
     const log = join(dirname(file), 'shared')
     const work = task('work', async (n: number) => n)

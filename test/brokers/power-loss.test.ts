@@ -38,7 +38,6 @@ describe('what a user was told', () => {
 
   test.skipIf(!canTrace)(
     `was on the disk before, as the kernel saw it${canTrace ? '' : ': there is no strace that may trace'}`,
-    { timeout: 60_000 },
     async () => {
       const trace = newFile()
       const words = ['-f', '-e', 'trace=fsync,fdatasync,write', '-e', 'signal=none', '-o', trace]

@@ -37,10 +37,10 @@ describe.skipIf(redisMissing ?? !('server' in found))('several Redis', () => {
     return system
   }
 
-  test('behind a Sentinel: jobs and runs go on when another one becomes the master', { timeout: 30_000 }, async () => {
+  test('behind a Sentinel: jobs and runs go on when another one becomes the master', async () => {
     const master = await serve()
     const replica = await serve('--replicaof', '127.0.0.1', String(master.port))
-    await expect.poll(() => replica.ask('INFO', 'replication'), { timeout: 10_000 }).toContain('master_link_status:up')
+    await expect.poll(() => replica.ask('INFO', 'replication')).toContain('master_link_status:up')
     const sentinel = await startSentinel(master.port)
     others.push(sentinel.end)
     const connection = { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'mymaster' }
@@ -50,48 +50,44 @@ describe.skipIf(redisMissing ?? !('server' in found))('several Redis', () => {
     system.pause(double)
     const waiting = system.run(double, 2)
     const { id } = await waiting.queued()
-    await expect.poll(() => replica.ask('EXISTS', `{app}:app/double:j-${id}`), { timeout: 5_000 }).toBe(1)
+    await expect.poll(() => replica.ask('EXISTS', `{app}:app/double:j-${id}`)).toBe(1)
     await master.kill()
-    await expect.poll(() => replica.ask('INFO', 'replication'), { timeout: 15_000 }).toContain('role:master')
+    await expect.poll(() => replica.ask('INFO', 'replication')).toContain('role:master')
     system.unpause(double)
     expect(await waiting).toBe(4)
     expect(await system.run(double, 3)).toBe(6)
   })
 
-  test(
-    'as a Cluster of three: apps lie on different nodes, and each is whole on its own',
-    { timeout: 30_000 },
-    async () => {
-      const settings = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port']
-      const nodes = [
-        await serve(...settings, String(await freePort())),
-        await serve(...settings, String(await freePort())),
-        await serve(...settings, String(await freePort())),
-      ] as const
-      const slots = [['0', '5460'] as const, ['5461', '10922'] as const, ['10923', '16383'] as const]
-      for (const [index, [from, to]] of slots.entries()) await nodes[index]?.ask('CLUSTER', 'ADDSLOTSRANGE', from, to)
-      for (const [index, node] of nodes.entries()) await node.ask('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
-      for (const node of nodes.slice(1)) {
-        const bus = String(((await node.ask('CONFIG', 'GET', 'cluster-port')) as readonly string[])[1])
-        await nodes[0].ask('CLUSTER', 'MEET', '127.0.0.1', String(node.port), bus)
-      }
-      for (const node of nodes) {
-        await expect.poll(() => node.ask('CLUSTER', 'INFO'), { timeout: 15_000 }).toContain('cluster_state:ok')
-        await expect.poll(() => node.ask('CLUSTER', 'INFO'), { timeout: 15_000 }).toContain('cluster_known_nodes:3')
-      }
+  test('as a Cluster of three: apps lie on different nodes, and each is whole on its own', async () => {
+    const settings = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port']
+    const nodes = [
+      await serve(...settings, String(await freePort())),
+      await serve(...settings, String(await freePort())),
+      await serve(...settings, String(await freePort())),
+    ] as const
+    const slots = [['0', '5460'] as const, ['5461', '10922'] as const, ['10923', '16383'] as const]
+    for (const [index, [from, to]] of slots.entries()) await nodes[index]?.ask('CLUSTER', 'ADDSLOTSRANGE', from, to)
+    for (const [index, node] of nodes.entries()) await node.ask('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+    for (const node of nodes.slice(1)) {
+      const bus = String(((await node.ask('CONFIG', 'GET', 'cluster-port')) as readonly string[])[1])
+      await nodes[0].ask('CLUSTER', 'MEET', '127.0.0.1', String(node.port), bus)
+    }
+    for (const node of nodes) {
+      await expect.poll(() => node.ask('CLUSTER', 'INFO')).toContain('cluster_state:ok')
+      await expect.poll(() => node.ask('CLUSTER', 'INFO')).toContain('cluster_known_nodes:3')
+    }
 
-      const connection = { nodes: [{ host: '127.0.0.1', port: nodes[0].port }] }
-      for (const prefix of ['a', 'b', 'c']) {
-        const asking = await joinStore(connection, prefix)
-        const working = await joinStore(connection, prefix)
-        asking.pause(double)
-        expect(await Promise.all([1, 2, 3].map((n) => asking.run(double, n)))).toEqual([2, 4, 6])
-        expect(await working.queues()).toMatchObject([{ queue: 'app/double', waiting: 0, leased: 0 }])
-      }
-      const sizes = await Promise.all(nodes.map((node) => node.ask('DBSIZE')))
-      expect(sizes.filter((size) => Number(size) > 0).length).toBeGreaterThan(1)
-    },
-  )
+    const connection = { nodes: [{ host: '127.0.0.1', port: nodes[0].port }] }
+    for (const prefix of ['a', 'b', 'c']) {
+      const asking = await joinStore(connection, prefix)
+      const working = await joinStore(connection, prefix)
+      asking.pause(double)
+      expect(await Promise.all([1, 2, 3].map((n) => asking.run(double, n)))).toEqual([2, 4, 6])
+      expect(await working.queues()).toMatchObject([{ queue: 'app/double', waiting: 0, leased: 0 }])
+    }
+    const sizes = await Promise.all(nodes.map((node) => node.ask('DBSIZE')))
+    expect(sizes.filter((size) => Number(size) > 0).length).toBeGreaterThan(1)
+  })
 
   async function startSentinel(master: number): Promise<{ readonly port: number; end(): Promise<void> }> {
     if (!('server' in found)) throw new Error('this needs a Redis that can be started')

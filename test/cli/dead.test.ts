@@ -10,7 +10,7 @@ const newFile = newFiles()
 
 const deadIn = (file: string): unknown => readRow(file, 'SELECT sum(dead) AS dead FROM queues')['dead']
 
-describe.concurrent('rootcatch dead', { timeout: 30_000 }, () => {
+describe.concurrent('rootcatch dead', () => {
   const file = newFile()
   let ids: Awaited<ReturnType<typeof fillStore>>
 
@@ -182,7 +182,7 @@ describe.concurrent('rootcatch dead', { timeout: 30_000 }, () => {
   })
 })
 
-describe.skipIf(!hasTerminal)('rootcatch dead in a terminal', { timeout: 30_000 }, () => {
+describe.skipIf(!hasTerminal)('rootcatch dead in a terminal', () => {
   test('asks before it discards, and takes anything but yes for no', async () => {
     const file = newFile()
     await fillStore(file)

@@ -32,7 +32,7 @@ async function order(file: string, ...what: string[]): Promise<void> {
 
 const statesIn = (file: string): unknown => readRow(file, 'SELECT waiting, delayed, leased, dead FROM queues')
 
-describe.concurrent('rootcatch run', { timeout: 30_000 }, () => {
+describe.concurrent('rootcatch run', () => {
   test('starts what a TypeScript file exports, and drains at the first signal', async () => {
     const file = newFile()
     await order(file, 'a book', 'nothing', 'a pen')
@@ -198,7 +198,7 @@ export const first = task('first', () => {})
   })
 })
 
-describe.skipIf(!hasTerminal)('rootcatch run in a terminal', { timeout: 30_000 }, () => {
+describe.skipIf(!hasTerminal)('rootcatch run in a terminal', () => {
   test('has a live line below its other lines, and takes it away at the end', async () => {
     const file = newFile()
     await order(file, 'nothing', 'a house')
@@ -217,7 +217,7 @@ describe.skipIf(!hasTerminal)('rootcatch run in a terminal', { timeout: 30_000 }
   })
 })
 
-describe.concurrent('rootcatch', { timeout: 30_000 }, () => {
+describe.concurrent('rootcatch', () => {
   test('says its version', async () => {
     expect(await rootcatch(['--version'])).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' })
   })

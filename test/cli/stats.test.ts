@@ -5,7 +5,7 @@ import { newFiles } from '../support/sqlite-store.ts'
 
 const newFile = newFiles()
 
-describe.concurrent('rootcatch stats', { timeout: 30_000 }, () => {
+describe.concurrent('rootcatch stats', () => {
   const file = newFile()
 
   beforeAll(async () => {

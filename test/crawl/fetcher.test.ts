@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   BlockedAddressError,
   BodyTooLargeError,
@@ -196,7 +196,7 @@ describe('a broken connection (G5)', () => {
     const to = (path: string): string => `http://late.example:${new URL(site.url).port}${path}`
     expect(errorOf(await fetchOnce(to('/late'), { connectTimeout: 20 }, { fetcher })).code).toBe('connect-timeout')
     resolveName()
-    await vi.waitUntil(() => site.connections > 0)
+    await expect.poll(() => site.connections).toBeGreaterThan(0)
     const next = fetchOnce(to('/next'), {}, { fetcher })
     const resolving = setInterval(() => resolveName(), 10)
     expect(pageOf(await next).status).toBe(404)

@@ -104,7 +104,7 @@ async function startThree(
 }
 
 function describeFleet(name: string, newStore: () => readonly string[]): void {
-  describe(`a crawl of three processes on ${name}`, { timeout: 60_000 }, () => {
+  describe(`a crawl of three processes on ${name}`, () => {
     test('fetches each page once, asks the host by all together no more than it bears, and gives all items to who asked', async () => {
       const site = await countingSite(120, { latency: 50 })
       const [asked, ...helpers] = await startThree(newStore(), site, { perHost: { concurrency: 4 }, concurrency: 16 })
@@ -164,7 +164,7 @@ function describeFleet(name: string, newStore: () => readonly string[]): void {
       let throttledAt = 0
       let early = 0
       const site = await countingSite(60, {
-        latency: 5,
+        latency: 100,
         answer: (path, response) => {
           if (throttledAt > 0 && performance.now() - throttledAt < 950) early += 1
           if (throttledAt > 0 || path !== '/book/20') return false
@@ -175,7 +175,7 @@ function describeFleet(name: string, newStore: () => readonly string[]): void {
       })
       const [asked] = await startThree(newStore(), site, { perHost: { concurrency: 3 } })
       expect(await doneOf(asked)).toMatchObject({ requests: 61, items: 60, counters: { throttled: 1 } })
-      expect(early).toBeLessThanOrEqual(2) // those that were on their way
+      expect(early).toBeLessThanOrEqual(4) // on their way, or begun before all know of it; 27 fit into that time
     })
 
     test.each([
@@ -209,7 +209,7 @@ function describeFleet(name: string, newStore: () => readonly string[]): void {
               .map((line) => JSON.parse(line) as string),
           ),
         )
-      await expect.poll(() => items().size, { timeout: 10_000 }).toBe(150)
+      await expect.poll(() => items().size).toBe(150)
       expect(site.most).toBeLessThanOrEqual(4 + 4) // those of a process that was killed are still answered
       const again = [...site.counts.values()].reduce((sum, count) => sum + count - 1, 0)
       expect(again).toBeLessThanOrEqual(4 + 4) // those it was fetching, and those it had fetched and not settled yet

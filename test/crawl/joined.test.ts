@@ -54,7 +54,7 @@ async function side(
     await sleep(takes)
     emit(page.url)
   })
-  const broker = sqlite(file, { lease: '2s' })
+  const broker = sqlite(file, { lease: '10s' })
   const system = await startQuietly(books, { broker, clock: undefined as never })
   open.push(() => system.stop())
   return { books, system, pages, crawl: () => system.run(books) as Crawl<string> }
@@ -64,10 +64,10 @@ const rows = (file: string): unknown =>
   readRow(file, 'SELECT (SELECT count(*) FROM notes) AS notes, (SELECT count(*) FROM keys) AS keys')
 
 async function takesPart(one: Side): Promise<void> {
-  await expect.poll(() => one.pages.length, { timeout: 10_000 }).toBeGreaterThan(0)
+  await expect.poll(() => one.pages.length).toBeGreaterThan(0)
 }
 
-describe('a crawl on a store that others have, too', { timeout: 30_000 }, () => {
+describe('a crawl on a store that others have, too', () => {
   test('is joined by a system that has the spider, and by its run(): the numbers of both handles are those of all', async () => {
     const [file, { url }] = [newFile(), await site()]
     const [one, other] = [await side(file, url), await side(file, url)]
@@ -143,9 +143,9 @@ describe('a crawl on a store that others have, too', { timeout: 30_000 }, () => 
     await one.system.stop()
     expect((await first.settled()).status).toBe('cancelled')
     expect(read).toBeLessThan(150)
-    await expect.poll(() => new Set([...one.pages, ...other.pages]).size, { timeout: 10_000 }).toBe(150)
+    await expect.poll(() => new Set([...one.pages, ...other.pages]).size).toBe(150)
     expect(one.pages.length + other.pages.length).toBeLessThanOrEqual(150 + 3)
-    await expect.poll(() => rows(file), { timeout: 5_000 }).toEqual({ notes: 0, keys: 0 })
+    await expect.poll(() => rows(file)).toEqual({ notes: 0, keys: 0 })
   })
 
   test('that nobody is at any more waits for the next run()', async () => {

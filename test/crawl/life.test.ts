@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { FatalError, memory, resume, restart, start, supervisor, type Failure } from 'rootcatch'
 import { request, spider, type Crawl } from 'rootcatch/crawl'
 import { sqlite } from 'rootcatch/sqlite'
@@ -191,7 +191,7 @@ describe('a crawl', () => {
     expect(failures).toHaveLength(1)
     const done = crawl.stats().counters['page'] as number
     expect(done).toBeLessThan(20)
-    await vi.waitFor(() => expect(system.supervisor('app').children()[0]?.generation).toBe(2))
+    await expect.poll(() => system.supervisor('app').children()[0]?.generation).toBe(2)
     isBroken = false
     const again = system.run(books)
     await again
@@ -224,7 +224,7 @@ describe('items', () => {
     const crawl = system.run(books)
     const items = crawl[Symbol.asyncIterator]()
     await items.next()
-    await vi.waitFor(() => expect(paused).toHaveLength(1))
+    await expect.poll(() => paused).toHaveLength(1)
     expect(paused[0]).toBeGreaterThanOrEqual(1000)
     const settled = (): number => crawl.stats().counters['page'] as number
     expect(settled()).toBeLessThan(200)

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { request, type Crawl } from 'rootcatch/crawl'
 import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
 import { localSpider, startQuietly } from '../support/crawling.ts'
@@ -47,8 +47,9 @@ async function openSite(
 async function drive(crawl: Crawl, clock: ManualClock, step = 500): Promise<void> {
   let isOver = false
   void crawl.settled().then(() => (isOver = true))
-  const rest = (): Promise<void> =>
-    vi.waitFor(() => expect(isOver ? 0 : crawl.stats().running).toBe(0), { interval: 1 })
+  const rest = async (): Promise<void> => {
+    await expect.poll(() => (isOver ? 0 : crawl.stats().running), { interval: 1 }).toBe(0)
+  }
   for (let steps = 0; !isOver && steps < 20_000; steps += 1) {
     await settle()
     await rest()

@@ -140,7 +140,7 @@ describe('accept', () => {
     ref.start()
     const named = (name: string): Frame | undefined =>
       looker.frames.flatMap((frame) => (frame['nodes'] ?? []) as Frame[]).findLast((row) => row['name'] === name)
-    await expect.poll(() => named('player')?.['chart'] ?? named(ref.id)?.['chart'], { timeout: 5_000 }).toBeDefined()
+    await expect.poll(() => named('player')?.['chart'] ?? named(ref.id)?.['chart']).toBeDefined()
     const row = named('player') ?? named(ref.id)
     const { chart } = await looker.until(({ type, hash }) => type === 'chart' && hash === row?.['chart'])
     expect(chart.root.states.map(({ key }: { key: string }) => key)).toEqual(['sound', 'track'].toSorted())

@@ -66,7 +66,7 @@ describe('a finished job leaves nothing', () => {
     await system.stop()
     expect(clock.pending).toBe(0)
     expect(process.getActiveResourcesInfo().filter((name) => name === 'Immediate')).toEqual([])
-  }, 60_000)
+  })
 
   test('ids of actors come from a pool as large as the jobs held at once', async () => {
     const ids = new Set<string>()

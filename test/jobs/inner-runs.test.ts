@@ -157,7 +157,7 @@ describe('slots', () => {
     })
     await using system = await start(work)
     await system.run(work, 'first', { lane: 'a' })
-    await vi.waitFor(() => expect(seen).toEqual(['first', 'second']))
+    await expect.poll(() => seen).toEqual(['first', 'second'])
   })
 })
 

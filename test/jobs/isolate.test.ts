@@ -41,7 +41,7 @@ async function running(definition: Task<never>, options: StartOptions = {}): Pro
   return start(supervisor('app', [definition]), { ...quiet, ...options })
 }
 
-describe('isolate', { timeout: 30_000 }, () => {
+describe('isolate', () => {
   test('calls the body in a thread of its own, whatever its export is called', async () => {
     await using system = await running(tasks.add)
     const { sum, thread } = await system.run(tasks.add, { a: 1, b: 2 })
@@ -95,7 +95,7 @@ describe('isolate', { timeout: 30_000 }, () => {
   })
 })
 
-describe('the context in a thread', { timeout: 30_000 }, () => {
+describe('the context in a thread', () => {
   test('knows the job and its attempt', async () => {
     await using system = await running(tasks.about)
     const run = system.run(tasks.about, null)
@@ -202,7 +202,7 @@ describe('the context in a thread', { timeout: 30_000 }, () => {
   })
 })
 
-describe('what a body in a thread throws', { timeout: 30_000 }, () => {
+describe('what a body in a thread throws', () => {
   let system: System
   beforeAll(async () => (system = await running(tasks.throws)))
   afterAll(() => system.stop())
@@ -280,7 +280,7 @@ describe('what a body in a thread throws', { timeout: 30_000 }, () => {
   })
 })
 
-describe('what a body in a thread gives', { timeout: 30_000 }, () => {
+describe('what a body in a thread gives', () => {
   let system: System
   beforeAll(async () => (system = await running(tasks.gives)))
   afterAll(() => system.stop())
@@ -302,7 +302,7 @@ describe('what a body in a thread gives', { timeout: 30_000 }, () => {
   })
 })
 
-describe('what a body in a thread is given', { timeout: 30_000 }, () => {
+describe('what a body in a thread is given', () => {
   test('is what the schema made of it in the main thread', async () => {
     await using system = await running(tasks.parses)
     expect(await system.run(tasks.parses, '2026-01-01T00:00:00Z')).toBe(Date.UTC(2026, 0))
@@ -317,7 +317,7 @@ describe('what a body in a thread is given', { timeout: 30_000 }, () => {
   })
 })
 
-describe('a thread', { timeout: 30_000 }, () => {
+describe('a thread', () => {
   test('that never looks is ended; its job is judged at once, and the others are not harmed', async () => {
     await using system = await running(tasks.anotherName)
     const seen = jobRecorder()
@@ -377,7 +377,7 @@ describe('a thread', { timeout: 30_000 }, () => {
   })
 })
 
-describe('start', { timeout: 60_000 }, () => {
+describe('start', () => {
   const causeOf = async (definition: Task<never>): Promise<unknown> => {
     const failure = await running(definition).catch((error: unknown) => error as Failure)
     if (!(failure instanceof Error)) throw new Error('it started')
@@ -460,7 +460,7 @@ describe('start', { timeout: 60_000 }, () => {
   })
 })
 
-describe('stop', { timeout: 30_000 }, () => {
+describe('stop', () => {
   test('ends a body that never looks once its shutdown and grace are over', async () => {
     const system = await running(tasks.hogs)
     const events: AnyEvent[] = []

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { LeaseLostError, restart, resume, start, supervisor, task, type Failure, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle, type ManualClock } from 'rootcatch/testing'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Broker } from '../../src/brokers/broker.ts'
 import { newJob, queue } from '../support/broker-job.ts'
 import { startChild } from '../support/child-lines.ts'
@@ -16,11 +16,7 @@ const AWAITING = fileURLToPath(import.meta.resolve('../support/awaiting-child.ts
 
 /** Takes the next job as a process that ends at once, and lets its lease run out. */
 async function lose(broker: Broker, path: string, clock: ManualClock): Promise<void> {
-  let taken = 0
-  await vi.waitFor(async () => {
-    taken = (await broker.lease(path, 1)).length
-    expect(taken).toBe(1)
-  })
+  await expect.poll(async () => (await broker.lease(path, 1)).length).toBe(1)
   await clock.advance('1s')
   await clock.advance('31s')
   await settle()
@@ -79,7 +75,7 @@ describe('a job that was lost too often', () => {
     const run = system.run(job)
     await run.queued()
     await lose(broker, 'app/job', clock)
-    await vi.waitFor(() => expect(seen.all('job.restarted')).toMatchObject([{ path: run.path, generation: 2 }]))
+    await expect.poll(() => seen.all('job.restarted')).toMatchObject([{ path: run.path, generation: 2 }])
     expect(await system.job(run.id)).toMatchObject({ status: 'waiting', attempts: 0, restarts: { app: 1 } })
     expect(seen.all('job.failed')).toEqual([])
     await lose(broker, 'app/job', clock)
@@ -100,10 +96,11 @@ describe('a job that was lost too often', () => {
     await run.queued()
     await lose(broker, 'app/job', clock)
     system.unpause(job)
-    await vi.waitFor(async () => {
+    const later = async (): Promise<unknown> => {
       await clock.advance(10)
-      expect(await system.job(run.id)).toMatchObject({ status: 'done' })
-    })
+      return system.job(run.id)
+    }
+    await expect.poll(later).toMatchObject({ status: 'done' })
     expect(await run).toBe('done')
     await broker.close()
     await system.stop()
@@ -146,7 +143,7 @@ describe('a job that was lost too often', () => {
     const system = await start(job, { clock, broker: sqlite(file, { lostLimit: 1 }), catch: () => resume })
     const seen = jobRecorder()
     seen.listen(system)
-    await vi.waitFor(() => expect(seen.events('job/job:a')).toEqual(['failure.decided', 'job.failed', 'dead.added']))
+    await expect.poll(() => seen.events('job/job:a')).toEqual(['failure.decided', 'job.failed', 'dead.added'])
     await clock.advance('1m')
     expect(strangers.system.failures()).toEqual([])
     await system.stop()
@@ -166,7 +163,7 @@ describe('a job that was lost too often', () => {
     await finder.open(later)
     expect(await finder.job(run.id)).toMatchObject({ status: 'running' })
     await clock.advance('1s')
-    await vi.waitFor(() => expect(seen.all('dead.added')).toMatchObject([{ path: run.path }]))
+    await expect.poll(() => seen.all('dead.added')).toMatchObject([{ path: run.path }])
     expect(await run.settled()).toMatchObject({ failure: { kind: 'lost' } })
     await finder.close()
     await broker.close()
@@ -182,7 +179,7 @@ describe('a job that was lost too often', () => {
       task('job', () => 1),
       { clock, broker: sqlite(file, { lostLimit: 1 }) },
     )
-    await vi.waitFor(async () => expect(await broker.job('a')).toMatchObject({ status: 'cancelled', reason: 'enough' }))
+    await expect.poll(() => broker.job('a')).toMatchObject({ status: 'cancelled', reason: 'enough' })
     expect(knows.failures()).toEqual([])
     await knows.stop()
     await broker.close()
@@ -201,7 +198,7 @@ describe('a job that was lost too often', () => {
     const seen = jobRecorder()
     seen.listen(system)
     const path = `${queue}/job:leased`
-    await vi.waitFor(() => expect(seen.events(path)).toEqual(['failure.decided', 'job.failed', 'dead.added']))
+    await expect.poll(() => seen.events(path)).toEqual(['failure.decided', 'job.failed', 'dead.added'])
     expect(asked).toEqual([path])
     await system.stop()
   })

@@ -2,14 +2,15 @@ import { existsSync } from 'node:fs'
 import { start, supervisor, task, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle } from 'rootcatch/testing'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { newFiles } from '../support/sqlite-store.ts'
 
 const newFile = newFiles()
 
 /** The real clock: another process, or another system, is heard of within a quarter of a second. */
-const until = (isSo: () => unknown): Promise<unknown> =>
-  vi.waitFor(() => expect(isSo()).toBeTruthy(), { timeout: 5_000 })
+const until = async (isSo: () => unknown): Promise<void> => {
+  await expect.poll(isSo).toBeTruthy()
+}
 
 describe('a system on sqlite', () => {
   test('J14 system.stop() with running, waiting, retrying jobs: runs settle, records stay, the next process goes on', async () => {
@@ -45,16 +46,9 @@ describe('a system on sqlite', () => {
     const ids = [retrying, ...running, waiting].map(({ id }) => id)
     const values = async (): Promise<readonly unknown[]> =>
       Promise.all(ids.map(async (id) => (await second.job(id))?.value))
-    await vi.waitFor(
-      async () =>
-        expect(await values()).toEqual([
-          'retrying at attempt 2',
-          'running at attempt 1',
-          'running too at attempt 1',
-          'waiting at attempt 1',
-        ]),
-      { timeout: 5_000 },
-    )
+    await expect
+      .poll(values)
+      .toEqual(['retrying at attempt 2', 'running at attempt 1', 'running too at attempt 1', 'waiting at attempt 1'])
     await second.stop()
     expect(existsSync(`${file}-wal`), 'the log is folded into the file').toBe(false)
   })
@@ -73,7 +67,7 @@ describe('a system on sqlite', () => {
     expect(clock.pending).toBe(0)
 
     const next = await start(work, { broker: sqlite(file), clock })
-    await vi.waitFor(async () => expect(await next.job(id)).toMatchObject({ status: 'running', attempts: 1 }))
+    await expect.poll(() => next.job(id)).toMatchObject({ status: 'running', attempts: 1 })
     await next.stop({ within: 0 })
   })
 

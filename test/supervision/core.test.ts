@@ -40,7 +40,7 @@ describe('the core of a supervisor', () => {
       }),
       { numRuns: 3_000 },
     )
-  }, 60_000)
+  })
 
   const trees: readonly (readonly [string, Children])[] = [
     ['two permanent children', [{}, {}]],

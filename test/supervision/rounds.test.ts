@@ -535,7 +535,7 @@ describe('a round', () => {
       if (turns < 10) setTimeout(turn, 0)
     }
     setTimeout(turn, 0)
-    await vi.waitFor(() => expect(turns).toBe(10)) // timers have their turn
+    await expect.poll(() => turns).toBe(10) // timers have their turn
     const { generation } = system.supervisor('app').children()[0] ?? raise(new Error('no a'))
     expect(generation).toBeGreaterThan(3)
     await system.supervisor('app').stopChild('b')

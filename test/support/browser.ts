@@ -12,7 +12,6 @@ export const noBrowser: string | undefined = 'missing' in found ? found.missing 
 /** One browser for a file, one context for each test; whatever a page complains about fails the test. */
 export function browsing(): {
   open(system: System, options?: BrowserContextOptions): Promise<Page>
-  browser(): Promise<Browser>
 } {
   let starting: Promise<Browser> | undefined
   const complaints: string[] = []
@@ -29,7 +28,6 @@ export function browsing(): {
   })
   afterAll(async () => (await starting)?.close())
   return {
-    browser: start,
     open: async (system, options = {}) => {
       const context = await (await start()).newContext({ viewport: { width: 1280, height: 860 }, ...options })
       const page = await context.newPage()

@@ -21,8 +21,8 @@ bot.use(async ({ update: { update_id: id }, chat }) => {
 })
 const broker =
   kind === 'sqlite'
-    ? sqlite(where, { lease: '2s' })
-    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '2s' })
+    ? sqlite(where, { lease: '4s' })
+    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '4s' })
 await start(supervisor('app', [bot]), { broker })
 if (how === 'poll') say('up')
 else {

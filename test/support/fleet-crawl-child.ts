@@ -29,8 +29,8 @@ books.on('book', ({ emit, request: page }) => {
 
 const broker =
   kind === 'sqlite'
-    ? sqlite(where, { lease: '2s' })
-    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '2s' })
+    ? sqlite(where, { lease: '4s' })
+    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '4s' })
 const system = await start(supervisor('app', [books]), { broker })
 say('up')
 if (role === 'help') process.on('SIGTERM', () => void system.stop())
