@@ -36,7 +36,7 @@ async function compare(): Promise<void> {
   console.log(`a call of ours costs ${median.toFixed(2)} of one of grammY's, allowed ${ALLOWED_RATIO}`)
   await http.close()
   server.kill()
-  if (median > ALLOWED_RATIO) process.exitCode = 1
+  if (median > ALLOWED_RATIO && !isSmoke) process.exitCode = 1 // in short it says nothing about speed
 }
 
 /** Microseconds of CPU per call in this process, and calls per second. */

@@ -73,7 +73,7 @@ async function compare(comparison: Comparison): Promise<void> {
   for (const contender of [other, spider]) contender.end()
   site.stdin?.end()
   const ratio = print(comparison, measured)
-  if (goal === undefined || aim === undefined) return
+  if (isSmoke || goal === undefined || aim === undefined) return
   atLeast(`spider, ${handling}, ${pages} x ${bytes / 1000} KB, against ${against}`, ratio, { goal, aim })
 }
 
