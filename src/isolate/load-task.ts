@@ -16,11 +16,10 @@ async function importModule(name: string, module: string): Promise<object> {
   markThread(name, moduleName(module))
   try {
     const namespace = (await import(module)) as object
-    const refused = refusedInThread()
-    if (refused === undefined) return namespace
-    throw refused
+    if (refusedInThread() === undefined) return namespace
+    throw refusedInThread()
   } catch (error) {
-    throw error instanceof IsolateError ? error : IsolateError.ofImport(name, moduleName(module), error)
+    throw refusedInThread() ?? IsolateError.ofImport(name, moduleName(module), error)
   }
 }
 

@@ -22,12 +22,13 @@ let current: Work | undefined
 process.on('unhandledRejection', (error) => {
   const job = jobs.getStore()
   if (job !== undefined) return tellFloated(job, error)
-  if (Object.is(error, refusedInThread())) return // told by what loads the module
+  if (refusedInThread() !== undefined) return // of what came of that; it is told by what loads the module
   throw error // of the module itself, not of a job: it ends the thread, as it would a process
 })
 
 process.on('uncaughtException', (error) => {
   const job = jobs.getStore()
+  if (job === undefined && refusedInThread() !== undefined) return
   // What a job threw that is over must not cost another one its thread.
   if (job === undefined || job === current) throw error
   tellFloated(job, error)
