@@ -256,7 +256,7 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     // The cookie of the first one is nobody's any more: in by a new link.
     await page.goto(handleOf(again).link())
     await page.locator('.pill', { hasText: 'live' }).waitFor()
-    await item(page, 'door').waitFor() // of two it would complain
+    await expect.poll(() => item(page, 'door').count()).toBe(1)
   })
 
   test('saves what it has shown, and opens it again, read only', async () => {
@@ -300,7 +300,7 @@ describe.skipIf(noBrowser !== undefined)(`the page${noBrowser === undefined ? ''
     await drop(page, text)
     await page.getByText('A recording, read only.').waitFor()
     await chart.locator('.box.active .name', { hasText: 'open' }).waitFor()
-    await page.getByText('opened 0 → 1').waitFor()
+    await expect.poll(() => page.getByText('opened 0 → 1').count()).toBe(1)
     await page.getByRole('slider', { name: 'Time' }).fill('0')
     await chart.locator('.box.active .name', { hasText: 'closed' }).waitFor()
   })

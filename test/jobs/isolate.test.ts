@@ -407,13 +407,16 @@ describe('start', () => {
 
   const advice = 'in a thread of task "work". Move the task into a file of its own that starts nothing.'
 
-  test.each(['starts', 'starts-and-waits', 'starts-and-breaks'])('refuses a task whose module starts a system: %s', async (name) => {
-    const { stdout, stderr } = await runNode([`test/jobs/isolated/${name}.ts`])
-    expect(stdout + stderr).toContain(
-      `start() was called by test/jobs/isolated/${name}.ts, or by what it imports, ${advice}`,
-    )
-    expect(stdout).not.toContain('started')
-  })
+  test.each(['starts', 'starts-and-waits', 'starts-and-breaks'])(
+    'refuses a task whose module starts a system: %s',
+    async (name) => {
+      const { stdout, stderr } = await runNode([`test/jobs/isolated/${name}.ts`])
+      expect(stdout + stderr).toContain(
+        `start() was called by test/jobs/isolated/${name}.ts, or by what it imports, ${advice}`,
+      )
+      expect(stdout).not.toContain('started')
+    },
+  )
 
   test('says what to install where piscina is missing', async () => {
     const { stdout } = await runNode([
