@@ -81,8 +81,9 @@ end
 -- What nobody needs who works a job.
 local UNASKED = { name = true, opts = true, timestamp = true, delay = true, priority = true, ats = true }
 
--- Nothing, if the queue has limits, or anything but jobs that wait for their turn.
-function F.takePlain(q, limit, token)
+-- Nothing, if the queue has limits, or anything but jobs that wait for their turn. A half in the time of a lease says that
+-- it is of a job behind the first, for which there are slots; one that was lost before is not said to be one of these.
+function F.takePlain(q, slots, limit, token)
   if not IS_SHORT then return nil end
   local p = q.p
   local meta = rcall('HMGET', p .. 'meta', 'paused', 'concurrency', 'max')
@@ -93,17 +94,19 @@ function F.takePlain(q, limit, token)
   local first = rcall('ZPOPMIN', p .. 'prioritized', limit)
   local taken, count = {}, #first / 2
   if count > 0 then
-    local active, leases, lock, until_ = {}, {}, SELF .. ':' .. token, NOW + LEASE
+    local active, leases = {}, {}
     for index = 1, count do
       local eid = first[2 * index - 1]
       local key = p .. eid
-      local all, row, tried = rcall('HGETALL', key), {}, 0
+      local all, row, tried, until_ = rcall('HGETALL', key), {}, 0, NOW + LEASE
+      if index > slots then until_ = until_ + 0.5 end
       for place = 1, #all, 2 do
         local field = all[place]
         if not UNASKED[field] then row[#row + 1], row[#row + 2] = field, all[place + 1]
         elseif field == 'ats' then tried = all[place + 1] end
+        if field == 'stc' then until_ = NOW + LEASE end
       end
-      rcall('SET', key .. ':lock', lock, 'PX', 2 * LEASE + 5000)
+      rcall('SET', key .. ':lock', SELF .. ':' .. token + index - 1, 'PX', 2 * LEASE + 5000)
       rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
       rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
       taken[index], active[index], leases[2 * index - 1], leases[2 * index] = { eid, row }, eid, until_, eid
@@ -116,18 +119,19 @@ function F.takePlain(q, limit, token)
 end
 
 -- Leases that ran out are looked for where nothing else is at hand, and by those who ask for jobs and for nothing besides.
-function F.take(q, limit, token, isAlong)
-  local leases = q.p .. '~leases'
+-- Some are taken ahead of free slots, where nobody else has one.
+function F.take(q, limit, ahead, token, isAlong)
+  local leases, idle = q.p .. '~leases', q.p .. '~idle'
   local leaseEnd = not isAlong and rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
   if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, {}) end
-  local taken, due = F.takePlain(q, limit, token)
+  local isNobodyIdle = ahead > 0 and rcall('SCARD', idle) == 0
+  local taken, due = F.takePlain(q, limit, isNobodyIdle and limit + ahead or limit, token)
   if not taken then return F.takeAny(q, limit, token, {}) end
-  local idle = q.p .. '~idle'
   if #taken < limit then
     leaseEnd = rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
     if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, taken) end
     rcall('SADD', idle, SELF)
-  elseif rcall('SCARD', idle) > 0 then
+  elseif not isNobodyIdle and rcall('SCARD', idle) > 0 then
     rcall('SREM', idle, SELF)
     if rcall('ZCARD', q.p .. 'prioritized') > 0 then F.wake(q, 1) end
   end
@@ -234,16 +238,21 @@ function F.closeEnd(q)
 end
 
 -- What a process asks for in a turn of its event loop: jobs are added, others have ended, and as many are taken. First
--- those that are added, so that a Redis that is full refuses all of it.
+-- those that are added, so that a Redis that is full refuses all of it. At last those that were taken ahead and have begun.
 function F.turn()
   local added, taken = F.enqueueAll(), {}
   local settled, ending = F.settleAll()
   at = at + 1
   for index = 1, ARGV[at] do
     local q = F.Q(ARGV[at + 1])
-    taken[index] = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3], true)
+    taken[index] = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3] + 0, ARGV[at + 4], true)
     q.isReady = q.isReady - #taken[index][3]
-    at = at + 3
+    at = at + 4
+  end
+  at = at + 1
+  for _ = 1, ARGV[at] do
+    rcall('ZADD', F.Q(ARGV[at + 1]).p .. '~leases', 'XX', NOW + LEASE, ARGV[at + 2])
+    at = at + 2
   end
   for q in pairs(ending) do F.closeEnd(q) end
   F.wakeAdded()
@@ -278,7 +287,7 @@ end
 
 function F.lease()
   local q = F.Q(ARGV[at + 1])
-  local found = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3], false)
+  local found = F.take(q, ARGV[at + 2] + 0, 0, ARGV[at + 3], false)
   return { found, F.awake() }
 end
 `

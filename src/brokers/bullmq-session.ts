@@ -9,7 +9,7 @@ import { warnOfLog } from './bullmq-server.ts'
 import { Taking } from './bullmq-taking.ts'
 import { Turns } from './bullmq-turns.ts'
 import { timeOf, Watch, type Looked } from './bullmq-watch.ts'
-import { wordsOfJob } from './bullmq-words.ts'
+import { wordsOfJob, type Held } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from '../owner.ts'
 import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
@@ -78,6 +78,10 @@ export class Session {
     return this.#owner
   }
 
+  get leaseTime(): number {
+    return this.#options.lease
+  }
+
   get now(): number {
     return Math.floor(this.#clock.now())
   }
@@ -111,6 +115,7 @@ export class Session {
   }
 
   async #pause(task: string, isPaused: boolean): Promise<void> {
+    if (isPaused) this.#taking.drop(engineQueue(task))
     this.wake(await this.call('pause', [engineQueue(task), isPaused ? '1' : '']))
   }
 
@@ -141,12 +146,8 @@ export class Session {
   }
 
   newId(): string {
-    return `${this.#owner}-${this.nextNumber()}`
-  }
-
-  nextNumber(): number {
     this.#count += 1
-    return this.#count
+    return `${this.#owner}-${this.#count}`
   }
 
   async call(operation: string, words: readonly string[], patience: Patience = 'fails'): Promise<unknown> {
@@ -162,8 +163,8 @@ export class Session {
   }
 
   /** What a delivery came to. */
-  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
-    return this.#turns.settle(queue, words, isGivenBack)
+  tell(held: Held, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
+    return this.#turns.settle(held, words, isGivenBack)
   }
 
   buried(job: BuriedJob): void {
@@ -254,6 +255,7 @@ export class Session {
   part(path: string): void {
     if (this.isWorkedOn(path) || this.#isClosing) return
     this.#taking.woken(engineQueue(path))
+    this.#taking.drop(engineQueue(path))
     void this.call('pass', [engineQueue(path)], 'waits').catch(() => {})
   }
 
@@ -319,6 +321,7 @@ export class Session {
   }
 
   #tellCancelled(id: string, reason: string): void {
+    if (this.#taking.dropOne(this.hintOf(id), id)) return // it is over as it goes back
     for (const listener of this.#watchers.listeners) listener.cancelled(id, readJson(reason || null))
   }
 
