@@ -20,6 +20,11 @@ interface Slots {
   readonly bodies: Bodies
 }
 
+export interface AlongLimits {
+  readonly lease: number
+  readonly lostLimit: number
+}
+
 interface Hands {
   /** Of the store's clock. */
   now(): number
@@ -44,12 +49,12 @@ const AHEAD_FOR = 5
  */
 export class Along {
   readonly #hands: Hands
-  readonly #leaseTime: number
+  readonly #limits: AlongLimits
   readonly #queues = new Map<string, Slots>()
 
-  constructor(hands: Hands, leaseTime: number) {
+  constructor(hands: Hands, limits: AlongLimits) {
     this.#hands = hands
-    this.#leaseTime = leaseTime
+    this.#limits = limits
   }
 
   /** For a worker with so many free slots: what is here already, and how many Redis is to be asked for. */
@@ -107,7 +112,7 @@ export class Along {
   /** Keeps what was taken along until the worker comes for it. */
   keep(queue: string, jobs: readonly LeasedJob[]): void {
     const slots = this.#of(queue)
-    if (slots.jobs.length === 0) slots.heldUntil = this.#hands.now() + this.#leaseTime / 2
+    if (slots.jobs.length === 0) slots.heldUntil = this.#hands.now() + this.#limits.lease / 2
     slots.jobs.push(...jobs)
     this.#lookSoon(slots)
   }
@@ -142,8 +147,12 @@ export class Along {
     this.#queues.clear()
   }
 
-  /** So many more that those that wait here for a slot to be freed are no more than bodies allow. */
+  /**
+   * So many more that those that wait here for a slot to be freed are no more than bodies allow. A job that ended, of which
+   * Redis has not heard, is lost as well if the next one ends the process: where once is too often none is taken ahead.
+   */
   #ahead({ free, jobs, askedAhead, bodies }: Slots, limit: number): number {
+    if (this.#limits.lostLimit === 1) return 0
     const waiting = Math.max(0, jobs.length - free) + Math.max(0, limit - 1)
     return Math.max(0, bodies.ahead - waiting - askedAhead)
   }

@@ -82,7 +82,8 @@ end
 local UNASKED = { name = true, opts = true, timestamp = true, delay = true, priority = true, ats = true }
 
 -- Nothing, if the queue has limits, or anything but jobs that wait for their turn. A half in the time of a lease says that
--- it is of a job behind the first, for which there are slots; one that was lost before is not said to be one of these.
+-- it is of a job that was taken ahead of a slot. One that was lost before is not, nor are others while it is worked: if
+-- it is lost again it is to be known that it was this one.
 function F.takePlain(q, slots, limit, token)
   if not IS_SHORT then return nil end
   local p = q.p
@@ -92,30 +93,40 @@ function F.takePlain(q, slots, limit, token)
   local due = rcall('ZRANGE', p .. 'delayed', 0, 0, 'WITHSCORES')[2]
   if due and math.floor(due / 4096) <= NOW or rcall('LLEN', p .. 'wait') > 0 then return nil end
   local first = rcall('ZPOPMIN', p .. 'prioritized', limit)
-  local taken, count = {}, #first / 2
-  if count > 0 then
-    local active, leases = {}, {}
-    for index = 1, count do
-      local eid = first[2 * index - 1]
-      local key = p .. eid
-      local all, row, tried, until_ = rcall('HGETALL', key), {}, 0, NOW + LEASE
-      if index > slots then until_ = until_ + 0.5 end
-      for place = 1, #all, 2 do
-        local field = all[place]
-        if not UNASKED[field] then row[#row + 1], row[#row + 2] = field, all[place + 1]
-        elseif field == 'ats' then tried = all[place + 1] end
-        if field == 'stc' then until_ = NOW + LEASE end
-      end
-      rcall('SET', key .. ':lock', SELF .. ':' .. token + index - 1, 'PX', 2 * LEASE + 5000)
-      rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
-      rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
-      taken[index], active[index], leases[2 * index - 1], leases[2 * index] = { eid, row }, eid, until_, eid
+  local taken, active, leases, count = {}, {}, {}, #first / 2
+  for index = 1, count do
+    local eid = first[2 * index - 1]
+    local key = p .. eid
+    local all, row, tried, wasLost, until_ = rcall('HGETALL', key), {}, 0, false, NOW + LEASE
+    for place = 1, #all, 2 do
+      local field = all[place]
+      if not UNASKED[field] then row[#row + 1], row[#row + 2] = field, all[place + 1]
+      elseif field == 'ats' then tried = all[place + 1] end
+      if field == 'stc' then wasLost = true end
     end
+    if wasLost and count > slots then
+      count = math.max(slots, index - 1)
+      F.putRest(q, first, count + 1)
+    end
+    if index > count then break end
+    if index > slots then until_ = until_ + 0.5 end
+    rcall('SET', key .. ':lock', SELF .. ':' .. token + index - 1, 'PX', 2 * LEASE + 5000)
+    rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
+    rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
+    taken[index], active[index], leases[2 * index - 1], leases[2 * index] = { eid, row }, eid, until_, eid
+  end
+  if count > 0 then
     rcall('LPUSH', p .. 'active', unpack(active))
     rcall('ZADD', p .. '~leases', unpack(leases))
     q.taken = q.taken + count
   end
   return taken, due and math.floor(due / 4096) or ''
+end
+
+function F.putRest(q, first, from)
+  local rest = {}
+  for place = 2 * from - 1, #first, 2 do rest[#rest + 1], rest[#rest + 2] = first[place + 1], first[place] end
+  if #rest > 0 then rcall('ZADD', q.p .. 'prioritized', unpack(rest)) end
 end
 
 -- Leases that ran out are looked for where nothing else is at hand, and by those who ask for jobs and for nothing besides.

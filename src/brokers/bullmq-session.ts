@@ -68,7 +68,7 @@ export class Session {
     this.link = new Link(options.connection, options, hands)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
     this.held = new HeldJobs(this)
-    this.#taking = new Taking(this, watchers)
+    this.#taking = new Taking(this, watchers, options)
     this.#turns = new Turns(this, this.#taking)
     this.#hearing = options.catch && new Hearing(this, options.catch, options.lease, clock)
   }
@@ -76,10 +76,6 @@ export class Session {
   /** Of this process among those of the store. */
   get owner(): string {
     return this.#owner
-  }
-
-  get leaseTime(): number {
-    return this.#options.lease
   }
 
   get now(): number {

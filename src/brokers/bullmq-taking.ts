@@ -1,5 +1,5 @@
 import type { LeasedJob } from './broker.ts'
-import { Along } from './bullmq-along.ts'
+import { Along, type AlongLimits } from './bullmq-along.ts'
 import type { HeldJobs, Taken } from './bullmq-held.ts'
 import type { Held } from './bullmq-words.ts'
 import type { Patience } from './bullmq-link.ts'
@@ -20,7 +20,6 @@ export interface Want {
 
 interface Store {
   readonly now: number
-  readonly leaseTime: number
   readonly watch: Watch
   readonly held: HeldJobs
   call(operation: string, words: readonly string[], patience?: Patience): Promise<unknown>
@@ -45,7 +44,7 @@ export class Taking {
   readonly #begun = new Set<Held>()
   #tokens = 0
 
-  constructor(store: Store, watchers: Watchers) {
+  constructor(store: Store, watchers: Watchers, limits: AlongLimits) {
     this.#store = store
     this.#watchers = watchers
     const hands = {
@@ -53,7 +52,7 @@ export class Taking {
       takenAt: (job: LeasedJob) => store.held.find(job)?.since ?? 0,
       giveBack: (jobs: readonly LeasedJob[]) => store.giveBack(jobs),
     }
-    this.#along = new Along(hands, store.leaseTime)
+    this.#along = new Along(hands, limits)
   }
 
   async lease(path: string, queue: string, limit: number): Promise<readonly LeasedJob[]> {
