@@ -62,7 +62,6 @@ export class Along {
     const slots = this.#of(queue)
     if (slots.jobs.length > 0 && this.#hands.now() >= slots.heldUntil) this.#giveBack(slots, 0)
     const jobs = slots.jobs.splice(0, free)
-    if (slots.jobs.length === 0) this.#stopTimer(slots)
     slots.free = free - jobs.length
     if (jobs.length > 0 || this.#isDry(slots)) return { jobs, ask: 0 }
     const ask = Math.max(0, slots.free - slots.planned - slots.asked)
@@ -114,7 +113,7 @@ export class Along {
     const slots = this.#of(queue)
     if (slots.jobs.length === 0) slots.heldUntil = this.#hands.now() + this.#limits.lease / 2
     slots.jobs.push(...jobs)
-    this.#lookSoon(slots)
+    this.#lookAfter(slots, AHEAD_FOR)
   }
 
   /** Gives back what nobody came for yet. */
@@ -143,7 +142,7 @@ export class Along {
   }
 
   close(): void {
-    for (const slots of this.#queues.values()) this.#stopTimer(slots)
+    for (const { timer } of this.#queues.values()) clearTimeout(timer)
     this.#queues.clear()
   }
 
@@ -157,8 +156,9 @@ export class Along {
     return Math.max(0, bodies.ahead - waiting - askedAhead)
   }
 
-  #lookSoon(slots: Slots): void {
-    slots.timer ??= setTimeout(() => this.#look(slots), AHEAD_FOR)
+  /** The timer runs on when those it was for are gone: to set one for each job would cost more than it does to find nothing. */
+  #lookAfter(slots: Slots, ms: number): void {
+    slots.timer ??= setTimeout(() => this.#look(slots), ms)
   }
 
   #look(slots: Slots): void {
@@ -176,23 +176,17 @@ export class Along {
       slots.free = 0
       this.#giveBack(slots, 0)
     }
-    if (jobs.length > 0) this.#lookSoon(slots)
+    if (jobs.length > 0) this.#lookAfter(slots, Math.max(1, AHEAD_FOR - waited(Math.min(ahead, jobs.length - 1))))
   }
 
   /** Those from there on; all at once, so that they keep their order. */
   #giveBack(slots: Slots, from: number): void {
     const jobs = slots.jobs.splice(from)
-    if (slots.jobs.length === 0) this.#stopTimer(slots)
     if (jobs.length > 0) this.#hands.giveBack(jobs)
   }
 
   #isDry({ dry }: Slots): boolean {
     return dry !== undefined && this.#hands.now() < dry.until && performance.now() - dry.at < DRY_FOR
-  }
-
-  #stopTimer(slots: Slots): void {
-    clearTimeout(slots.timer)
-    slots.timer = undefined
   }
 
   #of(queue: string): Slots {

@@ -189,7 +189,9 @@ export class Session {
   }
 
   giveBack(jobs: readonly LeasedJob[]): void {
-    void this.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {})
+    const releases = jobs.map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
+    // Where that was not heard their leases run out.
+    void this.settle(releases).catch(() => jobs.forEach((job) => this.held.letGo(job)))
   }
 
   async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
