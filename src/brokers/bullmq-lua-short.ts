@@ -84,7 +84,7 @@ local UNASKED = { name = true, opts = true, timestamp = true, delay = true, prio
 -- Nothing, if the queue has limits, or anything but jobs that wait for their turn. A half in the time of a lease says that
 -- it is of a job that was taken ahead of a slot. One that was lost before is not, nor are others while it is worked: if
 -- it is lost again it is to be known that it was this one.
-function F.takePlain(q, slots, limit, token)
+function F.takePlain(q, limit, ahead, token)
   if not IS_SHORT then return nil end
   local p = q.p
   local meta = rcall('HMGET', p .. 'meta', 'paused', 'concurrency', 'max')
@@ -92,8 +92,12 @@ function F.takePlain(q, slots, limit, token)
   if meta[1] or meta[2] or meta[3] then return nil end
   local due = rcall('ZRANGE', p .. 'delayed', 0, 0, 'WITHSCORES')[2]
   if due and math.floor(due / 4096) <= NOW or rcall('LLEN', p .. 'wait') > 0 then return nil end
-  local first = rcall('ZPOPMIN', p .. 'prioritized', limit)
+  local first = rcall('ZPOPMIN', p .. 'prioritized', limit + ahead)
   local taken, active, leases, count = {}, {}, {}, #first / 2
+  if count > limit then
+    q.idlers = rcall('SCARD', p .. '~idle')
+    if q.idlers > 0 then count = F.putRest(q, first, limit) end -- somebody else has a slot
+  end
   for index = 1, count do
     local eid = first[2 * index - 1]
     local key = p .. eid
@@ -104,12 +108,9 @@ function F.takePlain(q, slots, limit, token)
       elseif field == 'ats' then tried = all[place + 1] end
       if field == 'stc' then wasLost = true end
     end
-    if wasLost and count > slots then
-      count = math.max(slots, index - 1)
-      F.putRest(q, first, count + 1)
-    end
+    if wasLost and count > limit then count = F.putRest(q, first, math.max(limit, index - 1)) end
     if index > count then break end
-    if index > slots then until_ = until_ + 0.5 end
+    if index > limit then until_ = until_ + 0.5 end
     rcall('SET', key .. ':lock', SELF .. ':' .. token + index - 1, 'PX', 2 * LEASE + 5000)
     rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
     rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
@@ -123,10 +124,12 @@ function F.takePlain(q, slots, limit, token)
   return taken, due and math.floor(due / 4096) or ''
 end
 
-function F.putRest(q, first, from)
+-- Those behind so many stand again where they stood.
+function F.putRest(q, first, count)
   local rest = {}
-  for place = 2 * from - 1, #first, 2 do rest[#rest + 1], rest[#rest + 2] = first[place + 1], first[place] end
+  for place = 2 * count + 1, #first, 2 do rest[#rest + 1], rest[#rest + 2] = first[place + 1], first[place] end
   if #rest > 0 then rcall('ZADD', q.p .. 'prioritized', unpack(rest)) end
+  return count
 end
 
 -- Leases that ran out are looked for where nothing else is at hand, and by those who ask for jobs and for nothing besides.
@@ -135,16 +138,17 @@ function F.take(q, limit, ahead, token, isAlong)
   local leases, idle = q.p .. '~leases', q.p .. '~idle'
   local leaseEnd = not isAlong and rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
   if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, {}) end
-  local isNobodyIdle = ahead > 0 and rcall('SCARD', idle) == 0
-  local taken, due = F.takePlain(q, limit, isNobodyIdle and limit + ahead or limit, token)
+  local taken, due = F.takePlain(q, limit, ahead, token)
   if not taken then return F.takeAny(q, limit, token, {}) end
   if #taken < limit then
     leaseEnd = rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
     if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, taken) end
+    q.isDry = true
     rcall('SADD', idle, SELF)
-  elseif not isNobodyIdle and rcall('SCARD', idle) > 0 then
-    rcall('SREM', idle, SELF)
-    if rcall('ZCARD', q.p .. 'prioritized') > 0 then F.wake(q, 1) end
+  else
+    local idlers = q.idlers or rcall('SCARD', idle)
+    if idlers > 0 then idlers = idlers - rcall('SREM', idle, SELF) end
+    if idlers > 0 and rcall('ZCARD', q.p .. 'prioritized') > 0 then F.wake(q, 1) end
   end
   return { q.name, token, taken, 0, due, leaseEnd and math.floor(leaseEnd) or NOW + LEASE }
 end
@@ -241,10 +245,8 @@ function F.closeEnd(q)
   if not q.freed then return end
   if q.limit == nil then q.limit = rcall('HGET', p .. 'meta', 'concurrency') end
   if q.limit then F.wake(q, q.freed) end
-  if q.taken > 0 or rcall('LLEN', p .. 'active') > 0 or rcall('LLEN', p .. 'wait') > 0
-    or rcall('ZCARD', p .. 'prioritized') > 0 then
-    return
-  end
+  if q.taken > 0 or rcall('LLEN', p .. 'active') > 0 then return end
+  if not q.isDry and (rcall('LLEN', p .. 'wait') > 0 or rcall('ZCARD', p .. 'prioritized') > 0) then return end
   rcall('XADD', p .. 'events', '*', 'event', 'drained') -- as the engine does
 end
 
