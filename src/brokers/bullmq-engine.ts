@@ -84,7 +84,7 @@ export function composeScript(engine: EngineScripts, settings: ScriptSettings, i
     return `${name} = function()\nlocal rcall = redis.call\n${helpers}\nreturn function(KEYS, ARGV)\n${body}\nend\nend,\n`
   })
   return `
-local IS_SHORT, IS_CLUSTER, LEASE, LOST_LIMIT = ${isKnown(engine)}, ${isCluster}, ${lease}, ${lostLimit}
+local IS_SHORT, IS_CLUSTER, LEASE, LOST_LIMIT = ${isKnown(engine)}, ${isCluster}, ${Math.ceil(lease)}, ${lostLimit}
 local KEEP_LAST, KEEP_AGE, EVENTS, METRICS = ${retention.last}, ${retention.for / 1_000}, '${events}', '${metrics || ''}'
 ${CORE}
 local E = setmetatable({}, { __index = function(known, name)

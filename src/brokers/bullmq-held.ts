@@ -33,7 +33,7 @@ interface Store {
   newId(): string
   wordsOf(job: NewJob): string[]
   /** Tells what deliveries came to, together with others of this turn. */
-  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown>
+  tell(held: Held, words: readonly string[], isGivenBack: boolean): Promise<unknown>
   buried(job: BuriedJob): void
 }
 
@@ -63,9 +63,11 @@ export class HeldJobs {
     if (this.find(lease) !== undefined) this.#held.delete(lease.id)
   }
 
-  receive([queue, number, rows]: Taken): Found {
+  /** Those behind the first `slots` were taken before there is a slot for them. */
+  receive([queue, first, rows]: Taken, slots: number): Found {
     const path = pathOfQueue(queue)
-    const [token, lock] = [Number(number), `${this.#store.owner}:${number}`]
+    const since = performance.now()
+    let token = Number(first)
     const jobs: LeasedJob[] = []
     const dead: (() => Promise<void>)[] = []
     for (const [eid, flat] of rows) {
@@ -74,8 +76,12 @@ export class HeldJobs {
       const lease = leaseOf(row, id, path, token)
       const { generation, attempts } = typeof lease === 'string' ? NEW : lease
       const [by, lane, isKeyed, tries] = [row.get('~by') ?? '', row.get('~ln'), row.has('~dk'), row.get('atm') ?? '0']
-      const held: Held = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
+      const lock = `${this.#store.owner}:${token}`
+      const isAhead = token - Number(first) >= slots
+      const known = { id, queue, eid, token, lock, generation, attempts, by, lane, isKeyed, tries }
+      const held: Held = { ...known, since, isAhead }
       this.#held.set(id, held)
+      token += 1
       if (typeof lease === 'string') dead.push(() => this.#buryOdd(path, held, row, lease))
       else if (row.has('defa')) dead.push(() => this.#buryLost(path, held, row))
       else jobs.push(lease)
@@ -99,12 +105,12 @@ export class HeldJobs {
       words[FIELDS] = String(Number(words[FIELDS]) + fields.length)
       words.splice(FIELDS + 1, 0, ...fields)
     }
-    const { queue } = this.find(outcome) as Held
+    const held = this.find(outcome) as Held
     if (outcome.kind === 'failed') {
-      const escalation = escalationOf(outcome, pathOfQueue(queue), () => this.#store.newId())
+      const escalation = escalationOf(outcome, pathOfQueue(held.queue), () => this.#store.newId())
       words.push(...(escalation === undefined ? [''] : ['1', ...this.#store.wordsOf(escalation)]))
     } else if (words[0] === 'o') words.push('')
-    const answer = await this.#store.tell(queue, words, outcome.kind === 'release')
+    const answer = await this.#store.tell(held, words, outcome.kind === 'release')
     this.letGo(outcome)
     return answer === '1' ? 'settled' : 'lost'
   }

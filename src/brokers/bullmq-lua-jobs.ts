@@ -189,8 +189,8 @@ function F.takeAny(q, limit, token, taken)
     local held = {}
     local keys = { q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
       q.marker }
-    local opts = cmsgpack.pack({ token = SELF .. ':' .. token, lockDuration = 2 * LEASE + 5000, name = SELF })
     while #taken < limit and #taken - before < count do
+      local opts = cmsgpack.pack({ token = SELF .. ':' .. token + #taken, lockDuration = 2 * LEASE + 5000, name = SELF })
       local job = E.moveToActive(keys, { q.p, NOW, opts })
       if type(job[1]) ~= 'table' then
         wait = job[3]

@@ -81,8 +81,10 @@ end
 -- What nobody needs who works a job.
 local UNASKED = { name = true, opts = true, timestamp = true, delay = true, priority = true, ats = true }
 
--- Nothing, if the queue has limits, or anything but jobs that wait for their turn.
-function F.takePlain(q, limit, token)
+-- Nothing, if the queue has limits, or anything but jobs that wait for their turn. A half in the time of a lease says that
+-- it is of a job that was taken ahead of a slot. One that was lost before is not, nor are others while it is worked: if
+-- it is lost again it is to be known that it was this one.
+function F.takePlain(q, limit, ahead, token)
   if not IS_SHORT then return nil end
   local p = q.p
   local meta = rcall('HMGET', p .. 'meta', 'paused', 'concurrency', 'max')
@@ -90,24 +92,31 @@ function F.takePlain(q, limit, token)
   if meta[1] or meta[2] or meta[3] then return nil end
   local due = rcall('ZRANGE', p .. 'delayed', 0, 0, 'WITHSCORES')[2]
   if due and math.floor(due / 4096) <= NOW or rcall('LLEN', p .. 'wait') > 0 then return nil end
-  local first = rcall('ZPOPMIN', p .. 'prioritized', limit)
-  local taken, count = {}, #first / 2
-  if count > 0 then
-    local active, leases, lock, until_ = {}, {}, SELF .. ':' .. token, NOW + LEASE
-    for index = 1, count do
-      local eid = first[2 * index - 1]
-      local key = p .. eid
-      local all, row, tried = rcall('HGETALL', key), {}, 0
-      for place = 1, #all, 2 do
-        local field = all[place]
-        if not UNASKED[field] then row[#row + 1], row[#row + 2] = field, all[place + 1]
-        elseif field == 'ats' then tried = all[place + 1] end
-      end
-      rcall('SET', key .. ':lock', lock, 'PX', 2 * LEASE + 5000)
-      rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
-      rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
-      taken[index], active[index], leases[2 * index - 1], leases[2 * index] = { eid, row }, eid, until_, eid
+  local first = rcall('ZPOPMIN', p .. 'prioritized', limit + ahead)
+  local taken, active, leases, count = {}, {}, {}, #first / 2
+  if count > limit then
+    q.idlers = rcall('SCARD', p .. '~idle')
+    if q.idlers > 0 then count = F.putRest(q, first, limit) end -- somebody else has a slot
+  end
+  for index = 1, count do
+    local eid = first[2 * index - 1]
+    local key = p .. eid
+    local all, row, tried, wasLost, until_ = rcall('HGETALL', key), {}, 0, false, NOW + LEASE
+    for place = 1, #all, 2 do
+      local field = all[place]
+      if not UNASKED[field] then row[#row + 1], row[#row + 2] = field, all[place + 1]
+      elseif field == 'ats' then tried = all[place + 1] end
+      if field == 'stc' then wasLost = true end
     end
+    if wasLost and count > limit then count = F.putRest(q, first, math.max(limit, index - 1)) end
+    if index > count then break end
+    if index > limit then until_ = until_ + 0.5 end
+    rcall('SET', key .. ':lock', SELF .. ':' .. token + index - 1, 'PX', 2 * LEASE + 5000)
+    rcall('XADD', p .. 'events', '*', 'event', 'active', 'jobId', eid, 'prev', 'waiting')
+    rcall('HSET', key, 'processedOn', ARGV[3], 'pb', SELF, 'ats', tried + 1)
+    taken[index], active[index], leases[2 * index - 1], leases[2 * index] = { eid, row }, eid, until_, eid
+  end
+  if count > 0 then
     rcall('LPUSH', p .. 'active', unpack(active))
     rcall('ZADD', p .. '~leases', unpack(leases))
     q.taken = q.taken + count
@@ -115,21 +124,31 @@ function F.takePlain(q, limit, token)
   return taken, due and math.floor(due / 4096) or ''
 end
 
+-- Those behind so many stand again where they stood.
+function F.putRest(q, first, count)
+  local rest = {}
+  for place = 2 * count + 1, #first, 2 do rest[#rest + 1], rest[#rest + 2] = first[place + 1], first[place] end
+  if #rest > 0 then rcall('ZADD', q.p .. 'prioritized', unpack(rest)) end
+  return count
+end
+
 -- Leases that ran out are looked for where nothing else is at hand, and by those who ask for jobs and for nothing besides.
-function F.take(q, limit, token, isAlong)
-  local leases = q.p .. '~leases'
+-- Some are taken ahead of free slots, where nobody else has one.
+function F.take(q, limit, ahead, token, isAlong)
+  local leases, idle = q.p .. '~leases', q.p .. '~idle'
   local leaseEnd = not isAlong and rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
   if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, {}) end
-  local taken, due = F.takePlain(q, limit, token)
+  local taken, due = F.takePlain(q, limit, ahead, token)
   if not taken then return F.takeAny(q, limit, token, {}) end
-  local idle = q.p .. '~idle'
   if #taken < limit then
     leaseEnd = rcall('ZRANGE', leases, 0, 0, 'WITHSCORES')[2]
     if leaseEnd and leaseEnd + 0 <= NOW then return F.takeAny(q, limit, token, taken) end
+    q.isDry = true
     rcall('SADD', idle, SELF)
-  elseif rcall('SCARD', idle) > 0 then
-    rcall('SREM', idle, SELF)
-    if rcall('ZCARD', q.p .. 'prioritized') > 0 then F.wake(q, 1) end
+  else
+    local idlers = q.idlers or rcall('SCARD', idle)
+    if idlers > 0 then idlers = idlers - rcall('SREM', idle, SELF) end
+    if idlers > 0 and rcall('ZCARD', q.p .. 'prioritized') > 0 then F.wake(q, 1) end
   end
   return { q.name, token, taken, 0, due, leaseEnd and math.floor(leaseEnd) or NOW + LEASE }
 end
@@ -226,24 +245,27 @@ function F.closeEnd(q)
   if not q.freed then return end
   if q.limit == nil then q.limit = rcall('HGET', p .. 'meta', 'concurrency') end
   if q.limit then F.wake(q, q.freed) end
-  if q.taken > 0 or rcall('LLEN', p .. 'active') > 0 or rcall('LLEN', p .. 'wait') > 0
-    or rcall('ZCARD', p .. 'prioritized') > 0 then
-    return
-  end
+  if q.taken > 0 or rcall('LLEN', p .. 'active') > 0 then return end
+  if not q.isDry and (rcall('LLEN', p .. 'wait') > 0 or rcall('ZCARD', p .. 'prioritized') > 0) then return end
   rcall('XADD', p .. 'events', '*', 'event', 'drained') -- as the engine does
 end
 
 -- What a process asks for in a turn of its event loop: jobs are added, others have ended, and as many are taken. First
--- those that are added, so that a Redis that is full refuses all of it.
+-- those that are added, so that a Redis that is full refuses all of it. At last those that were taken ahead and have begun.
 function F.turn()
   local added, taken = F.enqueueAll(), {}
   local settled, ending = F.settleAll()
   at = at + 1
   for index = 1, ARGV[at] do
     local q = F.Q(ARGV[at + 1])
-    taken[index] = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3], true)
+    taken[index] = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3] + 0, ARGV[at + 4], true)
     q.isReady = q.isReady - #taken[index][3]
-    at = at + 3
+    at = at + 4
+  end
+  at = at + 1
+  for _ = 1, ARGV[at] do
+    rcall('ZADD', F.Q(ARGV[at + 1]).p .. '~leases', 'XX', NOW + LEASE, ARGV[at + 2])
+    at = at + 2
   end
   for q in pairs(ending) do F.closeEnd(q) end
   F.wakeAdded()
@@ -278,7 +300,7 @@ end
 
 function F.lease()
   local q = F.Q(ARGV[at + 1])
-  local found = F.take(q, ARGV[at + 2] + 0, ARGV[at + 3], false)
+  local found = F.take(q, ARGV[at + 2] + 0, 0, ARGV[at + 3], false)
   return { found, F.awake() }
 end
 `

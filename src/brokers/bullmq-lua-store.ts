@@ -270,9 +270,10 @@ function F.bereave()
   end
   for _, name in ipairs(rcall('SMEMBERS', S .. 'queues')) do
     local q = F.Q(name)
-    for _, eid in ipairs(rcall('ZRANGE', q.leases, 0, -1)) do
-      local lock = rcall('GET', q.p .. eid .. ':lock')
-      if lock and gone[string.match(lock, '^[^:]*')] then F.lose(q, eid) end
+    local leases = rcall('ZRANGE', q.leases, 0, -1, 'WITHSCORES')
+    for index = 1, #leases, 2 do
+      local lock = rcall('GET', q.p .. leases[index] .. ':lock')
+      if lock and gone[string.match(lock, '^[^:]*')] then F.lose(q, leases[index], tonumber(leases[index + 1])) end
     end
     for process in pairs(gone) do rcall('SREM', q.idle, process) end
   end

@@ -263,15 +263,17 @@ function F.putBack(q, eid)
 end
 
 -- Nobody extended it. One that was lost too often gets the engine's mark for that, and whoever takes it next buries it.
-function F.lose(q, eid)
-  local lost = rcall('HINCRBY', q.p .. eid, 'stc', 1)
+-- It was no fault of one that had not begun, as far as is known: the field alone says that it was lost, and next time counts.
+function F.lose(q, eid, leaseEnd)
+  local lost = rcall('HINCRBY', q.p .. eid, 'stc', leaseEnd % 1 == 0 and 1 or 0)
   if lost >= LOST_LIMIT then rcall('HSET', q.p .. eid, 'defa', 'job stalled more than allowable limit') end
   F.event(q, 'stalled', 'jobId', eid)
   F.putBack(q, eid)
 end
 
 function F.expire(q)
-  for _, eid in ipairs(rcall('ZRANGEBYSCORE', q.leases, '-inf', NOW, 'LIMIT', 0, 200)) do F.lose(q, eid) end
+  local ended = rcall('ZRANGEBYSCORE', q.leases, '-inf', NOW, 'WITHSCORES', 'LIMIT', 0, 200)
+  for index = 1, #ended, 2 do F.lose(q, ended[index], tonumber(ended[index + 1])) end
 end
 
 function F.nextOf(set, divisor)

@@ -9,7 +9,7 @@ import { warnOfLog } from './bullmq-server.ts'
 import { Taking } from './bullmq-taking.ts'
 import { Turns } from './bullmq-turns.ts'
 import { timeOf, Watch, type Looked } from './bullmq-watch.ts'
-import { wordsOfJob } from './bullmq-words.ts'
+import { wordsOfJob, type Held } from './bullmq-words.ts'
 import { isGone, thisProcess, type Owner } from '../owner.ts'
 import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
@@ -68,7 +68,7 @@ export class Session {
     this.link = new Link(options.connection, options, hands)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
     this.held = new HeldJobs(this)
-    this.#taking = new Taking(this, watchers)
+    this.#taking = new Taking(this, watchers, options)
     this.#turns = new Turns(this, this.#taking)
     this.#hearing = options.catch && new Hearing(this, options.catch, options.lease, clock)
   }
@@ -111,6 +111,7 @@ export class Session {
   }
 
   async #pause(task: string, isPaused: boolean): Promise<void> {
+    if (isPaused) this.#taking.drop(engineQueue(task))
     this.wake(await this.call('pause', [engineQueue(task), isPaused ? '1' : '']))
   }
 
@@ -141,12 +142,8 @@ export class Session {
   }
 
   newId(): string {
-    return `${this.#owner}-${this.nextNumber()}`
-  }
-
-  nextNumber(): number {
     this.#count += 1
-    return this.#count
+    return `${this.#owner}-${this.#count}`
   }
 
   async call(operation: string, words: readonly string[], patience: Patience = 'fails'): Promise<unknown> {
@@ -162,8 +159,8 @@ export class Session {
   }
 
   /** What a delivery came to. */
-  tell(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
-    return this.#turns.settle(queue, words, isGivenBack)
+  tell(held: Held, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
+    return this.#turns.settle(held, words, isGivenBack)
   }
 
   buried(job: BuriedJob): void {
@@ -192,7 +189,9 @@ export class Session {
   }
 
   giveBack(jobs: readonly LeasedJob[]): void {
-    void this.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {})
+    const releases = jobs.map(({ id, token }) => ({ id, token, kind: 'release' }) as const)
+    // Where that was not heard their leases run out.
+    void this.settle(releases).catch(() => jobs.forEach((job) => this.held.letGo(job)))
   }
 
   async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
@@ -254,6 +253,7 @@ export class Session {
   part(path: string): void {
     if (this.isWorkedOn(path) || this.#isClosing) return
     this.#taking.woken(engineQueue(path))
+    this.#taking.drop(engineQueue(path))
     void this.call('pass', [engineQueue(path)], 'waits').catch(() => {})
   }
 
@@ -319,6 +319,7 @@ export class Session {
   }
 
   #tellCancelled(id: string, reason: string): void {
+    if (this.#taking.dropOne(this.hintOf(id), id)) return // it is over as it goes back
     for (const listener of this.#watchers.listeners) listener.cancelled(id, readJson(reason || null))
   }
 

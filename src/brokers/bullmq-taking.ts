@@ -1,6 +1,7 @@
 import type { LeasedJob } from './broker.ts'
-import { Along } from './bullmq-along.ts'
+import { Along, type AlongLimits } from './bullmq-along.ts'
 import type { HeldJobs, Taken } from './bullmq-held.ts'
+import type { Held } from './bullmq-words.ts'
 import type { Patience } from './bullmq-link.ts'
 import { pathOfQueue } from './bullmq-names.ts'
 import { timeOf, type Watch } from './bullmq-watch.ts'
@@ -9,7 +10,11 @@ import type { Watchers } from './watchers.ts'
 /** Jobs that a call takes along. */
 export interface Want {
   readonly queue: string
+  /** For slots that are free. */
   readonly limit: number
+  /** Besides these, for the next that are freed. */
+  readonly ahead: number
+  /** Of the first; the others have those that follow. */
   readonly token: number
 }
 
@@ -18,8 +23,6 @@ interface Store {
   readonly watch: Watch
   readonly held: HeldJobs
   call(operation: string, words: readonly string[], patience?: Patience): Promise<unknown>
-  /** One that this process has not used. */
-  nextNumber(): number
   /** Whether this process works on it, and is not paused. */
   isWorkedOn(path: string): boolean
   wake(queues: unknown): void
@@ -37,29 +40,42 @@ export class Taking {
   readonly #along: Along
   /** Queues of which it is not known what was leased: the answer was lost on its way. */
   readonly #doubtful = new Set<string>()
+  /** Jobs that were taken ahead and have begun, which Redis is told with the next call. */
+  readonly #begun = new Set<Held>()
+  #tokens = 0
 
-  constructor(store: Store, watchers: Watchers) {
+  constructor(store: Store, watchers: Watchers, limits: AlongLimits) {
     this.#store = store
     this.#watchers = watchers
-    this.#along = new Along(
-      () => store.now,
-      (jobs) => store.giveBack(jobs),
-    )
+    const hands = {
+      now: () => store.now,
+      takenAt: (job: LeasedJob) => store.held.find(job)?.since ?? 0,
+      giveBack: (jobs: readonly LeasedJob[]) => store.giveBack(jobs),
+    }
+    this.#along = new Along(hands, limits)
   }
 
   async lease(path: string, queue: string, limit: number): Promise<readonly LeasedJob[]> {
     if (!this.#watchers.byQueue.has(path)) return this.#ask(queue, limit)
     const { jobs, ask } = this.#along.fetch(queue, limit)
     if (ask > 0) return this.#ask(queue, ask)
+    for (const job of jobs) this.#begin(job)
     // Where none is there, one is being asked for.
     const isMore = jobs.length > 0 && jobs.length < limit && !this.#along.isDry(queue)
     if (isMore) setImmediate(() => this.#watchers.wake(path))
     return jobs
   }
 
-  /** A call waits to be sent that frees a slot. */
-  plan(queue: string): void {
-    this.#along.plan(queue)
+  /** A job has ended, and a call waits to be sent that says so. One that was taken ahead begins in its place. */
+  plan(held: Held): void {
+    this.#begun.delete(held)
+    const isMore = this.#along.plan(held.queue, performance.now() - held.since)
+    if (isMore) this.#watchers.wake(pathOfQueue(held.queue))
+  }
+
+  /** A job goes back, whether it has begun or not. */
+  letGo(held: Held): void {
+    this.#begun.delete(held)
   }
 
   /** What a call may take along that adds jobs to queues and frees slots of others. */
@@ -67,24 +83,29 @@ export class Taking {
     const wants: Want[] = []
     for (const queue of new Set([...added, ...freed])) {
       const isWatched = this.#store.isWorkedOn(pathOfQueue(queue)) && !this.#doubtful.has(queue)
-      const limit = this.#along.want(queue, freed.filter((one) => one === queue).length, isWatched)
-      if (limit === 0) continue
-      wants.push({ queue, limit, token: this.#store.nextNumber() })
+      const { limit, ahead } = this.#along.want(queue, freed.filter((one) => one === queue).length, isWatched)
+      if (limit + ahead > 0) wants.push({ queue, limit, ahead, token: this.#nextTokens(limit + ahead) })
     }
     return wants
   }
 
+  /** What Redis is to be told: the jobs that were taken ahead of a slot and have one now. */
+  begun(): readonly Held[] {
+    if (this.#begun.size === 0) return []
+    const begun = [...this.#begun]
+    this.#begun.clear()
+    return begun
+  }
+
   /** The call that was to take them along has its answer. */
   answered(wants: readonly Want[]): void {
-    for (const { queue, limit } of wants) this.#along.ended(queue, limit)
+    for (const { queue, limit, ahead } of wants) this.#along.ended(queue, limit, ahead)
   }
 
   /** The call that was to take them along has none. */
   lost(wants: readonly Want[]): void {
-    for (const { queue, limit } of wants) {
-      this.#doubtful.add(queue)
-      this.#along.ended(queue, limit)
-    }
+    for (const { queue } of wants) this.#doubtful.add(queue)
+    this.answered(wants)
   }
 
   tookAlong(taken: Taken, asked: number): void {
@@ -92,6 +113,7 @@ export class Taking {
     const { jobs, dead } = this.#receive(taken, asked)
     for (const bury of dead) void bury().catch(() => {}) // its lease runs out, and somebody finds it again
     if (jobs.length === 0) return
+    if (!this.#store.isWorkedOn(pathOfQueue(queue))) return this.#store.giveBack(jobs)
     this.#along.keep(queue, jobs)
     // After those who added the jobs, or ended others, know that they did: all that follows from promises comes first.
     process.nextTick(() => this.#watchers.wake(pathOfQueue(queue)))
@@ -102,8 +124,31 @@ export class Taking {
     this.#along.woken(queue)
   }
 
+  /** Whoever works on a queue has no more use for jobs. */
+  drop(queue: string): void {
+    this.#along.drop(queue)
+  }
+
+  /** Nobody wants a job any more. Whether it was one that waits here, and goes back. */
+  dropOne(queue: string, id: string): boolean {
+    return this.#along.dropOne(queue, id)
+  }
+
   close(): void {
     this.#along.close()
+  }
+
+  #begin(job: LeasedJob): void {
+    const held = this.#store.held.find(job)
+    if (held === undefined) return
+    held.since = performance.now()
+    if (held.isAhead) this.#begun.add(held)
+  }
+
+  #nextTokens(count: number): number {
+    const first = this.#tokens + 1
+    this.#tokens += count
+    return first
   }
 
   async #ask(queue: string, limit: number): Promise<readonly LeasedJob[]> {
@@ -119,12 +164,14 @@ export class Taking {
   }
 
   async #take(queue: string, limit: number): Promise<Found> {
-    const token = String(this.#store.nextNumber())
+    const token = String(this.#nextTokens(limit))
     try {
       const answer = await this.#store.call('lease', [queue, String(limit), token], 'waits')
       const [taken, woken] = answer as readonly [Taken, readonly string[]]
       this.#store.wake(woken)
-      return this.#receive(taken, limit)
+      const found = this.#receive(taken, limit)
+      this.#along.freed(queue, limit - taken[2].length)
+      return found
     } catch (error) {
       this.#doubtful.add(queue)
       throw error
@@ -138,7 +185,7 @@ export class Taking {
     const [nextDue, nextUntil] = [Math.min(limited, timeOf(due)), timeOf(until)]
     watch.learn(pathOfQueue(queue), nextDue, nextUntil)
     this.#along.took(queue, asked, rows.length, Math.min(nextDue, nextUntil))
-    const found = held.receive(taken)
+    const found = held.receive(taken, asked)
     for (const { id } of found.jobs) this.#store.remember(id, queue)
     return found
   }

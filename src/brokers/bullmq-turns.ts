@@ -3,6 +3,7 @@ import { Batch, NO_CALLS, type Calls, type Part } from './bullmq-batch.ts'
 import type { Taken } from './bullmq-held.ts'
 import type { Link, Patience } from './bullmq-link.ts'
 import type { Taking } from './bullmq-taking.ts'
+import type { Held } from './bullmq-words.ts'
 
 interface Store {
   readonly link: Link
@@ -34,10 +35,13 @@ export class Turns {
   }
 
   /** One that is given back is not taken again at once. */
-  settle(queue: string, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
-    if (isGivenBack) return this.#batch.run('settle', words, [])
-    this.#taking.plan(queue)
-    return this.#batch.run('settle', words, [queue])
+  settle(held: Held, words: readonly string[], isGivenBack: boolean): Promise<unknown> {
+    if (isGivenBack) {
+      this.#taking.letGo(held)
+      return this.#batch.run('settle', words, [])
+    }
+    this.#taking.plan(held)
+    return this.#batch.run('settle', words, [held.queue])
   }
 
   /** Resolves when nothing waits any more. */
@@ -63,9 +67,16 @@ export class Turns {
 
   async #sendPart(enqueue: Calls, settle: Calls, patience: Patience): Promise<void> {
     const wants = this.#taking.wants(enqueue.queues, settle.queues)
-    const along = wants.flatMap(({ queue, limit, token }) => [queue, limit, token].map(String))
+    const along = wants.flatMap(({ queue, limit, ahead, token }) => [
+      queue,
+      String(limit),
+      String(ahead),
+      String(token),
+    ])
+    const begun = this.#taking.begun().flatMap(({ queue, eid }) => [queue, eid])
     try {
-      const words = [...enqueue.words, ...settle.words, String(wants.length), ...along]
+      const told = [String(wants.length), ...along, String(begun.length / 2), ...begun]
+      const words = [...enqueue.words, ...settle.words, ...told]
       const answer = (await this.#store.call('turn', words, patience)) as TurnAnswer
       this.#taking.answered(wants)
       const [added, settled, taken, woken] = answer

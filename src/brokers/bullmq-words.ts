@@ -22,6 +22,10 @@ export interface Held {
   readonly isKeyed: boolean
   /** How often the engine counted that it came to something. */
   readonly tries: string
+  /** When it was taken, and from when it has a slot on, when it was given that; by the machine's clock. */
+  since: number
+  /** Whether it was taken before there was a slot for it. */
+  readonly isAhead: boolean
 }
 
 /** Longer than anybody lives: held without an end. */
