@@ -40,11 +40,25 @@ export interface RunHost {
 
 export type AnyRun = Run<unknown, unknown>
 
-/** A promise that is only made once somebody waits for it. */
-interface Wait<Value> {
+let [resolveLatest, rejectLatest]: ((value: never) => void)[] = []
+
+/** One for all promises: its closure would be made anew for each. */
+const keep = (resolve: (value: never) => void, reject: (error: unknown) => void): void => {
+  resolveLatest = resolve
+  rejectLatest = reject
+}
+
+/** A promise that is only made once somebody waits for it. A class: many that live long would make V8 keep each literal. */
+class Wait<Value> {
   readonly promise: Promise<Value>
-  resolve(value: Value): void
-  reject(error: unknown): void
+  readonly resolve: (value?: never) => void // `never`: a run of one value is a run of unknown ones
+  readonly reject: (error: unknown) => void
+
+  constructor() {
+    this.promise = new Promise<Value>(keep as never)
+    this.resolve = resolveLatest as never
+    this.reject = rejectLatest as never
+  }
 }
 
 /** What few runs need. */
@@ -86,7 +100,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
 
   /** Resolves once the broker has the job; rejects if nothing was queued. */
   async queued(): Promise<Queued> {
-    if (this.#queued === 'no' && this.#outcome === undefined) await (this.#extra().queued ??= makeWait()).promise
+    if (this.#queued === 'no' && this.#outcome === undefined) await (this.#extra().queued ??= new Wait()).promise
     if (this.#queued === 'no') throw this.#rejection()
     return { id: this.#id, duplicate: this.#queued === 'duplicate' }
   }
@@ -95,7 +109,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
   settled(): Promise<RunOutcome<Value>> {
     if (this.#outcome !== undefined) return Promise.resolve(this.#outcome)
     const more = this.#extra()
-    more.settled ??= makeWait()
+    more.settled ??= new Wait()
     this.#waits()
     return more.settled.promise
   }
@@ -111,7 +125,7 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     onError?: ((error: unknown) => Otherwise | PromiseLike<Otherwise>) | null,
   ): Promise<Result | Otherwise> {
     if (this.#wait === undefined) {
-      this.#wait = makeWait()
+      this.#wait = new Wait()
       if (this.#outcome === undefined) this.#waits()
       else this.#tellValue(this.#wait, this.#outcome)
     }
@@ -184,14 +198,14 @@ export class Run<Value = unknown, Progress = unknown> implements PromiseLike<Val
     const more = this.#more
     if (more === undefined) return
     more.queued?.resolve()
-    more.settled?.resolve(outcome)
+    more.settled?.resolve(outcome as never)
     for (const watcher of more.watchers ?? []) watcher.end()
     delete more.watchers
   }
 
   /** Whoever waits for its value has a promise of theirs, so that this one never rejects unheard. */
   #tellValue({ resolve, reject }: Wait<Value>, outcome: RunOutcome<Value>): void {
-    if (outcome.status === 'done' || outcome.status === 'fallback') resolve(outcome.value)
+    if (outcome.status === 'done' || outcome.status === 'fallback') resolve(outcome.value as never)
     else reject(this.#rejection())
   }
 
@@ -233,17 +247,4 @@ class Watcher<Progress> {
       onEnd()
     }
   }
-}
-
-let [resolveLatest, rejectLatest]: ((value: never) => void)[] = []
-
-/** One for all promises: its closure would be made anew for each. */
-const keep = (resolve: (value: never) => void, reject: (error: unknown) => void): void => {
-  resolveLatest = resolve
-  rejectLatest = reject
-}
-
-function makeWait<Value>(): Wait<Value> {
-  const promise = new Promise<Value>(keep as never)
-  return { promise, resolve: resolveLatest as never, reject: rejectLatest as never }
 }

@@ -82,8 +82,10 @@ function chartOf(machine: AnyStateMachine, initial: State, isPlainChart: boolean
     logic: Object.create(machine) as AnyActorLogic, // keeps `config` and `definition`: it still draws as itself
     initial,
     isPlain: isPlainChart,
-    contextOf: (input, self) =>
-      typeof context === 'function' ? (context({ input, self }) as Context) : { ...(context as Context) },
+    // A copy even of one that was made for it: where many of a literal live long, V8 makes all that follow in its old space.
+    contextOf: (input, self) => ({
+      ...((typeof context === 'function' ? context({ input, self }) : context) as Context),
+    }),
     outputOf: (state, at, event) => {
       if (output === undefined) return undefined // as the interpreter has it: the output of a state is for that of the machine
       return valueOf(output, at, { type: doneType, output: valueOf(state.output, at, event) })

@@ -10,6 +10,21 @@ export interface Origin {
   readonly floated: (error: unknown, origin: Origin) => void
 }
 
+/** That of a job. A class, for V8 would make all literals of one kind in its old space once many of them live long. */
+export class JobOrigin implements Origin {
+  readonly path: string
+  readonly id: string
+  readonly attempt: number
+  readonly floated: Origin['floated']
+
+  constructor({ path, id, attempt }: Omit<Origin, 'floated'>, floated: Origin['floated']) {
+    this.path = path
+    this.id = id
+    this.attempt = attempt
+    this.floated = floated
+  }
+}
+
 /** One for the process, as its events are: promises of two systems meet in one listener. */
 const origins = new AsyncLocalStorage<Origin>()
 let liveSystems = 0

@@ -13,7 +13,7 @@ import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.t
 import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
-import { runAsNobody, type Origin } from './floating.ts'
+import { JobOrigin, runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
@@ -403,8 +403,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   }
 
   get origin(): Origin {
-    const { id, path, attempt } = this
-    return this.#attempt?.origin ?? { id, path, attempt, floated: this.#queue.floated }
+    return this.#attempt?.origin ?? new JobOrigin(this, this.#queue.floated)
   }
 
   late(end: CallEnd, attempt: number): void {

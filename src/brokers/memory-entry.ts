@@ -2,7 +2,7 @@ import type { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { describeThrown } from '../thrown.ts'
 import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, LeasedJob, NewJob } from './broker.ts'
-import type { Waiting } from './memory-row.ts'
+import type { Row, Waiting } from './memory-row.ts'
 
 /** The queue of a job, as its entry knows it. */
 export interface Home {
@@ -19,29 +19,6 @@ export interface Home {
   putBack(entry: Entry): void
   remove(entry: Entry): void
   leaveLane(entry: Entry): boolean
-}
-
-/** A job in memory. Also its own place in rows and heap, so that it costs one object. */
-export interface Entry extends Waiting<Entry> {
-  id: string
-  /** Where it waits, and which queue that is. */
-  home: Home
-  input: Json
-  /** Its path, if it has none of its own. */
-  idempotencyKey: string
-  priority: number
-  addedAt: number
-  status: JobStatus
-  attempts: number
-  charged: number
-  putOffs: number
-  token: number
-  due: number
-  seq: number
-  /** What it came to, of one that is over; else the latest, while it is not told in its history. */
-  failure: Failure | undefined
-  /** What few jobs have. */
-  more: More | undefined
 }
 
 export interface More {
@@ -78,31 +55,49 @@ const NOTHING_MORE: Readonly<More> = Object.freeze({
   death: 0,
 })
 
-export function newEntry(job: NewJob, home: Home, now: number, seq: number): Entry {
-  const { id, input, idempotencyKey, priority, lane, group, dedupe } = job
-  const hasOwnKey = job.keyIsPath !== true
-  const isUsual = !hasOwnKey && lane === undefined && group === undefined && dedupe === undefined
-  return {
-    id,
-    home,
-    input,
-    idempotencyKey,
-    priority,
-    addedAt: now,
-    status: 'waiting',
-    attempts: 0,
-    charged: 0,
-    putOffs: 0,
-    token: 0,
-    due: now + job.delay,
-    seq,
-    place: -1,
-    row: undefined,
-    turn: 0,
-    ahead: undefined,
-    behind: undefined,
-    failure: undefined,
-    more: isUsual ? undefined : { ...NOTHING_MORE, hasOwnKey, lane, group, dedupe },
+/**
+ * A job in memory. Also its own place in rows and heap, so that it costs one object; of a class, as `Lease` is: where many
+ * objects of one literal live long, V8 makes all that come after them in its old space, though most jobs are over at once.
+ */
+export class Entry implements Waiting<Entry> {
+  id: string
+  /** Where it waits, and which queue that is. */
+  home: Home
+  input: Json
+  /** Its path, if it has none of its own. */
+  idempotencyKey: string
+  priority: number
+  addedAt: number
+  status: JobStatus = 'waiting'
+  attempts = 0
+  charged = 0
+  putOffs = 0
+  token = 0
+  due: number
+  seq: number
+  place = -1
+  row: Row<Entry> | undefined = undefined
+  turn = 0
+  ahead: Entry | undefined = undefined
+  behind: Entry | undefined = undefined
+  /** What it came to, of one that is over; else the latest, while it is not told in its history. */
+  failure: Failure | undefined = undefined
+  /** What few jobs have. */
+  more: More | undefined
+
+  constructor(job: NewJob, home: Home, now: number, seq: number) {
+    const { id, input, idempotencyKey, priority, lane, group, dedupe } = job
+    this.id = id
+    this.home = home
+    this.input = input
+    this.idempotencyKey = idempotencyKey
+    this.priority = priority
+    this.addedAt = now
+    this.due = now + job.delay
+    this.seq = seq
+    const hasOwnKey = job.keyIsPath !== true
+    const isUsual = !hasOwnKey && lane === undefined && group === undefined && dedupe === undefined
+    this.more = isUsual ? undefined : { ...NOTHING_MORE, hasOwnKey, lane, group, dedupe }
   }
 }
 
@@ -158,21 +153,34 @@ function told({ kind, at, attempt, error }: Failure, generation: number): Histor
 }
 
 /** A copy, so that an old lease keeps its old token. */
-export function leaseOf(entry: Entry): LeasedJob {
-  const { lane, hasOwnKey, generation, restarts } = entry.more ?? NOTHING_MORE
-  return {
-    id: entry.id,
-    queue: entry.home.name,
-    input: entry.input,
-    idempotencyKey: entry.idempotencyKey,
-    keyIsPath: !hasOwnKey,
-    lane,
-    token: entry.token,
-    attempts: entry.attempts,
-    charged: entry.charged,
-    putOffs: entry.putOffs,
-    generation,
-    restarts,
+export class Lease implements LeasedJob {
+  readonly id: string
+  readonly queue: string
+  readonly input: Json
+  readonly idempotencyKey: string
+  readonly keyIsPath: boolean
+  readonly lane: string | undefined
+  readonly token: number
+  readonly attempts: number
+  readonly charged: number
+  readonly putOffs: number
+  readonly generation: number
+  readonly restarts: Readonly<Record<string, number>>
+
+  constructor(entry: Entry) {
+    const { lane, hasOwnKey, generation, restarts } = entry.more ?? NOTHING_MORE
+    this.id = entry.id
+    this.queue = entry.home.name
+    this.input = entry.input
+    this.idempotencyKey = entry.idempotencyKey
+    this.keyIsPath = !hasOwnKey
+    this.lane = lane
+    this.token = entry.token
+    this.attempts = entry.attempts
+    this.charged = entry.charged
+    this.putOffs = entry.putOffs
+    this.generation = generation
+    this.restarts = restarts
   }
 }
 

@@ -2,7 +2,7 @@ import type { Failure } from '../failure.ts'
 import { numberOf } from '../job-table.ts'
 import type { Json } from '../payload.ts'
 import type { HistoryEntry, JobRecord, JobStatus } from './broker.ts'
-import { newEntry, NO_RESTARTS, openMore, recordOf, type Entry, type Home } from './memory-entry.ts'
+import { Entry, NO_RESTARTS, openMore, recordOf, type Home } from './memory-entry.ts'
 
 const KEPT = 10_000
 const KEPT_FOR = 24 * 60 * 60 * 1_000
@@ -82,7 +82,7 @@ export class Results {
     const past = cells[from + 3] as Entry | Past | undefined
     if (past !== undefined && 'home' in past) return recordOf(past, epoch, end)
     const id = String(this.#numbers[at])
-    const entry = newEntry(
+    const entry = new Entry(
       { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
       home,
       this.#times[3 * at] as number,

@@ -29,16 +29,15 @@ import { DeadJobs } from './memory-dead.ts'
 import { Delays } from './memory-delays.ts'
 import {
   endOf,
-  leaseOf,
+  Entry,
+  Lease,
   letterOf,
   moreOf,
-  newEntry,
   openMore,
   recordOf,
   remember,
   revive,
   tellHistory,
-  type Entry,
   type Home,
 } from './memory-entry.ts'
 import { MemoryQueue } from './memory-queue.ts'
@@ -142,7 +141,7 @@ class MemoryBroker implements Broker {
       const entry = entries[index] as Entry
       entry.status = 'running'
       entry.token += 1
-      taken.push(leaseOf(entry))
+      taken.push(new Lease(entry))
     }
     return taken
   }
@@ -265,7 +264,7 @@ class MemoryBroker implements Broker {
     if (this.#isOpen(job.id)) return // it waits already: a replay overtook the one that died
     this.discard(job.id)
     this.#lastSeq += 1
-    const entry = newEntry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
+    const entry = new Entry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
     entry.attempts = failure.attempt ?? 0
     this.#die(entry, failure)
     this.#keepDead(entry, this.#clock.now())
@@ -308,7 +307,7 @@ class MemoryBroker implements Broker {
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
     this.#lastSeq += 1
-    const entry = newEntry(job, home, now, this.#lastSeq)
+    const entry = new Entry(job, home, now, this.#lastSeq)
     if (job.dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
     this.#comeAgain(entry, job.delay, now)
