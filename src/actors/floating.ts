@@ -37,6 +37,22 @@ function callNowhere(body: () => void): void {
   }
 }
 
+/** Whether what runs now runs nowhere: then so does what follows a promise that it waits for. */
+export function runsNowhere(): boolean {
+  return isNowhere
+}
+
+/** Goes on after a promise that was waited for nowhere: that context is there again, and known to be. */
+export function goOnNowhere<Of, Given>(step: (of: Of, given: Given) => void, of: Of, given: Given): void {
+  const outer = isNowhere
+  isNowhere = true
+  try {
+    step(of, given)
+  } finally {
+    isNowhere = outer
+  }
+}
+
 /** From Node 24 on `run` copies all stores there are to go in, and once more to come back; a resource comes back for nothing. */
 const isCopied = Number.parseInt(process.versions.node) >= 24
 

@@ -6,7 +6,6 @@ import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { delayOf } from '../retry.ts'
-import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
 import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.ts'
@@ -279,8 +278,9 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return this.#queue.judge?.(thrown, this)
   }
 
-  #callBody(stored: StoredInput, ctx: TaskContext, attempt: Attempt): unknown {
+  #callBody(stored: StoredInput, attempt: Attempt): unknown {
     if ('parsed' in stored) {
+      const ctx = attempt.context
       const { thread } = attempt
       const body = thread === undefined ? this.task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
       const input = stored.parsed as never
@@ -345,11 +345,11 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   // As what its attempts call
 
-  call(attempt: Attempt, ctx: TaskContext): unknown {
+  call(attempt: Attempt): unknown {
     const stored = this.#queue.readInput(this)
     if (attempt.calls === 'body') {
-      if (stored instanceof Promise) return stored.then((read) => this.#callBody(read, ctx, attempt))
-      return this.#callBody(stored, ctx, attempt)
+      if (stored instanceof Promise) return stored.then((read) => this.#callBody(read, attempt))
+      return this.#callBody(stored, attempt)
     }
     return stored instanceof Promise ? stored.then((read) => this.#callFallback(read)) : this.#callFallback(stored)
   }
