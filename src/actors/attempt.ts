@@ -6,7 +6,7 @@ import type { InnerRunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import type { TaskContext } from '../task-context.ts'
 import { AttemptContext, type Underway } from './attempt-context.ts'
-import { goOnNowhere, runAs, runsNowhere, type Origin } from './floating.ts'
+import { comesBack, goOnNowhere, runAs, runsNowhere, type Origin } from './floating.ts'
 import type { Ending } from './effect.ts'
 import { InnerRuns } from './inner-runs.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
@@ -63,9 +63,6 @@ let callOf: (attempt: Attempt) => unknown
 /** What follows its promise. */
 let gaveOwn: (attempt: Attempt, value: unknown) => void
 let threwOwn: (attempt: Attempt, error: unknown) => void
-
-/** One that a user put in its place may call back from anywhere. */
-const { then: followNative } = Promise.prototype
 
 /**
  * One call of a body or a fallback, under its timeout. It is judged once: by its end, by the time, or from outside. What
@@ -241,7 +238,7 @@ export class Attempt implements Underway, Ending {
 
   /** Here, because what waits should hold nothing but this. */
   #awaitOwn(promise: Promise<unknown>): void {
-    if (runsNowhere() && promise.then === followNative) {
+    if (runsNowhere() && comesBack(promise)) {
       promise.then(
         (value) => goOnNowhere(gaveOwn, this, value),
         (error: unknown) => goOnNowhere(threwOwn, this, error),

@@ -53,6 +53,20 @@ export function goOnNowhere<Of, Given>(step: (of: Of, given: Given) => void, of:
   }
 }
 
+const settled = Promise.resolve()
+const { then: thenOfNode } = Promise.prototype
+
+/** Whether what follows it runs where it was waited for; one that a user changed may call back from anywhere. */
+export function comesBack(promise: Promise<unknown>): boolean {
+  return promise.then === thenOfNode
+}
+
+/** Takes a step once what runs now is over, in the same context. */
+export function laterHere<Of>(step: (of: Of) => void, of: Of): void {
+  if (isNowhere && comesBack(settled)) void settled.then(() => goOnNowhere(step, of, undefined))
+  else void settled.then(() => step(of))
+}
+
 /** From Node 24 on `run` copies all stores there are to go in, and once more to come back; a resource comes back for nothing. */
 const isCopied = Number.parseInt(process.versions.node) >= 24
 
