@@ -13,7 +13,7 @@ export interface Args {
   readonly system?: unknown
 }
 
-export type Guard = (args: Args) => boolean
+export type Guard = (args: Args) => unknown
 
 type Params = (context: Context, event: AnyEventObject) => unknown
 
@@ -76,8 +76,8 @@ export function guardOf(machine: AnyStateMachine, given: unknown): Guard {
   if (typeof guard !== 'function' || 'check' in guard) throw new Unknown('a guard')
   const check = guard as (args: Args, params: unknown) => unknown
   return params === NO_PARAMS
-    ? (args) => Boolean(check(args, undefined))
-    : (args) => Boolean(check(args, params(args.context, args.event)))
+    ? (check as Guard)
+    : (args) => check(args, params(args.context, args.event))
 }
 
 export function actsOf(machine: AnyStateMachine, given: readonly unknown[]): readonly Act[] {

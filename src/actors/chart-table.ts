@@ -72,7 +72,7 @@ export function chosen(state: State, args: Args): Transition | undefined {
 
 /** Whether the guard of a transition lets an event pass. */
 export function holds({ guard }: Transition, args: Args): boolean {
-  return guard === undefined || guard(args)
+  return guard === undefined || Boolean(guard(args))
 }
 
 function chartOf(machine: AnyStateMachine, initial: State, isPlainChart: boolean): Chart {
