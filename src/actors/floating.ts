@@ -53,6 +53,17 @@ export function goOnNowhere<Of, Given>(step: (of: Of, given: Given) => void, of:
   }
 }
 
+/** Runs what a user hands in, who may have a context of theirs also where what runs around it has none. */
+export function runHandedIn(body: () => void): void {
+  const outer = isNowhere
+  isNowhere = false
+  try {
+    body()
+  } finally {
+    isNowhere = outer
+  }
+}
+
 const settled = Promise.resolve()
 const { then: thenOfNode } = Promise.prototype
 
