@@ -75,9 +75,7 @@ export function guardOf(machine: AnyStateMachine, given: unknown): Guard {
   const guard: unknown = typeof given === 'function' ? given : machine.implementations.guards[nameOf(given)]
   if (typeof guard !== 'function' || 'check' in guard) throw new Unknown('a guard')
   const check = guard as (args: Args, params: unknown) => unknown
-  return params === NO_PARAMS
-    ? (check as Guard)
-    : (args) => check(args, params(args.context, args.event))
+  return params === NO_PARAMS ? (check as Guard) : (args) => check(args, params(args.context, args.event))
 }
 
 export function actsOf(machine: AnyStateMachine, given: readonly unknown[]): readonly Act[] {
