@@ -41,6 +41,11 @@ export function brandClass(of: Class, brand: symbol): void {
   Object.defineProperty(of.prototype, brand, { value: true })
 }
 
+/** The brand of a class of ours, for who asks for several in one go. */
+export function brandSymbolOf(of: Class): symbol {
+  return brands.get(of) as symbol
+}
+
 /** What `instanceof` answers for our classes: by brand, and for a user's subclass as always. Never throws. */
 export function isInstance(of: Class, value: unknown): boolean {
   const brand = brands.get(of)

@@ -1,3 +1,4 @@
+import { brandSymbolOf } from './brand.ts'
 import { FatalError, PermanentError, PluginTriggerError } from './errors.ts'
 import { cut, errorName, guarded, isError, peek, textOf, unreadable, unreadableText } from './evidence.ts'
 
@@ -49,8 +50,26 @@ export function codeOf(value: unknown): string | number | undefined {
 
 /** How long a thrown object asks to be put off, in ms; undefined when it does not ask, or asks for nonsense. */
 export function retryAfterOf(value: unknown): number | undefined {
-  const wait = peek(value, 'retryAfter')
-  return typeof wait === 'number' && Number.isFinite(wait) && wait >= 0 ? wait : undefined
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return undefined
+  try {
+    const wait: unknown = (value as { readonly retryAfter?: unknown }).retryAfter // asked for each failure: `peek` takes longer
+    return typeof wait === 'number' && Number.isFinite(wait) && wait >= 0 ? wait : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What an error of ours asks for by its class; undefined for all that are not ours. */
+export function wishOf(value: unknown): 'plugins' | 'no retry' | 'the end' | undefined {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return undefined
+  try {
+    // In one go: nearly everything thrown is none of them.
+    if ((value as Branded)[ofPluginTrigger] === true) return 'plugins'
+    if ((value as Branded)[ofPermanent] === true) return 'no retry'
+    return (value as Branded)[ofFatal] === true ? 'the end' : undefined
+  } catch {
+    return isPluginTrigger(value) ? 'plugins' : isPermanent(value) ? 'no retry' : isFatal(value) ? 'the end' : undefined
+  }
 }
 
 /** Whether further attempts are useless. */
@@ -67,6 +86,14 @@ export function isPluginTrigger(value: unknown): value is PluginTriggerError {
 export function isFatal(value: unknown): value is FatalError {
   return value instanceof FatalError
 }
+
+type Branded = Readonly<Record<symbol, unknown>>
+
+const [ofPluginTrigger, ofPermanent, ofFatal] = [PluginTriggerError, PermanentError, FatalError].map(brandSymbolOf) as [
+  symbol,
+  symbol,
+  symbol,
+]
 
 const longestMessage = 4000
 const mostErrors = 100

@@ -16,6 +16,7 @@ const {
   nameOf,
   retryAfterOf,
   stackOf,
+  wishOf,
 } = thrown
 
 afterEach(() => vi.resetModules())
@@ -169,6 +170,35 @@ describe.each([
   test('does not know an error that only has one as its cause', () => {
     expect(is(new Error('x', { cause: new of('y') }))).toBe(false)
     expect(is({ name: of.prototype.name, message: 'y' })).toBe(false)
+  })
+})
+
+describe('wishOf', () => {
+  test.each([
+    ['plugins', PluginTriggerError],
+    ['no retry', PermanentError],
+    ['the end', FatalError],
+  ] as const)('%s', async (wish, of) => {
+    vi.resetModules()
+    const { [of.prototype.name as 'FatalError']: theirs } = await import('../src/errors.ts')
+    expect([new of('x'), new (class extends of {})('x'), new theirs('x')].map(wishOf)).toEqual([wish, wish, wish])
+    expect([new Error('x', { cause: new of('y') }), of, undefined, of.prototype.name].map(wishOf)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('hears a wish where the answer to another one throws', () => {
+    const noRetry = Symbol.for('rootcatch.error.permanent')
+    const value = new Proxy(new Error('x'), {
+      get: (_, key) => {
+        if (key === noRetry) return true
+        throw new Error('not that')
+      },
+    })
+    expect(wishOf(value)).toBe('no retry')
   })
 })
 

@@ -6,7 +6,7 @@ import type { InnerRunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import type { TaskContext } from '../task-context.ts'
 import { AttemptContext, type Underway } from './attempt-context.ts'
-import { runAs, type Origin } from './floating.ts'
+import { comesBack, goOnNowhere, runAs, runsNowhere, type Origin } from './floating.ts'
 import type { Ending } from './effect.ts'
 import { InnerRuns } from './inner-runs.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
@@ -26,7 +26,7 @@ export interface Caller {
   /** The job, as those that it asks for know it. */
   readonly asker: Asker
   /** Calls the user's function. */
-  call(attempt: Attempt, ctx: TaskContext): unknown
+  call(attempt: Attempt): unknown
   /** It gave a value in time. */
   gave(attempt: Attempt, value: unknown): void
   /** It was judged by an error, or by the time. */
@@ -60,6 +60,9 @@ const STEPS_PER_TURN = 256
 
 /** Calls the user's function; one for all attempts. */
 let callOf: (attempt: Attempt) => unknown
+/** What follows its promise. */
+let gaveOwn: (attempt: Attempt, value: unknown) => void
+let threwOwn: (attempt: Attempt, error: unknown) => void
 
 /**
  * One call of a body or a fallback, under its timeout. It is judged once: by its end, by the time, or from outside. What
@@ -82,6 +85,11 @@ export class Attempt implements Underway, Ending {
 
   get attempt(): number {
     return this.origin.attempt
+  }
+
+  /** What a body is told of it. */
+  get context(): TaskContext {
+    return new AttemptContext(this, this.#caller)
   }
 
   get signal(): AbortSignal {
@@ -116,13 +124,16 @@ export class Attempt implements Underway, Ending {
     try {
       result = runAs(this.origin, callOf, this)
     } catch (error) {
-      return this.#settle({ error })
+      return this.#threw(error)
     }
     this.#follow(result, undefined)
   }
 
   static {
-    callOf = (attempt) => attempt.#caller.call(attempt, new AttemptContext(attempt, attempt.#caller))
+    callOf = (attempt) => attempt.#caller.call(attempt)
+    gaveOwn = (attempt, value) =>
+      isGenerator(value) ? attempt.#follow(value, undefined) : attempt.#gave(value, undefined)
+    threwOwn = (attempt, error) => attempt.#threw(error)
   }
 
   /** The state it began in was left. */
@@ -227,9 +238,16 @@ export class Attempt implements Underway, Ending {
 
   /** Here, because what waits should hold nothing but this. */
   #awaitOwn(promise: Promise<unknown>): void {
+    if (runsNowhere() && comesBack(promise)) {
+      promise.then(
+        (value) => goOnNowhere(gaveOwn, this, value),
+        (error: unknown) => goOnNowhere(threwOwn, this, error),
+      )
+      return
+    }
     promise.then(
-      (value) => (isGenerator(value) ? this.#follow(value, undefined) : this.#gave(value, undefined)),
-      (error: unknown) => this.#settle({ error }),
+      (value) => gaveOwn(this, value),
+      (error: unknown) => threwOwn(this, error),
     )
   }
 
@@ -241,8 +259,9 @@ export class Attempt implements Underway, Ending {
   }
 
   #told(end: CallEnd, settle: Settle | undefined): void {
-    if (settle === undefined) this.#settle(end)
-    else settle(end)
+    if (settle !== undefined) settle(end)
+    else if ('value' in end) this.#gave(end.value, undefined)
+    else this.#threw(end.error)
   }
 
   async #drive(generator: AnyGenerator, settle: Settle | undefined): Promise<void> {
@@ -277,12 +296,11 @@ export class Attempt implements Underway, Ending {
     this.#caller.threw(this, error)
   }
 
-  #settle(end: CallEnd): void {
-    if ('value' in end) return this.#gave(end.value, undefined)
-    if (this.#isJudged) return this.#tellLate(end)
+  #threw(error: unknown): void {
+    if (this.#isJudged) return this.#tellLate({ error })
     this.#judge()
     this.#more?.inner?.cancel(`attempt ${this.attempt} of ${this.#caller.path} failed`)
-    this.#caller.threw(this, end.error)
+    this.#caller.threw(this, error)
   }
 
   #extra(): More {

@@ -55,7 +55,8 @@ interface Thrown {
   readonly consequence?: string
 }
 
-function settled({ tree, timeout, withdrawn, late }: HookCall, result: PromiseLike<unknown>): Promise<unknown> {
+function settled(call: HookCall, result: PromiseLike<unknown>): Promise<unknown> {
+  const { tree, timeout, withdrawn } = call
   return new Promise((resolve, reject) => {
     let isOver = false
     let timer: unknown
@@ -73,8 +74,8 @@ function settled({ tree, timeout, withdrawn, late }: HookCall, result: PromiseLi
       timer = tree.clock.setTimeout(runsOver, timeout)
     }
     result.then(
-      (value) => (isOver ? late?.({ value }) : end(() => resolve(value))),
-      (error: unknown) => (isOver ? late?.({ error }) : end(() => reject(error))),
+      (value) => (isOver ? call.late?.({ value }) : end(() => resolve(value))),
+      (error: unknown) => (isOver ? call.late?.({ error }) : end(() => reject(error))),
     )
   })
 }

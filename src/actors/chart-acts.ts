@@ -6,14 +6,14 @@ export type Context = Readonly<Record<string, unknown>>
 type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
 /** What a guard or an action is told. */
-interface Args {
+export interface Args {
   readonly context: Context
   readonly event: AnyEventObject
   readonly self?: unknown
   readonly system?: unknown
 }
 
-export type Guard = (context: Context, event: AnyEventObject) => boolean
+export type Guard = (args: Args) => unknown
 
 type Params = (context: Context, event: AnyEventObject) => unknown
 
@@ -75,9 +75,7 @@ export function guardOf(machine: AnyStateMachine, given: unknown): Guard {
   const guard: unknown = typeof given === 'function' ? given : machine.implementations.guards[nameOf(given)]
   if (typeof guard !== 'function' || 'check' in guard) throw new Unknown('a guard')
   const check = guard as (args: Args, params: unknown) => unknown
-  return params === NO_PARAMS
-    ? (context, event) => Boolean(check({ context, event }, undefined))
-    : (context, event) => Boolean(check({ context, event }, params(context, event)))
+  return params === NO_PARAMS ? (check as Guard) : (args) => check(args, params(args.context, args.event))
 }
 
 export function actsOf(machine: AnyStateMachine, given: readonly unknown[]): readonly Act[] {

@@ -1,10 +1,10 @@
 import type { AnyActorLogic, AnyEventObject, AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
-import { actsOf, guardOf, type Act, type Context, type Guard } from './chart-acts.ts'
+import { actsOf, guardOf, type Act, type Args, type Context, type Guard } from './chart-acts.ts'
 import type { Effect } from './effect.ts'
 import { Unknown } from './unknown-chart.ts'
 
 export type AnyEffect = Effect<unknown, AnyEventObject>
-type FromState<Value> = (args: { readonly context: Context; readonly event: AnyEventObject }) => Value
+type FromState<Value> = (args: Args) => Value
 
 export interface Transition {
   /** What the machine has for it. */
@@ -40,7 +40,7 @@ export interface Chart {
   readonly isPlain: boolean
   contextOf(input: unknown, self: unknown): Context
   /** Of the machine, in a final state. */
-  outputOf(state: State, context: Context, event: AnyEventObject): unknown
+  outputOf(state: State, args: Args): unknown
 }
 
 /** `undefined` for a chart that is not flat, or has something that this file does not know. */
@@ -57,21 +57,22 @@ export function readTable(machine: AnyStateMachine, effects: Readonly<Record<str
 }
 
 /** The transition that an event leads to. */
-export function chosen(state: State, context: Context, event: AnyEventObject): Transition | undefined {
-  const candidates = state.on.get(event.type)
+export function chosen(state: State, args: Args): Transition | undefined {
+  const { type } = args.event
+  const candidates = state.on.get(type)
   if (candidates !== undefined) {
-    for (const candidate of candidates) if (holds(candidate, context, event)) return candidate
+    for (const candidate of candidates) if (holds(candidate, args)) return candidate
   }
   for (const [descriptor, transitions] of state.wild) {
-    if (!matches(event.type, descriptor)) continue
-    for (const candidate of transitions) if (holds(candidate, context, event)) return candidate
+    if (!matches(type, descriptor)) continue
+    for (const candidate of transitions) if (holds(candidate, args)) return candidate
   }
   return undefined
 }
 
 /** Whether the guard of a transition lets an event pass. */
-export function holds({ guard }: Transition, context: Context, event: AnyEventObject): boolean {
-  return guard === undefined || guard(context, event)
+export function holds({ guard }: Transition, args: Args): boolean {
+  return guard === undefined || Boolean(guard(args))
 }
 
 function chartOf(machine: AnyStateMachine, initial: State, isPlainChart: boolean): Chart {
@@ -86,15 +87,16 @@ function chartOf(machine: AnyStateMachine, initial: State, isPlainChart: boolean
     contextOf: (input, self) => ({
       ...((typeof context === 'function' ? context({ input, self }) : context) as Context),
     }),
-    outputOf: (state, at, event) => {
+    outputOf: (state, args) => {
       if (output === undefined) return undefined // as the interpreter has it: the output of a state is for that of the machine
-      return valueOf(output, at, { type: doneType, output: valueOf(state.output, at, event) })
+      const event = { type: doneType, output: valueOf(state.output, args) }
+      return valueOf(output, { context: args.context, event })
     },
   }
 }
 
-function valueOf(given: unknown, context: Context, event: AnyEventObject): unknown {
-  return typeof given === 'function' ? (given as FromState<unknown>)({ context, event }) : given
+function valueOf(given: unknown, args: Args): unknown {
+  return typeof given === 'function' ? (given as FromState<unknown>)(args) : given
 }
 
 const isPlain = ({ wild, always, entry, exit, on }: State): boolean =>

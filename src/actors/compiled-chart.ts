@@ -1,5 +1,5 @@
 import type { ActorScope, AnyActorLogic, AnyEventObject, AnyStateMachine, Snapshot } from 'xstate'
-import { perform, type Context } from './chart-acts.ts'
+import { perform, type Args, type Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { ChartStay } from './chart-stay.ts'
 import { chosen, holds, readTable, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
@@ -55,7 +55,7 @@ function logicOf(chart: Chart): AnyActorLogic {
     step.context = snapshot.context
     if (event.type === 'xstate.stop') return step.stop()
     if (snapshot.status !== 'active') return snapshot
-    const transition = chosen(step.state, step.context, event)
+    const transition = chosen(step.state, { context: step.context, event })
     if (transition === undefined) tellStep(undefined, event, scope.self as never)
     else step.take(transition)
     if (!chart.isPlain) step.settle()
@@ -101,14 +101,14 @@ class Step {
     this.state = state
     this.#perform(entry)
     if (effect !== undefined) {
-      const input = effectInput?.({ context: this.context, event: this.#event })
+      const input = effectInput?.(this.#args())
       const stay = new ChartStay(effect, input, this.#scope.self as unknown as Stay<AnyEventObject>)
       this.#scope.defer(() => stay.begin())
       this.stay = stay
     }
     if (!isFinal) return
     this.#isOver = true
-    this.#output = this.#chart.outputOf(state, this.context, this.#event)
+    this.#output = this.#chart.outputOf(state, this.#args())
     this.#perform(exit)
   }
 
@@ -117,7 +117,7 @@ class Step {
     let mayGoOn = true
     for (let count = 0; !this.#isOver; count += 1) {
       if (count > MOST_STEPS) throw new Error(`${this.#chart.machine.id} does not come to rest`)
-      const own = mayGoOn ? this.state.always.find((each) => holds(each, this.context, this.#event)) : undefined
+      const own = mayGoOn ? this.state.always.find((each) => holds(each, this.#args())) : undefined
       if (own !== undefined) {
         mayGoOn = this.#isMovedBy(own)
         continue
@@ -125,7 +125,7 @@ class Step {
       const next = this.#queue.shift()
       if (next === undefined) return
       this.#event = next
-      const transition = chosen(this.state, this.context, next)
+      const transition = chosen(this.state, this.#args())
       if (transition === undefined) tellStep(undefined, next, this.#scope.self as never)
       else this.take(transition)
       mayGoOn = true
@@ -154,6 +154,10 @@ class Step {
     const isMoved = this.isChanged
     this.isChanged ||= before
     return isMoved
+  }
+
+  #args(): Args {
+    return { context: this.context, event: this.#event }
   }
 
   #leave(): void {

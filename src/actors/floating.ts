@@ -52,6 +52,47 @@ function callNowhere(body: () => void): void {
   }
 }
 
+/** Whether what runs now runs nowhere: then so does what follows a promise that it waits for. */
+export function runsNowhere(): boolean {
+  return isNowhere
+}
+
+/** Goes on after a promise that was waited for nowhere: that context is there again, and known to be. */
+export function goOnNowhere<Of, Given>(step: (of: Of, given: Given) => void, of: Of, given: Given): void {
+  const outer = isNowhere
+  isNowhere = true
+  try {
+    step(of, given)
+  } finally {
+    isNowhere = outer
+  }
+}
+
+/** Runs what a user hands in, who may have a context of theirs also where what runs around it has none. */
+export function runHandedIn(body: () => void): void {
+  const outer = isNowhere
+  isNowhere = false
+  try {
+    body()
+  } finally {
+    isNowhere = outer
+  }
+}
+
+const settled = Promise.resolve()
+const { then: thenOfNode } = Promise.prototype
+
+/** Whether what follows it runs where it was waited for; one that a user changed may call back from anywhere. */
+export function comesBack(promise: Promise<unknown>): boolean {
+  return promise.then === thenOfNode
+}
+
+/** Takes a step once what runs now is over, in the same context. */
+export function laterHere<Of>(step: (of: Of) => void, of: Of): void {
+  if (isNowhere && comesBack(settled)) void settled.then(() => goOnNowhere(step, of, undefined))
+  else void settled.then(() => step(of))
+}
+
 /** From Node 24 on `run` copies all stores there are to go in, and once more to come back; a resource comes back for nothing. */
 const isCopied = Number.parseInt(process.versions.node) >= 24
 

@@ -138,7 +138,10 @@ interface Watching {
 }
 
 /** What a hook is told of its job. */
-export function eventOf({ tree, path, definition }: Omit<HookOwner, 'watch' | 'hooks'>, job: Hooked): JobHookEvent {
+export function eventOf(
+  { tree, path, definition }: Omit<HookOwner, 'watch' | 'hooks'>,
+  job: Omit<Hooked, 'origin' | 'late'>,
+): JobHookEvent {
   const { id, attempt, stored, idempotencyKey } = job
   return {
     task: taskOf(definition, path),

@@ -2,11 +2,11 @@ import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/j
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
 import type { Failure, FailureKind } from '../failure.ts'
+import type { RunOutcome } from '../run.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { delayOf } from '../retry.ts'
-import type { TaskContext } from '../task-context.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
 import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.ts'
@@ -14,7 +14,7 @@ import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
 import { JobOrigin, runAsNobody, type Origin } from './floating.ts'
-import { isUnwatched } from './hook-table.ts'
+import { isUnwatched, type JobHook } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
@@ -96,24 +96,33 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return this.#queue.subject
   }
 
-  /** What its hooks are called by; undefined if no plugin has one. */
-  get hooks(): JobHooks | undefined {
-    if (isUnwatched(this.#queue.hooks)) return undefined
-    const few = this.#extra()
-    few.hooks ??= new JobHooks(this.#queue)
-    return few.hooks
+  /** What this hook is called by; undefined if no plugin has it, and none that was called is under way. */
+  #hooksOf(hook: JobHook): JobHooks | undefined {
+    const known = this.#few?.hooks
+    if (known !== undefined || this.#queue.hooks[hook].length === 0) return known
+    const hooks = new JobHooks(this.#queue)
+    this.#extra().hooks = hooks
+    return hooks
+  }
+
+  /** Calls the hooks of its outcome; undefined if all of them were over at once, and nothing else was under way. */
+  tellHooks(outcome: RunOutcome): Promise<void> | undefined {
+    return this.#hooksOf(outcome.status)?.settled(this.hooked, outcome)
   }
 
   /** The job as it is now, for its hooks. */
   get hooked(): Hooked {
-    const { id, path, attempt } = this
-    const { input: stored, idempotencyKey } = this.lease
+    const { id, path, attempt, stored, idempotencyKey, origin } = this
     const late = (end: CallEnd): void => this.late(end, attempt)
-    return { id, path, attempt, stored, idempotencyKey, origin: this.origin, late }
+    return { id, path, attempt, stored, idempotencyKey, origin, late }
   }
 
   get attempt(): number {
     return this.context?.attempt ?? 0
+  }
+
+  get stored(): Json {
+    return this.lease.input
   }
 
   get input(): JobInput {
@@ -212,24 +221,21 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   askPlugins(context: JobContext, stay: Stay<JobEvent>): Ending {
     this.#stay = stay
-    const { tree, task, hooked } = this
-    const withdraw = askPlugins(
-      {
-        tree,
-        plugins: this.#queue.hooks.pluginError,
-        event: eventOf(this.#queue, hooked),
-        error: (context.failure as Failure).error as PluginTriggerError,
-        timeout: task.hookTimeout,
-        origin: hooked.origin,
-        late: hooked.late,
-      },
-      (answers) => {
-        const event = judgeAnswers(this, context, answers)
-        if (event.type === 'plugins.answer') this.hooks?.after(hooked, event.value as Json, event.plugin)
-        stay.send(event)
-      },
-    )
-    return { end: withdraw }
+    const { tree, task, attempt, origin } = this
+    const question = {
+      tree,
+      plugins: this.#queue.hooks.pluginError,
+      event: eventOf(this.#queue, this),
+      error: (context.failure as Failure).error as PluginTriggerError,
+      timeout: task.hookTimeout,
+      origin,
+      late: (end: CallEnd) => this.late(end, attempt),
+    }
+    return askPlugins(question, (answers) => {
+      const event = judgeAnswers(this, context, answers)
+      if (event.type === 'plugins.answer') this.#hooksOf('after')?.after(this.hooked, event.value as Json, event.plugin)
+      stay.send(event)
+    })
   }
 
   beginWait(context: JobContext, stay: Stay<JobEvent>): undefined {
@@ -246,7 +252,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       const { error } = failure as Failure
       tree.events.emit('job.retrying', { path, id, attempt, delay, charged: putOffs === 0, error })
     }
-    this.hooks?.retrying(this.hooked, context.failure as Failure, delay)
+    this.#hooksOf('retrying')?.retrying(this.hooked, context.failure as Failure, delay)
     if (this.standing !== 'cut off') this.#holder.park(this, delay) // somebody who heard of it may have stopped the worker
     return undefined
   }
@@ -279,12 +285,14 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return this.#queue.judge?.(thrown, this)
   }
 
-  #callBody(stored: StoredInput, ctx: TaskContext, attempt: Attempt): unknown {
+  #callBody(stored: StoredInput, attempt: Attempt): unknown {
     if ('parsed' in stored) {
+      const ctx = attempt.context
       const { thread } = attempt
       const body = thread === undefined ? this.task.body : this.#bodyIn(thread) // no method: a stack shows the user's own name
       const input = stored.parsed as never
-      const { hooks } = this
+      if (isUnwatched(this.#queue.hooks)) return body(input, ctx)
+      const hooks = this.#hooksOf('before') ?? this.#hooksOf('around')
       return hooks === undefined ? body(input, ctx) : this.#callInside(hooks, attempt, input, () => body(input, ctx))
     }
     const { error, isMisfit } = stored
@@ -345,21 +353,20 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   // As what its attempts call
 
-  call(attempt: Attempt, ctx: TaskContext): unknown {
+  call(attempt: Attempt): unknown {
     const stored = this.#queue.readInput(this)
     if (attempt.calls === 'body') {
-      if (stored instanceof Promise) return stored.then((read) => this.#callBody(read, ctx, attempt))
-      return this.#callBody(stored, ctx, attempt)
+      if (stored instanceof Promise) return stored.then((read) => this.#callBody(read, attempt))
+      return this.#callBody(stored, attempt)
     }
     return stored instanceof Promise ? stored.then((read) => this.#callFallback(read)) : this.#callFallback(stored)
   }
 
   gave(attempt: Attempt, value: unknown): void {
-    const { hooks } = this
     const stay = this.#stay
     if (attempt.calls === 'fallback') return stay?.send(this.#judgeFallback(value))
     const event = judgeValue(this, value)
-    if (hooks !== undefined && event.type === 'attempt.value') hooks.after(this.hooked, event.value as Json, undefined)
+    if (event.type === 'attempt.value') this.#hooksOf('after')?.after(this.hooked, event.value as Json, undefined)
     stay?.send(event)
   }
 

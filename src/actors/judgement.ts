@@ -1,7 +1,7 @@
 import type { JobContext, JobEvent } from '../../machines/job.ts'
 import type { Failure, FailureKind } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
-import { isFatal, isPermanent, isPluginTrigger, retryAfterOf } from '../thrown.ts'
+import { retryAfterOf, wishOf } from '../thrown.ts'
 import type { Answers } from './ask-plugins.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { Tree } from './tree.ts'
@@ -57,10 +57,11 @@ export function judgeValue(job: Judged, value: unknown): JobEvent {
 
 /** What its error means. `own` is set where that is not the body's. */
 export function judgeError(job: Judged, context: JobContext, thrown: unknown, own: OwnError | undefined): JobEvent {
-  if (own === undefined && isPluginTrigger(thrown)) return error(job.failed(thrown, 'plugin'), { asks: true })
+  const wish = wishOf(thrown)
+  if (own === undefined && wish === 'plugins') return error(job.failed(thrown, 'plugin'), { asks: true })
   const failure = job.failed(thrown, own?.kind ?? 'thrown')
   if (own?.isHopeless === true) return error(failure, { permanent: true, hopeless: true })
-  if (own?.isFinal === true || isPermanent(thrown) || isFatal(thrown)) return error(failure, { permanent: true })
+  if (own?.isFinal === true || wish === 'no retry' || wish === 'the end') return error(failure, { permanent: true })
   const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
   const again = retryAfter !== null || (own?.again ?? wantsAgain(job, context, thrown))
   return error(failure, { retryAfter, again })

@@ -1,5 +1,5 @@
 import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstate'
-import type { Context } from './chart-acts.ts'
+import type { Args, Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { chosen, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
 import { tellStep } from './compiled-chart.ts'
@@ -143,7 +143,7 @@ export class LightActor {
     if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {
-      this.#enter(this.#state, this.#chart.contextOf(input, this), event)
+      this.#enter(this.#state, { context: this.#chart.contextOf(input, this), event })
     } catch (error) {
       thrown = { error }
     }
@@ -189,8 +189,9 @@ export class LightActor {
   #take(event: AnyEventObject): void {
     const [state, stay] = [this.#state, this.#rest as LightStay | undefined]
     try {
-      const transition = chosen(state, this.#context as Context, event)
-      if (transition !== undefined) this.#follow(transition, event)
+      const args = { context: this.#context as Context, event }
+      const transition = chosen(state, args)
+      if (transition !== undefined) this.#follow(transition, args)
       else if (this.#isSeen()) tellStep(undefined, event, this)
     } catch (error) {
       return this.#fail(error)
@@ -206,27 +207,28 @@ export class LightActor {
     this.#show(event, shown)
   }
 
-  #follow(transition: Transition, event: AnyEventObject): void {
-    let context = this.#context as Context
+  #follow(transition: Transition, before: Args): void {
+    const { event } = before
+    let args = before
     for (const act of transition.acts) {
       if (act.kind !== 'assign') continue // a plain chart has no others
-      context = act.change({ context, event }, act.params(context, event))
+      args = { context: act.change(args, act.params(args.context, event)), event }
     }
-    if (transition.target !== undefined) this.#enter(transition.target, context, event)
-    else if (context !== this.#context) {
-      this.#context = context
+    if (transition.target !== undefined) this.#enter(transition.target, args)
+    else if (args !== before) {
+      this.#context = args.context
       this.#forgetSnapshot()
     }
     if (this.#isSeen()) tellStep(transition, event, this)
   }
 
   /** What the chart computes may throw, and then it has not moved. */
-  #enter(state: State, context: Context, event: AnyEventObject): void {
+  #enter(state: State, args: Args): void {
     const { effect, isFinal } = state
-    const result = isFinal ? this.#chart.outputOf(state, context, event) : undefined
-    const input = effect && state.effectInput?.({ context, event })
+    const result = isFinal ? this.#chart.outputOf(state, args) : undefined
+    const input = effect && state.effectInput?.(args)
     this.#state = state
-    this.#context = context
+    this.#context = args.context
     this.#rest = isFinal ? result : effect && new LightStay(this, input)
     this.#forgetSnapshot()
     if (!isFinal) return

@@ -11,7 +11,8 @@ export function announce(tree: Tree, path: string, id: string, outcome: RunOutco
     case 'done': {
       counters.jobs.done += 1
       const { value, answeredBy: plugin } = outcome
-      if (plugin !== undefined) events.emit('job.answered', { path, id, attempt, plugin })
+      if (plugin !== undefined && events.hears('job.answered'))
+        events.emit('job.answered', { path, id, attempt, plugin })
       if (events.hears('job.done')) events.emit('job.done', { path, id, attempt, value })
       return
     }

@@ -9,6 +9,8 @@ import type { JobActor } from './job.ts'
 import type { TaskQueue } from './task-queue.ts'
 import { tellBroker, tellLater, tellNow } from './tell-broker.ts'
 
+type FellBack = Extract<RunOutcome, { status: 'fallback' }>
+
 /** What jobs come to: the broker is told, and once it took that, everybody else. */
 export class Settlement {
   readonly #queue: TaskQueue
@@ -39,7 +41,7 @@ export class Settlement {
         )
       }
       case 'fallback':
-        return this.#fellBack(job, output.value, output.failure as Failure, output.attempts)
+        return this.#fellBack(job, output as FellBack)
       case 'cancelled':
         if (wasParked) return this.#takeOut(job, output)
         return this.#settle(
@@ -71,13 +73,10 @@ export class Settlement {
     })
   }
 
-  #fellBack(job: JobActor, value: unknown, failure: Failure, attempts: number): void {
-    const outcome = { status: 'fallback', value, failure, attempts } as const
-    this.#settle(
-      job,
-      { kind: 'fallback', id: job.id, token: job.lease.token, value: value as Json, failure, attempts },
-      outcome,
-    )
+  #fellBack(job: JobActor, outcome: FellBack): void {
+    const { value, failure, attempts } = outcome
+    const { id, token } = job.lease
+    this.#settle(job, { kind: 'fallback', id, token, value: value as Json, failure, attempts }, outcome)
   }
 
   /** A job that waits for its next attempt is the broker's: it is cancelled there. */
@@ -118,7 +117,7 @@ export class Settlement {
         if (decision.stopsSystem) tree.stopBecause(failure)
         break
       case 'value':
-        this.#fellBack(job, decision.value, failure, attempts)
+        this.#fellBack(job, { status: 'fallback', value: decision.value, failure, attempts })
         break
       case 'restart':
         this.#restart(job, failure, decision)

@@ -12,7 +12,7 @@ import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
 import type { Origin } from './floating.ts'
 import { hookTable, isUnwatched, type HookTable } from './hook-table.ts'
-import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
+import { eventOf, JobHooks } from './job-hooks.ts'
 import type { JobSource, SourcedJob } from './job-source.ts'
 import { announce, outcomeOf } from './outcome.ts'
 import { issuesOf, readStored, validate, type Checked, type StoredInput } from './schema.ts'
@@ -30,11 +30,11 @@ export interface LiveJob {
   cancel(reason: unknown): void
 }
 
-/** A job whose outcome is known, with what its hooks are called by. */
+/** A job whose outcome is known. */
 export interface Watched {
   readonly path: string
-  readonly hooks: JobHooks | undefined
-  readonly hooked: Hooked
+  /** Undefined if there is nothing to wait for. */
+  tellHooks(outcome: RunOutcome): Promise<void> | undefined
 }
 
 /** The jobs that a worker holds, waiting for a retry or not. */
@@ -314,7 +314,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
 
   /** Undefined if there is nothing to wait for. A job that no worker of this process held is asked for first. */
   #tellHooks(id: string, outcome: RunOutcome, job: Watched | undefined): Promise<void> | undefined {
-    if (job !== undefined) return job.hooks?.settled(job.hooked, outcome)
+    if (job !== undefined) return job.tellHooks(outcome)
     if (this.hooks[outcome.status].length === 0) return undefined
     const tell = async (): Promise<void> => {
       const record = await Promise.resolve(this.tree.broker.job(id)).catch(() => undefined)

@@ -167,7 +167,7 @@ export class UpdateSettlement {
     const { id } = lease
     announce(this.#host.boundary.tree, job?.path ?? this.#host.jobPath(id), id, outcome, isDead)
     arrival.over?.(outcome)
-    const told = job?.hooks?.settled(job.hooked, outcome)
+    const told = job?.tellHooks(outcome)
     if (told === undefined) this.#tellWaiting(run, outcome, left)
     else void told.then(() => this.#tellWaiting(run, outcome, left))
   }

@@ -4,7 +4,7 @@ import { jobMachine, type JobContext, type JobEvent, type JobOutput } from '../.
 import { bury } from '../actors/bury.ts'
 import { toChartLogic, type Host } from '../actors/chart.ts'
 import type { Level } from '../actors/climb.ts'
-import { originNow, runAsNobody, type Origin } from '../actors/floating.ts'
+import { originNow, runAsNobody, runHandedIn, type Origin } from '../actors/floating.ts'
 import { hookTable, type HookTable } from '../actors/hook-table.ts'
 import { JobActor, jobEffects, type Holder } from '../actors/job.ts'
 import type { JobPolicy } from '../actors/job-policy.ts'
@@ -154,7 +154,7 @@ export class Updates implements JobSource, Holder, RunOwner, SettlementHost {
   /** Runs an update at once, for a caller who is its last boundary. */
   handle(update: Update, envelope: Arrival['envelope']): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.admit(update, { isDirect: true, envelope, caller: { resolve, reject } })
+      runHandedIn(() => this.admit(update, { isDirect: true, envelope, caller: { resolve, reject } }))
     })
   }
 

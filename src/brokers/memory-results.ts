@@ -53,7 +53,7 @@ export class Results {
     const number = this.#next
     const at = number % (BLOCKS * PER_BLOCK)
     if (at % PER_BLOCK === 0) this.#blocks[at / PER_BLOCK] = emptyBlock()
-    const [cells, from] = this.#cellsOf(number)
+    const [cells, from] = [this.#blockOf(number), placeOf(number)]
     cells[from] = entry.home
     cells[from + 1] = entry.input
     cells[from + 2] = value
@@ -75,7 +75,7 @@ export class Results {
   }
 
   record(number: number, epoch: number): JobRecord {
-    const [cells, from] = this.#cellsOf(number)
+    const [cells, from] = [this.#blockOf(number), placeOf(number)]
     const at = number % (BLOCKS * PER_BLOCK)
     const [home, input, value] = [cells[from] as Home, cells[from + 1] as Json, cells[from + 2] as Json | undefined]
     const end = { finishedAt: this.#times[3 * at + 2] as number, value }
@@ -99,8 +99,8 @@ export class Results {
 
   /** Another job has its id now. */
   drop(number: number): void {
-    const [cells, from] = this.#cellsOf(number)
-    cells.fill(undefined, from, from + CELLS)
+    const from = placeOf(number)
+    this.#blockOf(number).fill(undefined, from, from + CELLS)
     this.#numbers[number % (BLOCKS * PER_BLOCK)] = NO_ID
   }
 
@@ -110,20 +110,21 @@ export class Results {
   }
 
   #forgetBlock(first: number): void {
+    const cells = this.#blockOf(first)
     for (let number = first; number < first + PER_BLOCK; number += 1) {
       const id = this.#numbers[number % (BLOCKS * PER_BLOCK)] as number
-      if (id === NO_ID) continue
-      const [cells, from] = this.#cellsOf(number)
-      this.#forget(id === NO_NUMBER ? (cells[from + 3] as Entry).id : id)
+      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? (cells[placeOf(number) + 3] as Entry).id : id)
     }
     this.#blocks[(first % (BLOCKS * PER_BLOCK)) / PER_BLOCK] = undefined
   }
 
-  #cellsOf(number: number): [cells: Cell[], from: number] {
-    const at = number % (BLOCKS * PER_BLOCK)
-    return [this.#blocks[Math.floor(at / PER_BLOCK)] as Cell[], CELLS * (at % PER_BLOCK)]
+  #blockOf(number: number): Cell[] {
+    return this.#blocks[Math.floor((number % (BLOCKS * PER_BLOCK)) / PER_BLOCK)] as Cell[]
   }
 }
+
+/** Of a result's first cell, in its block. */
+const placeOf = (number: number): number => CELLS * (number % PER_BLOCK)
 
 /** What there is to say of it beside what every job has. */
 function beside(entry: Entry): Entry | Past | undefined {

@@ -262,7 +262,7 @@ export class PageSettlement {
     const { tree } = this.#crawl
     const path = job?.path ?? `${host.path}/request:${lease.id}`
     announce(tree, path, lease.id, told)
-    const hooks = job?.hooks?.settled(job.hooked, told)
+    const hooks = job?.tellHooks(told)
     const tell = (): void => {
       if (tree.runs.size > 0) tree.runs.settle(lease.id, told)
     }

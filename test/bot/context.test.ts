@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { start, task } from 'rootcatch'
 import { Api, Bot, Context, type BotOptions, type JobFlavor } from 'rootcatch/bot'
 import type { Update, UserFromGetMe } from 'grammy/types'
 import { fakeTelegram, type FakeTelegram } from 'rootcatch/testing'
@@ -12,6 +14,25 @@ function newBot<C extends Context = Context & JobFlavor>(
   const bot = new Bot<C>(telegram.token, { botInfo, client: { apiRoot: telegram.url }, ...options })
   return { bot, [Symbol.asyncDispose]: () => bot.stop() }
 }
+
+describe('handleUpdate', () => {
+  test('keeps the async context of its caller, also in a listener of a job that fell back', async () => {
+    await using telegram = await fakeTelegram()
+    await using made = newBot(telegram)
+    const stores = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    made.bot.use(() => void seen.push(stores.getStore()))
+    await made.bot.handleUpdate(message(1)) // the next one begins at once
+    const job = task('job', { fallback: () => 1 }, () => Promise.reject(new Error('no')))
+    await using system = await start(job)
+    const handled = new Promise((resolve) => {
+      system.on('job.fellBack', () => resolve(stores.run('mine', () => made.bot.handleUpdate(message(2)))))
+    })
+    await stores.run('of who asks', () => system.run(job))
+    await handled
+    expect(seen).toEqual([undefined, 'mine'])
+  })
+})
 
 describe('ctx.api', () => {
   test('is an Api of its own for each update, and calls what grammY calls', async () => {

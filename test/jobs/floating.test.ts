@@ -172,6 +172,25 @@ describe('a floating promise', () => {
     await system.stop()
   })
 
+  test('of a listener is not the job’s, also after its fallback or its plugins were called', async () => {
+    const heard: unknown[] = []
+    const hear = (error: unknown): void => void heard.push((error as Error).message)
+    process.on('unhandledRejection', hear)
+    const fallen = task('fallen', { fallback: () => 1 }, () => Promise.reject(new Error('no')))
+    const answered = task('answered', { plugins: [plugin('p', { pluginError: () => 1 })] }, async (_: unknown, ctx) =>
+      ctx.pluginError(),
+    )
+    const system = await start(supervisor('app', [fallen, answered]))
+    system.on('job.fellBack', () => float('fallen'))
+    system.on('job.done', () => float('answered'))
+    for (const each of [fallen, answered]) await system.run(each)
+    await turns()
+    process.off('unhandledRejection', hear)
+    expect(heard).toEqual(['fallen', 'answered'])
+    expect(system.failures()).toEqual([])
+    await system.stop()
+  })
+
   test('what a job asks for belongs to the other job, not to it', async () => {
     const inner = task('inner', () => float('inner'))
     const outer = task('outer', async () => {
