@@ -224,15 +224,15 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
 
   /** What a job came to that ended without this process. */
   settleFromRecord(id: string): void {
+    // What was not queued yet is not gone: the broker may have it any moment, and has it perhaps when this is answered.
+    const wasQueued = this.tree.runs.isQueued(id)
     whenever(
       () => this.tree.broker.job(id),
       (record) => {
-        // What was never queued is not gone: the broker may have it any moment.
-        const isGone = record === undefined && this.tree.runs.isQueued(id)
-        const outcome = isGone ? this.#gone(id) : record && outcomeOf(record)
+        const outcome = record === undefined && wasQueued ? this.#gone(id) : record && outcomeOf(record)
         if (outcome !== undefined) this.tree.runs.settle(id, outcome)
       },
-      (error) => this.tree.callbackFailed(this.path, 'broker.job', error),
+      (error) => this.tree.lookAgain.later(this.path, id, error),
     )
   }
 

@@ -15,6 +15,7 @@ import type { Child } from './child.ts'
 import { createCounters, type Counters } from './counters.ts'
 import type { HostedPart } from './hosted-part.ts'
 import { NextTurn, type Wait } from './next-turn.ts'
+import { LookAgain } from './look-again.ts'
 import { Runs } from './runs.ts'
 import type { Supervision } from './supervision.ts'
 import { Tap, type Observed } from './tap.ts'
@@ -105,6 +106,7 @@ export class Tree {
   /** The latest life of each bot and spider. */
   readonly hosted: Map<Hosted, HostedNode> = new Map()
   readonly runs: Runs = new Runs()
+  readonly lookAgain: LookAgain = new LookAgain(this)
   readonly turn: Turn = new Turn()
   readonly #nextTurn = new NextTurn()
   /** Where others may look on. */

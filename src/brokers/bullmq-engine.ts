@@ -45,6 +45,7 @@ export interface RedisClient {
   disconnect(): void
   defineCommand(name: string, definition: { readonly numberOfKeys: number; readonly lua: string }): void
   info(): Promise<string>
+  ping(): Promise<unknown>
   incr(key: string): Promise<number>
   hset(key: string, ...fields: readonly string[]): Promise<number>
   hdel(key: string, ...fields: readonly string[]): Promise<number>

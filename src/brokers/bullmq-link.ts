@@ -98,7 +98,7 @@ export class Link {
   /** From now on, and again after each reconnection: ioredis subscribes anew by itself. */
   async listen(): Promise<void> {
     await this.#hearing?.subscribe(...this.#channels())
-    this.#hearing?.on('ready', () => this.#hands.isBack())
+    this.#hearing?.on('ready', () => void this.#hearsAgain())
   }
 
   close(): void {
@@ -206,6 +206,23 @@ export class Link {
   #isBack(): void {
     this.#lastError = undefined
     for (const go of this.#waiting) go()
+  }
+
+  /** What was not heard is asked for when all that comes is heard, and there is a connection to ask by. */
+  async #hearsAgain(): Promise<void> {
+    try {
+      await this.#hearing?.ping() // answered after the subscriptions
+    } catch {
+      return // it was cut again, and will be back
+    }
+    while (!this.#isClosed) {
+      try {
+        await this.#ready('waits')
+        return this.#hands.isBack()
+      } catch {
+        // It takes longer; or it was closed.
+      }
+    }
   }
 
   async #ready(patience: Patience): Promise<void> {

@@ -3,6 +3,7 @@ import { start, supervisor, task, type System } from 'rootcatch'
 import { sqlite } from 'rootcatch/sqlite'
 import { manualClock, settle } from 'rootcatch/testing'
 import { describe, expect, test } from 'vitest'
+import { hurriedClock } from '../support/crawling.ts'
 import { newFiles } from '../support/sqlite-store.ts'
 
 const newFile = newFiles()
@@ -91,6 +92,30 @@ describe('a system on sqlite', () => {
     endless.cancel('enough')
     expect(await endless.settled()).toMatchObject({ status: 'cancelled', reason: 'enough' })
     await until(() => working.stats().attempts === 0)
+    await working.stop()
+    await asking.stop()
+  })
+
+  test('runs are told, all of them, when the store could not be asked at the time when it said that their jobs were over', async () => {
+    const file = newFile()
+    const double = task('double', (n: number) => n * 2)
+    const broker = sqlite(file)
+    const asking = await start(supervisor('app', [double]), { broker, clock: hurriedClock(20) })
+    const failed: unknown[] = []
+    asking.on('callback.failed', ({ callback, error }) => failed.push([callback, error]))
+    asking.pause(double)
+    const runs = Array.from({ length: 20 }, (_, n) => asking.run(double, n))
+    for (const run of runs) await run.queued()
+    const [job, away] = [broker.job.bind(broker), new Error('the disk is away')]
+    let refused = 0
+    broker.job = (id) => {
+      if (refused === 25) return job(id)
+      refused += 1
+      throw away
+    }
+    const working = await start(supervisor('app', [double]), { broker: sqlite(file) })
+    expect(await Promise.all(runs)).toEqual(runs.map((_, n) => n * 2))
+    expect(failed).toEqual([['broker.job', away]])
     await working.stop()
     await asking.stop()
   })
