@@ -1,15 +1,24 @@
+import type { Broker } from '../brokers/broker.ts'
 import { whenever } from './answer.ts'
-import type { Tree } from './tree.ts'
+import type { Runs } from './runs.ts'
 
 /** How long a broker that did not answer is left alone. */
 const BROKER_AWAY = 1_000
 
+/** What it needs of its tree. */
+interface Asking {
+  readonly broker: Broker
+  readonly runs: Runs
+  sleep(ms: number, callback: () => void): () => void
+  callbackFailed(path: string, callback: string, error: unknown): void
+}
+
 /** Asks again what became of the jobs that runs wait for, where the broker did not say: nobody tells it twice. */
 export class LookAgain {
-  readonly #tree: Tree
+  readonly #tree: Asking
   #isDue = false
 
-  constructor(tree: Tree) {
+  constructor(tree: Asking) {
     this.#tree = tree
   }
 
