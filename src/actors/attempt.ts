@@ -125,6 +125,10 @@ export class Attempt implements Underway, Ending {
     callOf = (attempt) => attempt.#caller.call(attempt, new AttemptContext(attempt, attempt.#caller))
   }
 
+  get isOver(): boolean {
+    return this.#isJudged
+  }
+
   /** The state it began in was left. */
   end(): void {
     if (!this.#isJudged) this.abort(undefined)

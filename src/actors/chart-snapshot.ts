@@ -22,19 +22,20 @@ export class ChartSnapshot {
     state: State,
     context: Context,
     status: Status,
-    more: { readonly output?: unknown; readonly stay?: ChartStay | undefined },
+    output: unknown,
+    stay: ChartStay | undefined,
   ) {
     this.status = status
     this.value = state.name
     this.context = context
-    this.output = more.output
+    this.output = output
     this.#machine = machine
     this.#state = state
-    this.#stay = more.stay
+    this.#stay = stay
   }
 
   static active(machine: AnyStateMachine, state: State, context: Context, stay: ChartStay | undefined): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, 'active', { stay })
+    return new ChartSnapshot(machine, state, context, 'active', undefined, stay)
   }
 
   static over(
@@ -44,7 +45,7 @@ export class ChartSnapshot {
     status: 'done' | 'stopped',
     output: unknown,
   ): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, status, { output })
+    return new ChartSnapshot(machine, state, context, status, output, undefined)
   }
 
   static stateOf(snapshot: ChartSnapshot): State {

@@ -2,9 +2,8 @@ import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstat
 import type { Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { chosen, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
-import { tellStep } from './compiled-chart.ts'
 import type { Ending, Stay } from './effect.ts'
-import { tellsSteps } from './tells-steps.ts'
+import { tellsSteps, tellStep } from './tells-steps.ts'
 
 /**
  * What this file uses of XState's systems without being told that it may: ids of sessions, and the way to those who look
