@@ -11,14 +11,11 @@ export class ChartSnapshot {
   readonly value: string
   readonly context: Context
   readonly output: unknown
-  readonly error: undefined = undefined
-  readonly #machine: AnyStateMachine
   readonly #state: State
   readonly #stay: ChartStay | undefined
   #whole: ReturnType<AnyStateMachine['resolveState']> | undefined
 
   private constructor(
-    machine: AnyStateMachine,
     state: State,
     context: Context,
     status: Status,
@@ -29,23 +26,21 @@ export class ChartSnapshot {
     this.value = state.name
     this.context = context
     this.output = output
-    this.#machine = machine
     this.#state = state
     this.#stay = stay
   }
 
-  static active(machine: AnyStateMachine, state: State, context: Context, stay: ChartStay | undefined): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, 'active', undefined, stay)
+  static active(state: State, context: Context, stay: ChartStay | undefined): ChartSnapshot {
+    return new ChartSnapshot(state, context, 'active', undefined, stay)
   }
 
   static over(
-    machine: AnyStateMachine,
     state: State,
     context: Context,
     status: 'done' | 'stopped',
     output: unknown,
   ): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, status, output, undefined)
+    return new ChartSnapshot(state, context, status, output, undefined)
   }
 
   static stateOf(snapshot: ChartSnapshot): State {
@@ -60,12 +55,16 @@ export class ChartSnapshot {
   /** The same as the interpreter makes it. */
   get whole(): ReturnType<AnyStateMachine['resolveState']> {
     const { value, context, status, output } = this
-    this.#whole ??= Object.assign(this.#machine.resolveState({ value, context, output } as never), { status })
+    this.#whole ??= Object.assign(this.machine.resolveState({ value, context, output } as never), { status })
     return this.#whole as never
   }
 
+  get error(): undefined {
+    return undefined
+  }
+
   get machine(): AnyStateMachine {
-    return this.#machine
+    return this.#state.machine
   }
 
   get _nodes(): unknown {

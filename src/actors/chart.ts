@@ -12,7 +12,7 @@ import {
 import { chartOf, compileChart } from './compiled-chart.ts'
 import type { Effect } from './effect.ts'
 import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
-import { disown, doesRelayToOwners, owner as ownerKey } from './owner-relay.ts'
+import { disown, isToldByRelay } from './owner-relay.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
@@ -152,16 +152,16 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       return actor
     }
     const { name: id, input } = owner
-    const ref = new Actor(logic, { parent: this.ref, id, input, [ownerKey]: owner } as never)
-    if (!doesRelayToOwners(this.ref.system)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
+    const ref = new Actor(logic, { parent: this.ref, id, input } as never)
+    if (!isToldByRelay(this.ref.system, input)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()
     return new RunningChart<Sent>(this as never, ref)
   }
 
   /** Ends a chart where it stands, without a word. */
   stopChart(ref: AnyActorRef): void {
-    if (doesRelayToOwners(this.ref.system)) disown(ref)
-    else this.#owners.set(ref.id, undefined) // few ids, used again and again
+    disown(ref)
+    if (this.#owners.has(ref.id)) this.#owners.set(ref.id, undefined) // few ids, used again and again
     this.stopChild(ref)
   }
 

@@ -142,14 +142,13 @@ class Step {
     const { stay } = this
     if (stay !== undefined) this.#scope.defer(() => stay.end())
     tellStep(undefined, this.#event, this.#scope.self as never)
-    return ChartSnapshot.over(this.#chart.machine, this.state, this.context, 'stopped', undefined)
+    return ChartSnapshot.over(this.state, this.context, 'stopped', undefined)
   }
 
   snapshot(): ChartSnapshot {
-    const { machine } = this.#chart
     const { state, context, stay } = this
-    if (this.#isOver) return ChartSnapshot.over(machine, state, context, 'done', this.#output)
-    return ChartSnapshot.active(machine, state, context, stay)
+    if (this.#isOver) return ChartSnapshot.over(state, context, 'done', this.#output)
+    return ChartSnapshot.active(state, context, stay)
   }
 
   /** Whether it changed anything; otherwise it would be taken again and again. */

@@ -14,6 +14,7 @@ import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
 import { runAsNobody, type Origin } from './floating.ts'
+import { owner, type OwnedInput } from './owner-relay.ts'
 import { isUnwatched } from './hook-table.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
@@ -116,7 +117,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return this.context?.attempt ?? 0
   }
 
-  get input(): JobInput {
+  get input(): JobInput & OwnedInput {
     const { attempts, charged, putOffs } = this.lease
     const { task, id, path, slot } = this
     const attempt = attempts + 1
@@ -129,6 +130,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       putOffs,
       attempts: task.retry.attempts,
       hasFallback: task.fallback !== undefined,
+      [owner]: this,
     }
   }
 

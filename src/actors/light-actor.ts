@@ -281,14 +281,13 @@ export class LightActor {
   }
 
   #makeSnapshot(): Snapshot<unknown> {
-    const { machine } = this.#chart
     const [state, context, status] = [this.#state, this.#context, this.#status]
     if (context === undefined) return { status: 'error', output: undefined, error: this.#rest }
     if (status === 'done' || status === 'stopped') {
       const output = status === 'done' ? this.#rest : undefined
-      return ChartSnapshot.over(machine, state, context, status, output) as never
+      return ChartSnapshot.over(state, context, status, output) as never
     }
-    const active = ChartSnapshot.active(machine, state, context, undefined)
+    const active = ChartSnapshot.active(state, context, undefined)
     return (status === 'active' ? active : { ...active, status, error: this.#rest }) as never
   }
 

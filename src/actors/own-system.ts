@@ -32,10 +32,10 @@ export function startOwnSystem(tree: Tree, inspect: Inspect | undefined): OwnSys
   tree.tap.attach(actor.system as never)
   listNoActors(actor.system as never)
   bookSessionsAhead(actor.system)
-  relayToOwners(actor.system)
   keepUnstarted(actor.system)
   if (inspect === undefined) {
     compileNodesOf(actor.system)
+    relayToOwners(actor.system)
     allowLightActors(actor.system)
   } // else everything is shown by XState itself
   actor.subscribe({ error: () => {} })

@@ -12,11 +12,16 @@ interface Relaying {
 
 const relaysToOwners: unique symbol = Symbol('relaysToOwners')
 
-/** The option by which an actor is given its owner: XState keeps the options of an actor with it. */
+/** Where the input of a chart names its owner: XState keeps the input of an actor with it, and no chart reads this. */
 export const owner: unique symbol = Symbol('owner')
 
+/** The input of a chart that tells its owner itself. */
+export interface OwnedInput {
+  [owner]?: ChartOwner<never> | undefined
+}
+
 interface Owned {
-  readonly options?: { [owner]?: ChartOwner | undefined }
+  readonly options?: { readonly input?: OwnedInput | null }
 }
 
 /**
@@ -29,21 +34,22 @@ export function relayToOwners(system: object): void {
   const { _relay: relay, _sendInspectionEvent: tell } = relaying as Partial<Relaying>
   if (typeof relay !== 'function' || relay.length !== 3 || typeof tell !== 'function') return
   relaying._relay = (source, target, event) => {
-    const found = (source as Owned | undefined)?.options?.[owner]
+    const found = (source as Owned | undefined)?.options?.input?.[owner]
     if (found === undefined || !('output' in event)) return relay(source, target, event)
     if (relaying[tellsSteps] === true) relay(source, target, event)
     else relaying._sendInspectionEvent({ type: '@xstate.event', sourceRef: source, actorRef: target, event })
-    found.over(event['output'])
+    found.over(event['output'] as never)
   }
   relaying[relaysToOwners] = true
 }
 
-export function doesRelayToOwners(system: object): boolean {
-  return (system as Relaying)[relaysToOwners] === true
+/** Whether an actor with this input tells its owner by itself. */
+export function isToldByRelay(system: object, input: unknown): boolean {
+  return (system as Relaying)[relaysToOwners] === true && (input as OwnedInput | undefined)?.[owner] !== undefined
 }
 
 /** Its owner is told nothing any more. */
 export function disown(ref: AnyActorRef): void {
-  const { options } = ref as Owned
-  if (options !== undefined) options[owner] = undefined
+  const input = (ref as Owned).options?.input
+  if (input?.[owner] !== undefined) input[owner] = undefined
 }

@@ -10,16 +10,16 @@ type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
 /** Lets logic run a plain chart: one step an event, and nothing to do on the way but to compute the next snapshot. */
 export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
-  const { machine, initial } = chart
+  const { initial } = chart
 
   const enter = (state: State, context: Context, event: AnyEventObject, scope: Scope): ChartSnapshot => {
     if (state.isFinal) {
-      return ChartSnapshot.over(machine, state, context, 'done', chart.outputOf(state, context, event))
+      return ChartSnapshot.over(state, context, 'done', chart.outputOf(state, context, event))
     }
     const { effect, effectInput } = state
-    if (effect === undefined) return ChartSnapshot.active(machine, state, context, undefined)
+    if (effect === undefined) return ChartSnapshot.active(state, context, undefined)
     const stay = new ChartStay(effect, effectInput?.({ context, event }), scope.self as unknown as Stay<AnyEventObject>)
-    return ChartSnapshot.active(machine, state, context, stay)
+    return ChartSnapshot.active(state, context, stay)
   }
 
   const take = (before: ChartSnapshot, transition: Transition, event: AnyEventObject, scope: Scope): ChartSnapshot => {
@@ -36,7 +36,7 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
       context = act.change(args, act.params(context, event))
     }
     const isSame = context === before.context
-    if (target === undefined) return isSame ? before : ChartSnapshot.active(machine, state, context, stay)
+    if (target === undefined) return isSame ? before : ChartSnapshot.active(state, context, stay)
     if (target === state && stay === undefined && isSame) return before
     const after = enter(target, context, event, scope)
     const begun = ChartSnapshot.stayOf(after)
@@ -50,7 +50,7 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
     try {
       return enter(initial, context, event, scope as unknown as Scope) // begun by `start`
     } catch (error) {
-      return { ...ChartSnapshot.active(machine, initial, context, undefined), status: 'error', error } as never
+      return { ...ChartSnapshot.active(initial, context, undefined), status: 'error', error } as never
     }
   }
 
@@ -62,7 +62,7 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
       const stay = ChartSnapshot.stayOf(snapshot)
       if (stay !== undefined) scope.defer(() => stay.end())
       tellStep(undefined, event, scope.self as never)
-      return ChartSnapshot.over(machine, state, snapshot.context, 'stopped', undefined)
+      return ChartSnapshot.over(state, snapshot.context, 'stopped', undefined)
     }
     if (snapshot.status !== 'active') return snapshot
     const transition = chosen(state, snapshot.context, event)
