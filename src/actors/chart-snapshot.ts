@@ -15,13 +15,7 @@ export class ChartSnapshot {
   readonly #stay: ChartStay | undefined
   #whole: ReturnType<AnyStateMachine['resolveState']> | undefined
 
-  private constructor(
-    state: State,
-    context: Context,
-    status: Status,
-    output: unknown,
-    stay: ChartStay | undefined,
-  ) {
+  private constructor(state: State, context: Context, status: Status, output: unknown, stay: ChartStay | undefined) {
     this.status = status
     this.value = state.name
     this.context = context
@@ -34,12 +28,7 @@ export class ChartSnapshot {
     return new ChartSnapshot(state, context, 'active', undefined, stay)
   }
 
-  static over(
-    state: State,
-    context: Context,
-    status: 'done' | 'stopped',
-    output: unknown,
-  ): ChartSnapshot {
+  static over(state: State, context: Context, status: 'done' | 'stopped', output: unknown): ChartSnapshot {
     return new ChartSnapshot(state, context, status, output, undefined)
   }
 

@@ -1,5 +1,4 @@
 import {
-  Actor,
   createActor,
   fromCallback,
   type ActorScope,
@@ -12,6 +11,7 @@ import {
 import { chartOf, compileChart } from './compiled-chart.ts'
 import type { Effect } from './effect.ts'
 import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
+import { OwnedActor } from './owned-actor.ts'
 import { disown, isToldByRelay } from './owner-relay.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
@@ -152,7 +152,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       return actor
     }
     const { name: id, input } = owner
-    const ref = new Actor(logic, { parent: this.ref, id, input } as never)
+    const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
     if (!isToldByRelay(this.ref.system, input)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()
     return new RunningChart<Sent>(this as never, ref)
