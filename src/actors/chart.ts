@@ -151,7 +151,8 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       actor.start(owner.input)
       return actor
     }
-    const { name: id, input } = owner
+    const { name: id } = owner
+    const input = owner.ownedInput ?? owner.input
     const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
     if (!isToldByRelay(this.ref.system, input)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()

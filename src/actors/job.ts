@@ -117,7 +117,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     return this.context?.attempt ?? 0
   }
 
-  get input(): JobInput & OwnedInput {
+  get input(): JobInput {
     const { attempts, charged, putOffs } = this.lease
     const { task, id, path, slot } = this
     const attempt = attempts + 1
@@ -130,8 +130,14 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       putOffs,
       attempts: task.retry.attempts,
       hasFallback: task.fallback !== undefined,
-      [owner]: this,
     }
+  }
+
+  /** For an actor of XState, which is to find this job by it. */
+  get ownedInput(): JobInput & OwnedInput {
+    const input: JobInput & OwnedInput = this.input
+    input[owner] = this
+    return input
   }
 
   /** It may be over, or cut off, before its chart was given back. */

@@ -39,6 +39,8 @@ export interface ChartOwner<Output = unknown> {
   readonly name: string
   /** What it was started with, for whoever looks at it. */
   readonly input: unknown
+  /** The same, naming this owner to whoever relays the output of an actor. */
+  readonly ownedInput?: unknown
   /** It has reached a final state. */
   over(output: Output): void
 }
