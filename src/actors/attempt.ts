@@ -136,6 +136,10 @@ export class Attempt implements Underway, Ending {
     threwOwn = (attempt, error) => attempt.#threw(error)
   }
 
+  get isOver(): boolean {
+    return this.#isJudged
+  }
+
   /** The state it began in was left. */
   end(): void {
     if (!this.#isJudged) this.abort(undefined)

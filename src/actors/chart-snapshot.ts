@@ -11,40 +11,25 @@ export class ChartSnapshot {
   readonly value: string
   readonly context: Context
   readonly output: unknown
-  readonly error: undefined = undefined
-  readonly #machine: AnyStateMachine
   readonly #state: State
   readonly #stay: ChartStay | undefined
   #whole: ReturnType<AnyStateMachine['resolveState']> | undefined
 
-  private constructor(
-    machine: AnyStateMachine,
-    state: State,
-    context: Context,
-    status: Status,
-    more: { readonly output?: unknown; readonly stay?: ChartStay | undefined },
-  ) {
+  private constructor(state: State, context: Context, status: Status, output: unknown, stay: ChartStay | undefined) {
     this.status = status
     this.value = state.name
     this.context = context
-    this.output = more.output
-    this.#machine = machine
+    this.output = output
     this.#state = state
-    this.#stay = more.stay
+    this.#stay = stay
   }
 
-  static active(machine: AnyStateMachine, state: State, context: Context, stay: ChartStay | undefined): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, 'active', { stay })
+  static active(state: State, context: Context, stay: ChartStay | undefined): ChartSnapshot {
+    return new ChartSnapshot(state, context, 'active', undefined, stay)
   }
 
-  static over(
-    machine: AnyStateMachine,
-    state: State,
-    context: Context,
-    status: 'done' | 'stopped',
-    output: unknown,
-  ): ChartSnapshot {
-    return new ChartSnapshot(machine, state, context, status, { output })
+  static over(state: State, context: Context, status: 'done' | 'stopped', output: unknown): ChartSnapshot {
+    return new ChartSnapshot(state, context, status, output, undefined)
   }
 
   static stateOf(snapshot: ChartSnapshot): State {
@@ -59,12 +44,16 @@ export class ChartSnapshot {
   /** The same as the interpreter makes it. */
   get whole(): ReturnType<AnyStateMachine['resolveState']> {
     const { value, context, status, output } = this
-    this.#whole ??= Object.assign(this.#machine.resolveState({ value, context, output } as never), { status })
+    this.#whole ??= Object.assign(this.machine.resolveState({ value, context, output } as never), { status })
     return this.#whole as never
   }
 
+  get error(): undefined {
+    return undefined
+  }
+
   get machine(): AnyStateMachine {
-    return this.#machine
+    return this.#state.machine
   }
 
   get _nodes(): unknown {

@@ -5,36 +5,44 @@ type AnyEffect = Effect<unknown, AnyEventObject>
 
 /** What one stay of a compiled chart in a state rests on. */
 export class ChartStay implements Stay<AnyEventObject> {
-  readonly #effect: AnyEffect
-  readonly #input: unknown
-  readonly #actor: Stay<AnyEventObject>
-  hasBegun = false
-  #isOver = false
-  #ending: Ending | undefined
+  /** None once it is over. */
+  #actor: Stay<AnyEventObject> | undefined
+  /** None once it has begun. */
+  #effect: AnyEffect | undefined
+  /** What it begins with, then what has to be ended. */
+  #held: unknown
 
   constructor(effect: AnyEffect, input: unknown, actor: Stay<AnyEventObject>) {
-    this.#effect = effect
-    this.#input = input
     this.#actor = actor
+    this.#effect = effect
+    this.#held = input
+  }
+
+  /** Whether to end it does nothing that anybody could see. */
+  get endsUnseen(): boolean {
+    if (this.#effect !== undefined) return true
+    const ending = this.#held as Ending | undefined
+    return ending === undefined || ending.isOver === true
   }
 
   begin(): void {
-    if (this.#isOver || this.hasBegun) return
-    this.hasBegun = true
-    this.#ending = this.#effect(this.#input, this)
+    const effect = this.#effect
+    if (effect === undefined || this.#actor === undefined) return
+    const input = this.#held
+    this.#effect = this.#held = undefined
+    this.#held = effect(input, this)
   }
 
   send(event: AnyEventObject): void {
-    if (!this.#isOver) this.#actor.send(event)
+    this.#actor?.send(event)
   }
 
   /** What it sends afterwards reaches nobody; what it sends meanwhile does, as with the interpreter. */
   end(): void {
     try {
-      this.#ending?.end()
+      if (this.#effect === undefined) (this.#held as Ending | undefined)?.end()
     } finally {
-      this.#isOver = true
-      this.#ending = undefined
+      this.#actor = this.#held = undefined
     }
   }
 }

@@ -17,6 +17,7 @@ export interface Transition {
 
 /** A state of the chart, with everything that was looked up by name. */
 export interface State {
+  readonly machine: AnyStateMachine
   readonly name: string
   readonly on: Map<string, readonly Transition[]>
   /** Of events that are described with a wildcard, the longest description first. */
@@ -174,6 +175,7 @@ function stateOf(machine: AnyStateMachine, node: AnyStateNode, effects: Readonly
     if (node.type === 'final' || (input !== undefined && typeof input !== 'function')) throw new Unknown('an input')
   }
   return {
+    machine,
     name: node.key,
     on: new Map(),
     wild: [],

@@ -11,6 +11,8 @@ import {
 import { chartOf, compileChart } from './compiled-chart.ts'
 import type { Effect } from './effect.ts'
 import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
+import { OwnedActor } from './owned-actor.ts'
+import { disown, isToldByRelay } from './owner-relay.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
@@ -71,6 +73,13 @@ class RunningChart<Event extends AnyEventObject> implements ChartActor<Event> {
   }
 }
 
+const compilesNodes: unique symbol = Symbol('compilesNodes')
+
+/** Lets the charts of nodes run compiled in this system: only the tap asks for their steps, and that is told them. */
+export function compileNodesOf(system: object): void {
+  ;(system as { [compilesNodes]?: boolean })[compilesNodes] = true
+}
+
 const compiled = new WeakMap<AnyStateMachine, AnyActorLogic>()
 
 /** Nodes come and go, too: a chart of theirs is compiled once. */
@@ -102,9 +111,9 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       this.ref = options.self as AnyActorRef
       return
     }
-    const isSeen = !allowsLightActors(options.parent.ref.system)
+    const { [compilesNodes]: isCompiled } = options.parent.ref.system as { [compilesNodes]?: boolean }
     const logic = this.#logicOf(
-      isSeen ? (machine as AnyActorLogic) : compiledOf(machine as AnyStateMachine),
+      isCompiled === true ? compiledOf(machine as AnyStateMachine) : (machine as AnyActorLogic),
       onShutdown,
     )
     this.ref = createActor(logic, { id: options.id, input: options.input, parent: options.parent.ref } as never)
@@ -142,16 +151,18 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       actor.start(owner.input)
       return actor
     }
-    const id = owner.name
-    const ref = this.createChild(logic, id, owner.input)
-    this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
+    const { name: id } = owner
+    const input = owner.ownedInput ?? owner.input
+    const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
+    if (!isToldByRelay(this.ref.system, input)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
     ref.start()
     return new RunningChart<Sent>(this as never, ref)
   }
 
   /** Ends a chart where it stands, without a word. */
   stopChart(ref: AnyActorRef): void {
-    this.#owners.set(ref.id, undefined) // few ids, used again and again
+    disown(ref)
+    if (this.#owners.has(ref.id)) this.#owners.set(ref.id, undefined) // few ids, used again and again
     this.stopChild(ref)
   }
 

@@ -4,7 +4,8 @@ import { ChartSnapshot } from './chart-snapshot.ts'
 import { ChartStay } from './chart-stay.ts'
 import { chosen, holds, readTable, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
 import type { Stay } from './effect.ts'
-import { tellsSteps } from './tells-steps.ts'
+import { runPlainChart } from './plain-chart.ts'
+import { tellStep } from './tells-steps.ts'
 
 const chartKey: unique symbol = Symbol('chart')
 
@@ -32,21 +33,29 @@ export function chartOf(logic: AnyActorLogic): Chart | undefined {
 }
 
 function logicOf(chart: Chart): AnyActorLogic {
-  const { machine, initial, logic } = chart
+  const { machine, logic } = chart
   Object.defineProperty(logic, chartKey, { value: chart })
+  logic.start = (snapshot) => ChartSnapshot.stayOf(snapshot)?.begin()
+  logic.getPersistedSnapshot = (snapshot, options) =>
+    machine.getPersistedSnapshot((snapshot as ChartSnapshot).whole as never, options) as never
+  if (chart.isPlain) runPlainChart(chart, logic)
+  else runAnyChart(chart, logic)
+  return logic
+}
+
+function runAnyChart(chart: Chart, logic: AnyActorLogic): void {
   logic.getInitialSnapshot = (scope, input) => {
     const event = { type: 'xstate.init', input }
     const step = new Step(chart, scope as unknown as Scope, event)
     step.context = chart.contextOf(input, scope.self)
     try {
-      step.enter(initial)
-      if (!chart.isPlain) step.settle()
+      step.enter(chart.initial)
+      step.settle()
       return step.snapshot()
     } catch (error) {
       return { ...step.snapshot(), status: 'error', error } as never
     }
   }
-  logic.start = (snapshot) => ChartSnapshot.stayOf(snapshot)?.begin()
   logic.transition = (before, event: AnyEventObject, scope) => {
     const snapshot = before as ChartSnapshot
     const step = new Step(chart, scope as unknown as Scope, event)
@@ -58,12 +67,9 @@ function logicOf(chart: Chart): AnyActorLogic {
     const transition = chosen(step.state, { context: step.context, event })
     if (transition === undefined) tellStep(undefined, event, scope.self as never)
     else step.take(transition)
-    if (!chart.isPlain) step.settle()
+    step.settle()
     return step.isChanged ? step.snapshot() : snapshot
   }
-  logic.getPersistedSnapshot = (snapshot, options) =>
-    machine.getPersistedSnapshot((snapshot as ChartSnapshot).whole as never, options) as never
-  return logic
 }
 
 /** What one event leads to, until the chart rests again. */
@@ -136,14 +142,13 @@ class Step {
     const { stay } = this
     if (stay !== undefined) this.#scope.defer(() => stay.end())
     tellStep(undefined, this.#event, this.#scope.self as never)
-    return ChartSnapshot.over(this.#chart.machine, this.state, this.context, 'stopped', undefined)
+    return ChartSnapshot.over(this.state, this.context, 'stopped', undefined)
   }
 
   snapshot(): ChartSnapshot {
-    const { machine } = this.#chart
     const { state, context, stay } = this
-    if (this.#isOver) return ChartSnapshot.over(machine, state, context, 'done', this.#output)
-    return ChartSnapshot.active(machine, state, context, stay)
+    if (this.#isOver) return ChartSnapshot.over(state, context, 'done', this.#output)
+    return ChartSnapshot.active(state, context, stay)
   }
 
   /** Whether it changed anything; otherwise it would be taken again and again. */
@@ -166,8 +171,8 @@ class Step {
     this.stay = undefined
     if (stay === undefined) return
     this.isChanged = true
-    if (stay.hasBegun) this.#scope.defer(() => stay.end())
-    else stay.end()
+    if (stay.endsUnseen) stay.end()
+    else this.#scope.defer(() => stay.end())
   }
 
   #perform(acts: Transition['acts']): void {
@@ -182,18 +187,3 @@ class Step {
 
 const NO_CONTEXT: Context = Object.freeze({})
 const MOST_STEPS = 100_000
-
-/** What the interpreter tells an inspector of a step; where nobody looks on it is not even made. */
-export function tellStep(
-  transition: Transition | undefined,
-  event: AnyEventObject,
-  actorRef: { readonly system: unknown },
-): void {
-  const system = actorRef.system as {
-    readonly [tellsSteps]?: boolean
-    _sendInspectionEvent?(event: object): void
-  }
-  if (system[tellsSteps] !== true) return
-  const _transitions = transition === undefined ? [] : [transition.definition]
-  system._sendInspectionEvent?.({ type: '@xstate.microstep', actorRef, event, _transitions })
-}

@@ -6,6 +6,8 @@ export interface Stay<Event> {
 
 /** What has to be ended when the state is left. */
 export interface Ending {
+  /** It came to its end by itself, so that nothing has to be ended. */
+  readonly isOver?: boolean
   end(): void
 }
 

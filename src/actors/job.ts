@@ -15,6 +15,7 @@ import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
 import { JobOrigin, runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched, type JobHook } from './hook-table.ts'
+import { owner, type OwnedInput } from './owner-relay.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
@@ -139,6 +140,13 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       attempts: task.retry.attempts,
       hasFallback: task.fallback !== undefined,
     }
+  }
+
+  /** For an actor of XState, which is to find this job by it. */
+  get ownedInput(): JobInput & OwnedInput {
+    const input: JobInput & OwnedInput = this.input
+    input[owner] = this
+    return input
   }
 
   /** It may be over, or cut off, before its chart was given back. */

@@ -2,9 +2,8 @@ import type { AnyActorLogic, AnyActorRef, AnyEventObject, Snapshot } from 'xstat
 import type { Args, Context } from './chart-acts.ts'
 import { ChartSnapshot } from './chart-snapshot.ts'
 import { chosen, type AnyEffect, type Chart, type State, type Transition } from './chart-table.ts'
-import { tellStep } from './compiled-chart.ts'
 import type { Ending, Stay } from './effect.ts'
-import { tellsSteps } from './tells-steps.ts'
+import { tellsSteps, tellStep } from './tells-steps.ts'
 
 /**
  * What this file uses of XState's systems without being told that it may: ids of sessions, and the way to those who look
@@ -40,6 +39,8 @@ export interface ChartOwner<Output = unknown> {
   readonly name: string
   /** What it was started with, for whoever looks at it. */
   readonly input: unknown
+  /** The same, naming this owner to whoever relays the output of an actor. */
+  readonly ownedInput?: unknown
   /** It has reached a final state. */
   over(output: Output): void
 }
@@ -284,14 +285,13 @@ export class LightActor {
   }
 
   #makeSnapshot(): Snapshot<unknown> {
-    const { machine } = this.#chart
     const [state, context, status] = [this.#state, this.#context, this.#status]
     if (context === undefined) return { status: 'error', output: undefined, error: this.#rest }
     if (status === 'done' || status === 'stopped') {
       const output = status === 'done' ? this.#rest : undefined
-      return ChartSnapshot.over(machine, state, context, status, output) as never
+      return ChartSnapshot.over(state, context, status, output) as never
     }
-    const active = ChartSnapshot.active(machine, state, context, undefined)
+    const active = ChartSnapshot.active(state, context, undefined)
     return (status === 'active' ? active : { ...active, status, error: this.#rest }) as never
   }
 

@@ -49,6 +49,7 @@ export class MachineTimers {
       cancel(source, id)
     }
     scheduler.cancelAll = (source) => {
+      if (this.#ids.size === 0) return
       const ids = this.#ids.get(source)
       this.#ids.delete(source)
       for (const id of ids ?? []) cancel(source, id)

@@ -1,9 +1,11 @@
 import { createActor, fromTransition, type AnyActorLogic, type InspectionEvent, type Observer } from 'xstate'
 import { listNoActors } from './actor-list.ts'
-import { Host, type AnyActorScope } from './chart.ts'
+import { compileNodesOf, Host, type AnyActorScope } from './chart.ts'
 import { allowLightActors } from './light-actor.ts'
 import { MachineTimers } from './machine-timers.ts'
 import { keepUnstarted } from './system-ids.ts'
+import { relayToOwners } from './owner-relay.ts'
+import { bookSessionsAhead } from './session-ids.ts'
 import type { Tree } from './tree.ts'
 
 /** Watches XState's inspection events. */
@@ -29,8 +31,13 @@ export function startOwnSystem(tree: Tree, inspect: Inspect | undefined): OwnSys
   timers.attach(actor.system)
   tree.tap.attach(actor.system as never)
   listNoActors(actor.system as never)
+  bookSessionsAhead(actor.system)
   keepUnstarted(actor.system)
-  if (inspect === undefined) allowLightActors(actor.system) // else everything is shown by XState itself
+  if (inspect === undefined) {
+    compileNodesOf(actor.system)
+    relayToOwners(actor.system)
+    allowLightActors(actor.system)
+  } // else everything is shown by XState itself
   actor.subscribe({ error: () => {} })
   actor.start()
   return { host: Host.of(scope as unknown as AnyActorScope), stop: () => void actor.stop() }

@@ -349,7 +349,7 @@ describe('the event loop', () => {
   test('is not held while many queued jobs run', async () => {
     const root = task('root', { concurrency: 1_000 }, (n: number) => n)
     const system = await start(root)
-    const runs = Array.from({ length: 5_000 }, (_, n) => system.run(root, n))
+    const runs = Array.from({ length: 20_000 }, (_, n) => system.run(root, n))
     let turns = 0
     let isOver = false
     const turn = (): void => {

@@ -21,6 +21,23 @@ describe('a system whose actors XState does not list', () => {
     expect(seen).toContain('@xstate.snapshot')
   })
 
+  test('does not look for an actor at its end that took no systemId', () => {
+    const ended: string[] = []
+    const root = createActor(
+      createMachine({ invoke: [{ src: child }, { src: child, id: 'known', systemId: 'known' }] }),
+    )
+    const registry = root.system as unknown as { _unregister: (ref: AnyActorRef) => void }
+    const unregister = registry._unregister
+    registry._unregister = (ref) => {
+      ended.push(ref.id)
+      unregister(ref)
+    }
+    listNoActors(root.system as never)
+    root.start()
+    root.stop()
+    expect(new Set(ended)).toEqual(new Set(['known']))
+  })
+
   test('is one that start() made; a machine in it may be restarted under the same systemId', async () => {
     await using system = await start(supervisor('app', [actor('parent', withChild)]))
     const app = system.supervisor('app')
