@@ -14,7 +14,7 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
 
   const enter = (state: State, context: Context, event: AnyEventObject, scope: Scope): ChartSnapshot => {
     if (state.isFinal) {
-      return ChartSnapshot.over(state, context, 'done', chart.outputOf(state, context, event))
+      return ChartSnapshot.over(state, context, 'done', chart.outputOf(state, { context, event }))
     }
     const { effect, effectInput } = state
     if (effect === undefined) return ChartSnapshot.active(state, context, undefined)
@@ -65,7 +65,7 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
       return ChartSnapshot.over(state, snapshot.context, 'stopped', undefined)
     }
     if (snapshot.status !== 'active') return snapshot
-    const transition = chosen(state, snapshot.context, event)
+    const transition = chosen(state, { context: snapshot.context, event })
     const after = transition === undefined ? snapshot : take(snapshot, transition, event, scope)
     tellStep(transition, event, scope.self as never)
     return after
