@@ -1,0 +1,376 @@
+import { LeaseLostError } from '../errors.ts'
+import { guarded } from '../evidence.ts'
+import { Failure } from '../failure.ts'
+import { isGone, thisProcess } from '../owner.ts'
+import type { BrokerClock, LeasedJob, Outcome, Settled } from './broker.ts'
+import { Archive } from './postgres-archive.ts'
+import type { PostgresTarget } from './postgres-driver.ts'
+import { away } from './postgres-errors.ts'
+import { Link } from './postgres-link.ts'
+import { Queues } from './postgres-queues.ts'
+import { leaseOf, wordsOfOutcome, type OrphanRow, type TakenRow } from './postgres-row.ts'
+import { functionsOf } from './postgres-sql.ts'
+import { lockOf, openStore } from './postgres-store.ts'
+import { fromText, quoted, toKey, toText } from './postgres-text.ts'
+import { Turns, type Patience, type TurnAnswer, type Words } from './postgres-turns.ts'
+import { Watch, type Looked } from './postgres-watch.ts'
+import { readJson, readRestarts } from './stored.ts'
+import type { Watchers } from './watchers.ts'
+
+const { createHash } = process.getBuiltinModule('node:crypto')
+
+export interface SessionOptions {
+  readonly connection: PostgresTarget
+  readonly schema: string
+  readonly lease: number
+  readonly lostLimit: number
+  readonly retention: { readonly for: number; readonly last: number }
+  readonly poll: number
+}
+
+interface OfLease {
+  readonly id: string
+  readonly token: number
+}
+
+interface Taken {
+  readonly jobs: readonly TakenRow[]
+  readonly isMore: boolean
+  readonly orphans: readonly OrphanRow[]
+}
+
+interface How {
+  readonly rows?: number
+  readonly patience?: Patience
+  readonly lasts?: boolean
+}
+
+const CLOSES_WITHIN = 2_000
+
+/** A store between its opening and its close. */
+export class Session {
+  readonly archive: Archive
+  readonly queues: Queues
+  readonly watch: Watch
+  readonly link: Link
+  readonly #options: SessionOptions
+  readonly #watchers: Watchers
+  readonly #clock: BrokerClock
+  readonly #functions: ReturnType<typeof functionsOf>
+  readonly #turns: Turns
+  readonly #channel: string
+  /** What this process holds, by the ids in the store. */
+  readonly #held = new Map<string, number>()
+  /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
+  readonly #told = new WeakSet<Outcome>()
+  readonly #heldOff = new Set<string>()
+  #areUnknownHeld = false
+  #isClosing = false
+  #gone: readonly number[] = []
+  #owner = 0
+  #count = 0
+
+  constructor(options: SessionOptions, watchers: Watchers, clock: BrokerClock) {
+    const { connection, schema, poll } = options
+    this.#options = options
+    this.#watchers = watchers
+    this.#clock = clock
+    this.#functions = functionsOf(schema)
+    this.#channel = `rootcatch_${createHash('sha256').update(schema).digest('hex').slice(0, 16)}`
+    this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
+    this.queues = new Queues(this.link, schema)
+    this.archive = new Archive(this.link, schema, () => this.now)
+    this.#turns = new Turns(this.link, this.#functions.turn, {
+      heading: (expires) => this.#heading(expires),
+      committed: (answer) => this.#committed(answer),
+      takenInVain: () => (this.#areUnknownHeld = true),
+    })
+    this.watch = new Watch(watchers, clock, poll, {
+      look: (queues) => this.#look(queues),
+      leaseIsOver: () => void this.#expire(),
+      isOrphaned: (queue) => void this.#buryAll(queue),
+    })
+  }
+
+  get now(): number {
+    return Math.floor(this.#clock.now())
+  }
+
+  async open(): Promise<void> {
+    await this.link.open()
+    try {
+      await openStore(this.link, this.#options.schema, this.#functions.install)
+      await this.#register()
+      await this.link.listen(`${this.#channel}_${this.#owner}`)
+      await this.#recover()
+    } catch (error) {
+      await this.link.close()
+      throw this.link.explain(error)
+    }
+    this.watch.start()
+  }
+
+  newId(): string {
+    this.#count += 1
+    return `${this.#owner.toString(36)}-${this.#count}`
+  }
+
+  /** Numbers of all these queues, for a call that names them. */
+  async know(names: readonly string[]): Promise<void> {
+    if (names.every((name) => this.queues.known(name) !== undefined)) return
+    try {
+      await this.queues.idsOf(names)
+    } catch (error) {
+      throw this.link.explain(error)
+    }
+  }
+
+  async queueOf(name: string): Promise<number> {
+    await this.know([name])
+    return this.queues.known(name) as number
+  }
+
+  call(words: Words, { rows = 1, patience = 'fails', lasts = true }: How = {}): Promise<unknown> {
+    return this.#turns.run({ words, rows, patience, lasts })
+  }
+
+  async lease(name: string, limit: number, without: ReadonlySet<string> | undefined): Promise<readonly LeasedJob[]> {
+    const queue = await this.queueOf(name)
+    const jobs: LeasedJob[] = []
+    for (;;) {
+      const left = limit - jobs.length
+      const taken = await this.#take(name, queue, left, without)
+      jobs.push(...taken.jobs.map((row) => leaseOf(row, name)))
+      if (taken.orphans.length > 0) await this.#bury(name, taken.orphans)
+      else if (!taken.isMore) return jobs
+      if (jobs.length === limit) return jobs
+    }
+  }
+
+  async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
+    const e = leases.map(({ id, token }) => ({ id: toText(id), token }))
+    const how = { rows: leases.length, patience: 'waits', lasts: false } as const
+    const answers = (await this.call({ o: 'extend', e }, how)) as readonly Settled[]
+    for (const [index, answer] of answers.entries()) if (answer === 'lost') this.#held.delete(e[index]?.id ?? '')
+    return answers
+  }
+
+  async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
+    const s = outcomes.map((outcome) => this.wordsOf(outcome))
+    const how = { rows: s.length, patience: 'waits' } as const
+    const answers = (await this.call({ o: 'settle', s }, how)) as readonly string[]
+    return outcomes.map((outcome, index) => this.ended(outcome, answers[index]))
+  }
+
+  wordsOf(outcome: Outcome): Readonly<Record<string, unknown>> {
+    const words = wordsOfOutcome(outcome, this.#told.has(outcome))
+    this.#told.add(outcome)
+    return words
+  }
+
+  /** It is held no more, whatever the answer. */
+  ended({ id, token }: OfLease, answer: string | undefined): Settled {
+    const key = toText(id)
+    if (this.#held.get(key) === token) this.#held.delete(key)
+    return answer === 'lost' ? 'lost' : 'settled'
+  }
+
+  /** Of a queue from which nothing is taken for now, others are told. */
+  holdOff(queue: string, isHeldOff: boolean): void {
+    if (this.#heldOff.has(queue) === isHeldOff) return
+    if (isHeldOff) this.#heldOff.add(queue)
+    else this.#heldOff.delete(queue)
+    if (isHeldOff) this.part(queue)
+  }
+
+  part(queue: string): void {
+    const id = this.queues.known(queue)
+    if (this.#isClosing || id === undefined || this.#waitsFor(queue)) return
+    void this.call({ o: 'unwait', q: id }, { patience: 'waits', lasts: false }).catch(() => {})
+  }
+
+  /** Finishes what was called and gives back what is held. Of a Postgres that is away nobody waits for the answer. */
+  async close(): Promise<void> {
+    this.watch.stop()
+    this.#isClosing = true
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSES_WITHIN)))
+    await Promise.race([this.#leave().catch(() => {}), tooLate])
+    clearTimeout(timer)
+    await this.link.close()
+    this.#turns.close(away(this.link.name, 'it was closed'))
+    await this.#turns.drained()
+  }
+
+  async #leave(): Promise<void> {
+    await this.#turns.drained()
+    this.#held.clear()
+    this.#areUnknownHeld = true
+    await this.call({ o: 'unwait' })
+    await this.link.write(`DELETE FROM ${quoted(this.#options.schema)}.owners WHERE id = $1`, [this.#owner])
+  }
+
+  #heading(expires: boolean): Readonly<Record<string, unknown>> {
+    const { lease, lostLimit, retention, schema } = this.#options
+    const { now } = this
+    const heading = {
+      now,
+      owner: this.#owner,
+      lock: lockOf(schema),
+      channel: this.#channel,
+      lease,
+      lostLimit,
+      last: retention.last,
+      for: retention.for,
+      expires: expires || this.#areUnknownHeld || this.#gone.length > 0,
+      ...(this.#areUnknownHeld && { mine: [...this.#held.keys()] }),
+      ...(this.#gone.length > 0 && { gone: this.#gone }),
+    }
+    return heading
+  }
+
+  #committed({ woken, ended, orphaned, due, until }: TurnAnswer): void {
+    this.#areUnknownHeld = false
+    this.#gone = []
+    for (const queue of woken) this.#wake(queue)
+    for (const id of ended) this.#tellSettled(fromText(id))
+    if (this.#isClosing) return
+    this.watch.learn(due ?? Infinity, until ?? Infinity)
+    for (const queue of new Set(orphaned)) {
+      const name = this.queues.nameOf(queue)
+      if (name !== undefined && this.#watchers.byQueue.has(name)) void this.#buryAll(name)
+    }
+  }
+
+  async #take(name: string, queue: number, limit: number, without: ReadonlySet<string> | undefined): Promise<Taken> {
+    const groups = without === undefined || without.size === 0 ? {} : { without: [...without].map(toKey) }
+    const words = { o: 'take', q: queue, limit, waits: this.#waitsFor(name), ...groups }
+    // Who holds a job need not survive the end of the server.
+    const taken = (await this.call(words, { rows: limit, patience: 'waits', lasts: false })) as Taken
+    for (const [id, , , , token] of taken.jobs) this.#held.set(id, token)
+    return taken
+  }
+
+  async #expire(): Promise<void> {
+    try {
+      await this.call({ o: 'expire' }, { patience: 'waits' })
+      void this.watch.look()
+    } catch {
+      // Postgres is away; the next who takes a job looks for those that are over, too.
+    }
+  }
+
+  async #register(): Promise<void> {
+    const { place, pid, born } = thisProcess()
+    const table = `${quoted(this.#options.schema)}.owners`
+    const [row] = await this.link.write(`INSERT INTO ${table} (place, pid, born) VALUES ($1, $2, $3) RETURNING id`, [
+      place,
+      pid,
+      born,
+    ])
+    this.#owner = Number(row?.[0])
+  }
+
+  /** Processes of this machine that were killed extend nothing any more; those of others are forgotten in time. */
+  async #recover(): Promise<void> {
+    const table = `${quoted(this.#options.schema)}.owners`
+    const owners = await this.link.read(
+      `SELECT id, place, pid, born, opened < now() - interval '30 days' FROM ${table}`,
+    )
+    const [gone, old]: [number[], number[]] = [[], []]
+    for (const [id, place, pid, born, isOld] of owners) {
+      if (Number(id) === this.#owner) continue
+      const owner = { place: place ?? '', pid: Number(pid), born: born ?? '' }
+      if (guarded(() => isGone(owner), false)) gone.push(Number(id))
+      else if (isOld === 't') old.push(Number(id))
+    }
+    this.#gone = gone
+    await this.call({ o: 'expire' })
+    await this.link.read(`DELETE FROM ${table} WHERE id = ANY ($1)`, [[...gone, ...old]])
+  }
+
+  /** Ends jobs that were lost too often, by who knows their task: its supervisors are to decide about them. */
+  async #bury(queue: string, orphans: readonly OrphanRow[]): Promise<void> {
+    for (const [text, token, before, generation, restarts, lost] of orphans) {
+      const id = fromText(text)
+      const path = `${queue}/job:${id}`
+      const attempts = before + 1 // the last is the one that was lost
+      const error = LeaseLostError.ofLimit(path, lost)
+      const job = { id, task: queue, attempts }
+      const failure = new Failure({ error, path, kind: 'lost', at: this.now, attempt: attempts, job, generation })
+      const [answer] = await this.settle([{ id, token, kind: 'failed', attempts, failure }])
+      if (answer !== 'settled') continue
+      const buried = { id, queue, attempts, generation, restarts: readRestarts(restarts), failure }
+      for (const listener of this.#watchers.listeners) listener.buried(buried)
+    }
+  }
+
+  async #buryAll(name: string): Promise<void> {
+    try {
+      const queue = await this.queueOf(name)
+      const { orphans } = await this.#take(name, queue, 0, undefined)
+      await this.#bury(name, orphans)
+    } catch {
+      // As above: the next look finds them again.
+    }
+  }
+
+  async #look(names: readonly string[]): Promise<Looked> {
+    await this.know(names)
+    const ids = names.map((name) => this.queues.known(name) as number)
+    const [row] = await this.link.read(`SELECT ${this.#functions.look}($1, $2, $3)`, [this.#owner, this.now, ids])
+    const { queues, until, unwanted } = JSON.parse(row?.[0] as string) as {
+      readonly queues: readonly (readonly [number, boolean, number | null, boolean])[] | null
+      readonly until: number | null
+      readonly unwanted: readonly (readonly [string, string])[] | null
+    }
+    for (const [id, reason] of unwanted ?? []) this.#tellCancelled(id, reason)
+    return {
+      until: until ?? Infinity,
+      queues: (queues ?? []).map(([id, isDue, next, isOrphaned]) => ({
+        queue: this.queues.nameOf(id) as string,
+        isDue,
+        next: next ?? Infinity,
+        isOrphaned,
+      })),
+    }
+  }
+
+  /** `w` a queue has jobs, `s` a job is over, `c` a job is unwanted; `*`: more than there was room for. */
+  #heard(message: string): void {
+    if (message === '*') {
+      for (const listener of this.#watchers.listeners) listener.settled(undefined)
+      return void this.watch.look()
+    }
+    for (const [kind, what, more] of JSON.parse(message) as readonly (readonly [string, string | number, string?])[]) {
+      if (kind === 'w') this.#wake(what as number)
+      else if (kind === 's') this.#tellSettled(fromText(what as string))
+      else if (typeof more === 'string') this.#tellCancelled(what as string, more)
+      else void this.watch.look() // it reads the reason
+    }
+  }
+
+  #wake(queue: number): void {
+    const name = this.queues.nameOf(queue)
+    if (name !== undefined) this.#watchers.wake(name)
+  }
+
+  #tellSettled(id: string): void {
+    for (const listener of this.#watchers.listeners) listener.settled(id)
+  }
+
+  #tellCancelled(id: string, reason: string): void {
+    for (const listener of this.#watchers.listeners) listener.cancelled(fromText(id), readJson(reason || null))
+  }
+
+  #waitsFor(queue: string): boolean {
+    return this.#watchers.byQueue.has(queue) && !this.#heldOff.has(queue) && !this.#isClosing
+  }
+
+  #isBack(): void {
+    this.#turns.flush()
+    for (const listener of this.#watchers.listeners) listener.settled(undefined)
+    for (const queue of this.#watchers.byQueue.keys()) this.#watchers.wake(queue)
+    void this.watch.look()
+  }
+}

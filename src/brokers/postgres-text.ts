@@ -1,0 +1,29 @@
+const { createHash } = process.getBuiltinModule('node:crypto')
+
+/** What Postgres keeps in no text: the character 0 and halves of a pair. `\u0001` stands before what is written for one. */
+const ODD = /[\u0000\u0001]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
+const WRITTEN = /\u0001([0-9a-f]{4})/g
+
+/** Longer ones do not fit into an index. */
+const LONGEST_KEY = 500
+
+/** Any text as one that Postgres keeps, each as another. */
+export function toText(text: string): string {
+  return text.search(ODD) === -1 ? text : text.replace(ODD, (odd) => `\u0001${codeOf(odd)}`)
+}
+
+export function fromText(text: string): string {
+  if (!text.includes('\u0001')) return text
+  return text.replace(WRITTEN, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+}
+
+/** What a text is found by: itself, or what stands for a long one. */
+export function toKey(text: string): string {
+  if (text.length <= LONGEST_KEY) return toText(text)
+  return `\u0001long ${createHash('sha256').update(JSON.stringify(text)).digest('base64url')}`
+}
+
+/** An identifier in a statement. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+const codeOf = (odd: string): string => odd.charCodeAt(0).toString(16).padStart(4, '0')
