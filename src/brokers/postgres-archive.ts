@@ -35,7 +35,7 @@ export class Archive {
   }
 
   async letter(id: string): Promise<DeadLetter | undefined> {
-    const [row] = await this.#ask(`${this.#full} WHERE j.id = $1 AND j.state = ${State.failed}`, [toText(id)])
+    const [row] = await this.#ask(`${this.#full} WHERE j.id = $1 AND j.state + 0 = ${State.failed}`, [toText(id)])
     return row && letterOf(row)
   }
 

@@ -17,6 +17,8 @@ const CONNECTS_WITHIN = 10_000
 const ANSWERED_WITHIN = 30_000
 const LONGEST_PAUSE = 2_000
 
+const nothing = (): void => {}
+
 /** Two connections to Postgres: one that writes, one that reads and listens. They go and come together. */
 export class Link {
   /** For messages: `Postgres at 10.0.0.3:5432/app`. */
@@ -27,6 +29,7 @@ export class Link {
   #writing: PostgresClient | undefined
   #reading: PostgresClient | undefined
   #channel: string | undefined
+  readonly #asked = new WeakMap<PostgresClient, Promise<void>>()
   #lastError: unknown
   #retry: NodeJS.Timeout | undefined
   #tries = 0
@@ -84,8 +87,18 @@ export class Link {
     return explain(error, this.name, this.#schema)
   }
 
+  /** One after the other, as pg wants to be asked. */
   async #ask(client: PostgresClient | undefined, text: string, values: readonly unknown[] | undefined): Promise<Rows> {
     if (client === undefined) throw this.explain(this.#lastError ?? away(this.name, 'it is not connected'))
+    const before = this.#asked.get(client)
+    const answer =
+      before === undefined ? this.#askNow(client, text, values) : before.then(() => this.#askNow(client, text, values))
+    const over = answer.then(nothing, nothing)
+    this.#asked.set(client, over)
+    return answer
+  }
+
+  async #askNow(client: PostgresClient, text: string, values: readonly unknown[] | undefined): Promise<Rows> {
     const tooLate = setTimeout(() => {
       this.#dropped(client, away(this.name, `it has not answered for ${formatDuration(ANSWERED_WITHIN)}`))
     }, ANSWERED_WITHIN)

@@ -2,7 +2,7 @@ import { LeaseLostError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
 import { Failure } from '../failure.ts'
 import { isGone, thisProcess } from '../owner.ts'
-import type { BrokerClock, LeasedJob, Outcome, Settled } from './broker.ts'
+import type { BrokerClock, CancelAnswer, LeasedJob, Outcome, Settled } from './broker.ts'
 import { Archive } from './postgres-archive.ts'
 import type { PostgresTarget } from './postgres-driver.ts'
 import { away } from './postgres-errors.ts'
@@ -39,6 +39,8 @@ interface Taken {
   readonly orphans: readonly OrphanRow[]
 }
 
+type Said = readonly [kind: string, what: string | number, by?: number, reason?: string | null]
+
 interface How {
   readonly rows?: number
   readonly patience?: Patience
@@ -46,6 +48,8 @@ interface How {
 }
 
 const CLOSES_WITHIN = 2_000
+/** Who cancels a job waits so long for its holder to know of it. */
+const KNOWS_WITHIN = 250
 
 /** A store between its opening and its close. */
 export class Session {
@@ -64,6 +68,8 @@ export class Session {
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
   readonly #heldOff = new Set<string>()
+  /** Who waits until the holder of a job knows that it is cancelled. */
+  readonly #answered = new Map<string, () => void>()
   #areUnknownHeld = false
   #isClosing = false
   #gone: readonly number[] = []
@@ -78,7 +84,7 @@ export class Session {
     this.#functions = functionsOf(schema)
     this.#channel = `rootcatch_${createHash('sha256').update(schema).digest('hex').slice(0, 16)}`
     this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
-    this.queues = new Queues(this.link, schema)
+    this.queues = new Queues(this.link, schema, this.#functions.stats)
     this.archive = new Archive(this.link, schema, () => this.now)
     this.#turns = new Turns(this.link, this.#functions.turn, {
       heading: (expires) => this.#heading(expires),
@@ -160,6 +166,20 @@ export class Session {
     const how = { rows: s.length, patience: 'waits' } as const
     const answers = (await this.call({ o: 'settle', s }, how)) as readonly string[]
     return outcomes.map((outcome, index) => this.ended(outcome, answers[index]))
+  }
+
+  async cancel(id: string, reason: string | null): Promise<CancelAnswer> {
+    const key = toText(id)
+    const isKnown = new Promise<void>((resolve) => this.#answered.set(key, resolve))
+    const s = [{ id: key, kind: 'cancel', reason }]
+    try {
+      const [answer] = (await this.call({ o: 'settle', s })) as readonly [CancelAnswer]
+      if (answer === 'leased')
+        await Promise.race([isKnown, new Promise((resolve) => setTimeout(resolve, KNOWS_WITHIN))])
+      return answer
+    } finally {
+      this.#answered.delete(key)
+    }
   }
 
   wordsOf(outcome: Outcome): Readonly<Record<string, unknown>> {
@@ -336,18 +356,26 @@ export class Session {
     }
   }
 
-  /** `w` a queue has jobs, `s` a job is over, `c` a job is unwanted; `*`: more than there was room for. */
+  /** `w` a queue has jobs, `s` a job is over, `c` one is unwanted, `a` its holder knows; `*`: more than there was room for. */
   #heard(message: string): void {
     if (message === '*') {
       for (const listener of this.#watchers.listeners) listener.settled(undefined)
       return void this.watch.look()
     }
-    for (const [kind, what, more] of JSON.parse(message) as readonly (readonly [string, string | number, string?])[]) {
+    for (const [kind, what, by = 0, reason] of JSON.parse(message) as readonly Said[]) {
       if (kind === 'w') this.#wake(what as number)
       else if (kind === 's') this.#tellSettled(fromText(what as string))
-      else if (typeof more === 'string') this.#tellCancelled(what as string, more)
-      else void this.watch.look() // it reads the reason
+      else if (kind === 'a') this.#answered.get(what as string)?.()
+      else void this.#giveUp(what as string, by, reason)
     }
+  }
+
+  /** Somebody cancelled a job that is held here, and waits until we know. */
+  async #giveUp(id: string, by: number, reason: string | null | undefined): Promise<void> {
+    if (typeof reason === 'string') this.#tellCancelled(id, reason)
+    else await this.watch.look() // it reads the reason
+    const said = JSON.stringify([['a', id]])
+    await this.link.read('SELECT pg_notify($1, $2)', [`${this.#channel}_${by}`, said]).catch(() => {})
   }
 
   #wake(queue: number): void {

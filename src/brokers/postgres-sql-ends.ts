@@ -1,4 +1,4 @@
-import { finish, giveUp, JOB_COLUMNS, move, putBack, stand, tell } from './postgres-sql-moves.ts'
+import { finish, giveUp, isIn, JOB_COLUMNS, move, putBack, stand, tell } from './postgres-sql-moves.ts'
 import { GIVEN_BACK, ORPHANED, State } from './postgres-tables.ts'
 import { KEPT_HISTORY } from './stored.ts'
 
@@ -26,7 +26,7 @@ export const EXPIRE = `
     END IF;
     IF _job.unwanted IS NOT NULL THEN
       ${giveUp('_job.attempts', '_job.token')}
-    ELSIF _job.until = ${GIVEN_BACK} OR _job.lost + 1 < (p->>'lostLimit')::integer THEN
+    ELSIF _job.until = ${GIVEN_BACK} OR _job.lost + 1 < _lost_limit THEN
       ${putBack('heard')}
     ELSE
       UPDATE jobs SET until = ${ORPHANED}, owner = NULL, token = token + 1 WHERE id = _job.id;
@@ -35,9 +35,9 @@ export const EXPIRE = `
   END LOOP;
 `
 
-/** What deliveries came to, and jobs that nobody wants any more: \`_c->'s'\`. */
+/** What deliveries came to, and jobs that nobody wants any more. */
 export const SETTLE = `
-  FOR _r IN SELECT * FROM json_to_recordset(_c->'s') AS x(id text, token bigint, kind text, attempts integer, value text,
+  FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'s')::integer]) AS x(id text, token bigint, kind text, attempts integer, value text,
     failure text, reason text, entry text, fkind text, delay float8, charged integer, putoffs integer,
     generation integer, restarts text, input text, again boolean)
   LOOP
@@ -54,20 +54,18 @@ export const SETTLE = `
         CONTINUE;
       ELSIF _job.state = ${State.leased} AND _job.owner IS NOT NULL THEN
         UPDATE jobs SET unwanted = coalesce(_r.reason, '') WHERE id = _job.id;
-        ${tell('_job.owner', `json_build_array('c', _job.id, CASE WHEN length(_r.reason) < 500 THEN _r.reason END)`)}
+        ${tell('_job.owner', `json_build_array('c', _job.id, _owner, CASE WHEN length(_r.reason) < 500 THEN _r.reason END)`)}
         _answers := _answers || 'leased'::text;
         CONTINUE;
       END IF;
       _state := ${State.cancelled};
       _attempts := _job.attempts;
     ELSE
-      SELECT ${JOB_COLUMNS} INTO _job FROM jobs WHERE id = _r.id AND token = _r.token AND state = ${State.leased};
-      IF NOT FOUND THEN
+      SELECT ${JOB_COLUMNS}, heard INTO _job FROM jobs WHERE id = _r.id;
+      _is := FOUND;
+      IF NOT _is OR _job.token <> _r.token OR _job.state <> ${State.leased} THEN
         -- Of one that is told again it counts whether it was heard; a record that is gone was.
-        _is := false;
-        IF _r.again THEN
-          _is := coalesce((SELECT heard = _r.token FROM jobs WHERE id = _r.id), true);
-        END IF;
+        _is := _r.again AND (NOT _is OR _job.heard = _r.token);
         _answers := _answers || CASE WHEN _is THEN 'heard' ELSE 'lost' END::text;
         CONTINUE;
       END IF;
@@ -114,7 +112,7 @@ export const SETTLE = `
 
 /** A dead job is a new one under its id and key; its history stays. */
 export const REPLAY = `
-  SELECT ${JOB_COLUMNS}, dedupe_for INTO _job FROM jobs WHERE id = _c->>'id' AND state = ${State.failed};
+  SELECT ${JOB_COLUMNS}, dedupe_for INTO _job FROM jobs WHERE id = _c->>'id' AND ${isIn(State.failed)};
   IF FOUND THEN
     UPDATE jobs SET input = CASE WHEN (_c->>'isGiven')::boolean THEN _c->>'input' ELSE input END, finish = NULL,
       finished_at = NULL, failure = NULL, kind = NULL, attempts = 0, charged = 0, put_offs = 0, lost = 0,
@@ -134,7 +132,7 @@ export const REPLAY = `
 
 /** Keeps a job that died before it was queued; a dead letter of that id gives way to it. */
 export const BURY = `
-  DELETE FROM jobs WHERE id = _c->>'id' AND state = ${State.failed} RETURNING queue INTO _queue;
+  DELETE FROM jobs WHERE id = _c->>'id' AND ${isIn(State.failed)} RETURNING queue INTO _queue;
   IF FOUND THEN
     ${move('_queue', State.failed, undefined)}
   END IF;

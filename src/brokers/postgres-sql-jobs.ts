@@ -1,4 +1,4 @@
-import { enterLane, move, wake } from './postgres-sql-moves.ts'
+import { enterLane, isIn, move, wake } from './postgres-sql-moves.ts'
 import { ORPHANED, State } from './postgres-tables.ts'
 
 const SWEPT_AT_ONCE = 2
@@ -6,7 +6,7 @@ const PROMOTED_AT_ONCE = 512
 /** More groups than these are not looked at one by one: in their common order something of them is near the front. */
 const FEW_GROUPS = 64
 
-/** Jobs that are added: `_c->'j'`. Those of a plain call have neither keys nor lanes and are written at once. */
+/** Jobs that are added. Those of a plain call have neither keys nor lanes and are written at once. */
 export const ADD = `
   IF (_c->>'isPlain')::boolean THEN
     FOR _r IN
@@ -14,7 +14,7 @@ export const ADD = `
         INSERT INTO jobs (id, queue, state, priority, due, added_at, grp, idempotency_key, input, asker)
         SELECT id, queue, CASE WHEN delay > 0 THEN ${State.delayed} ELSE ${State.ready} END, priority,
           LEAST(9007199254740991, ceil(_now + delay))::bigint, _now, grp, ikey, input, _owner
-        FROM json_to_recordset(_c->'j') AS x(id text, queue integer, priority integer, delay float8, grp text, ikey text,
+        FROM json_to_recordset(_lists[(_c->>'j')::integer]) AS x(id text, queue integer, priority integer, delay float8, grp text, ikey text,
           input text)
         RETURNING queue, state, due
       )
@@ -26,7 +26,7 @@ export const ADD = `
       END IF;
     END LOOP;
   ELSE
-    FOR _r IN SELECT * FROM json_to_recordset(_c->'j') AS x(id text, queue integer, priority integer, delay float8,
+    FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'j')::integer]) AS x(id text, queue integer, priority integer, delay float8,
       lane text, lname text, grp text, dkey text, dfor float8, ikey text, input text)
     LOOP
       _id := NULL;
@@ -103,7 +103,7 @@ export const TAKE = `
     _k := _k + 1;
     SELECT head INTO _id FROM lanes WHERE queue = _queue AND lane = _job.lane;
     _state := CASE WHEN _id = _job.id THEN ${State.ready} ELSE ${State.behind} END;
-    UPDATE jobs SET state = _state WHERE id = _job.id AND state = ${State.delayed}; -- it may have become a head just now
+    UPDATE jobs SET state = _state WHERE id = _job.id AND ${isIn(State.delayed)}; -- it may have become a head just now
     IF FOUND THEN
       ${move('_queue', State.delayed, '_state')}
       IF _state = ${State.behind} THEN ${enterLane('_job')} END IF;
@@ -141,7 +141,7 @@ export const TAKE = `
     END IF;
     IF _k > 0 THEN
       ${move('_queue', State.ready, State.leased, '_k')}
-      _until := _now + (p->>'lease')::bigint;
+      _until := _now + _lease;
     END IF;
     IF _k < _limit AND _c->'without' IS NULL THEN
       _b := array_position(_woken, _queue); -- nothing is left to take
@@ -160,7 +160,7 @@ export const TAKE = `
   'TAKEN',
   `taken AS (
         UPDATE jobs AS j SET state = ${State.leased}, token = j.token + 1, owner = _owner,
-          until = _now + (p->>'lease')::bigint FROM first WHERE j.id = first.id
+          until = _now + _lease FROM first WHERE j.id = first.id
         RETURNING j.id, coalesce(j.lane_name, j.lane) AS lane, j.idempotency_key AS ikey, j.input, j.token, j.attempts,
           j.charged, j.put_offs, j.generation, j.restarts, j.priority, j.due, j.seq
       ) SELECT json_agg(json_build_array(id, lane, ikey, input, token, attempts, charged, put_offs, generation, restarts)

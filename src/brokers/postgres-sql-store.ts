@@ -1,14 +1,13 @@
-import { move } from './postgres-sql-moves.ts'
+import { isIn, move } from './postgres-sql-moves.ts'
 import { RESULTS, State } from './postgres-tables.ts'
 
 const CLEARED_AT_ONCE = 2_000
-const TRIMMED_AT_ONCE = 512
 const TRIMMED_PER_RESULT = 2
 
 /** Notes of a step, and how many jobs it may add: in `_count` and `_limit`. */
 export const NOTE = `
   _queue := (_c->>'q')::integer;
-  FOR _r IN SELECT * FROM json_to_recordset(_c->'m') AS x(name text, value text) LOOP
+  FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'m')::integer]) AS x(name text, value text) LOOP
     IF _r.value IS NULL THEN
       DELETE FROM notes WHERE queue = _queue AND name = _r.name;
     ELSE
@@ -31,7 +30,7 @@ export const KEEP_COUNT = `
 `
 
 /** Whether a tick may make its job: `_is`. What it came to otherwise is its answer. */
-export const TICK = `
+export const TICK: string = `
   _is := false;
   _queue := (_c->>'q')::integer;
   SELECT spec, next, last INTO _r FROM schedules WHERE queue = _queue;
@@ -66,13 +65,13 @@ export const TICKED = `
 /** Calls that are rare, by their names. */
 export const RARE: Readonly<Record<string, string>> = {
   extend: `
-    FOR _r IN SELECT * FROM json_to_recordset(_c->'e') AS x(id text, token bigint) LOOP
-      UPDATE jobs SET until = _now + (p->>'lease')::bigint
-        WHERE id = _r.id AND token = _r.token AND state = ${State.leased};
+    FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'e')::integer]) AS x(id text, token bigint) LOOP
+      UPDATE jobs SET until = _now + _lease
+        WHERE id = _r.id AND token = _r.token AND ${isIn(State.leased)};
       _answers := _answers || CASE WHEN FOUND THEN 'settled' ELSE 'lost' END::text;
     END LOOP;`,
   discard: `
-    DELETE FROM jobs WHERE id = _c->>'id' AND state = ${State.failed} RETURNING queue INTO _queue;
+    DELETE FROM jobs WHERE id = _c->>'id' AND ${isIn(State.failed)} RETURNING queue INTO _queue;
     IF FOUND THEN
       ${move('_queue', State.failed, undefined)}
       _answers := _answers || 'discarded'::text;
@@ -133,14 +132,14 @@ export const RARE: Readonly<Record<string, string>> = {
 
 /** Lets the oldest results go, if they are too many or too old: a few more than came, so that no turn is long. */
 const TRIM = `
-  _k := LEAST(${TRIMMED_AT_ONCE}, ${TRIMMED_PER_RESULT} * _added);
-  IF _results - (p->>'last')::bigint > 0 THEN
+  _k := ${TRIMMED_PER_RESULT} * _added;
+  IF _results - _last > 0 THEN
     _at := (SELECT finish FROM jobs WHERE state IN ${RESULTS} ORDER BY finish
-      OFFSET LEAST(_k, _results - (p->>'last')::bigint) - 1 LIMIT 1);
+      OFFSET LEAST(_k, _results - _last) - 1 LIMIT 1);
   ELSE
     _at := (SELECT max(finish) FROM (
       SELECT finish, finished_at FROM jobs WHERE state IN ${RESULTS} ORDER BY finish LIMIT _k
-    ) AS oldest WHERE finished_at < _now - (p->>'for')::bigint);
+    ) AS oldest WHERE finished_at < _since);
   END IF;
   IF _at IS NOT NULL THEN
     DELETE FROM jobs WHERE state IN ${RESULTS} AND finish <= _at;
@@ -150,7 +149,7 @@ const TRIM = `
 `
 
 /** What is written once for a whole turn, and who is told of it. */
-export const END = `
+export const END: string = `
   IF _added > 0 THEN ${TRIM} END IF;
   UPDATE store SET finish = _finish, results = _results WHERE finish <> _finish OR results <> _results;
   FOR _i IN 1 .. cardinality(_moved) LOOP
@@ -176,6 +175,6 @@ export const END = `
     UPDATE queues SET idle = coalesce(_idle[_wakes[_i] + 1:], '{}') WHERE id = _woken[_i];
   END LOOP;
   FOR _r IN SELECT t AS owner, '[' || string_agg(w, ',') || ']' AS text FROM unnest(_told, _said) AS x(t, w) GROUP BY t LOOP
-    PERFORM pg_notify((p->>'channel') || '_' || _r.owner, CASE WHEN octet_length(_r.text) < 7900 THEN _r.text ELSE '*' END);
+    PERFORM pg_notify(_channel || '_' || _r.owner, CASE WHEN octet_length(_r.text) < 7900 THEN _r.text ELSE '*' END);
   END LOOP;
 `

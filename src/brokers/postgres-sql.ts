@@ -21,6 +21,8 @@ const TURN = `
 DECLARE
   _now bigint := (p->>'now')::bigint;
   _owner integer := (p->>'owner')::integer;
+  _lease bigint := (p->>'lease')::bigint; _lost_limit integer := (p->>'lostLimit')::integer; -- read once: JSON is a text
+  _last bigint := (p->>'last')::bigint; _since bigint := _now - (p->>'for')::bigint; _channel text := p->>'channel';
   _c json; _r record; _job record; _next record;
   _out text[] := '{}'; _answers text[];
   _moved integer[] := '{}'; _moves integer[] := '{}';
@@ -102,7 +104,25 @@ const LOOK = `
   )::text
 `
 
-const BODIES = `${TURN}\0${LOOK}\0${PLANS}`
+/** The counts of all queues. The oldest of each priority is the first of its stretch of the index: nothing else is read. */
+const STATS = `
+  SELECT json_agg(json_build_array(q.name, q.waiting + d.jobs, q.delayed - d.jobs, q.leased, q.dead, LEAST(d.due, (
+    WITH RECURSIVE stretch (priority) AS (
+      (SELECT priority FROM jobs WHERE queue = q.id AND state = ${State.ready} ORDER BY priority LIMIT 1)
+      UNION ALL
+      SELECT (SELECT j.priority FROM jobs j WHERE j.queue = q.id AND j.state = ${State.ready}
+        AND j.priority > stretch.priority ORDER BY j.priority LIMIT 1)
+      FROM stretch WHERE stretch.priority IS NOT NULL
+    )
+    SELECT min((SELECT j.due FROM jobs j WHERE j.queue = q.id AND j.state = ${State.ready}
+      AND j.priority = stretch.priority ORDER BY j.due LIMIT 1)) FROM stretch
+  ))) ORDER BY q.id)::text
+  FROM queues q, LATERAL (
+    SELECT count(*) AS jobs, min(due) AS due FROM jobs WHERE queue = q.id AND state = ${State.delayed} AND due <= now_ms
+  ) AS d WHERE q.used
+`
+
+const BODIES = `${TURN}\0${LOOK}\0${STATS}\0${PLANS}`
 
 /**
  * Functions have the hash of their text in their names: processes of several versions share a store, each with its own.
@@ -110,17 +130,22 @@ const BODIES = `${TURN}\0${LOOK}\0${PLANS}`
 export function functionsOf(schema: string): {
   readonly turn: string
   readonly look: string
+  readonly stats: string
   readonly install: string
 } {
   const hash = createHash('sha256').update(BODIES).digest('hex').slice(0, 12)
-  const [turn, look] = [`turn_${hash}`, `look_${hash}`].map((name) => `${quoted(schema)}.${name}`) as [string, string]
+  const nameOf = (name: string): string => `${quoted(schema)}.${name}_${hash}`
+  const [turn, look, stats] = [nameOf('turn'), nameOf('look'), nameOf('stats')]
   const settings = `SET search_path = ${quoted(schema)}, pg_temp ${PLANS}`
   return {
     turn,
     look,
+    stats,
     install: `
-      CREATE OR REPLACE FUNCTION ${turn}(p json) RETURNS text LANGUAGE plpgsql ${settings} AS $rootcatch$ ${TURN} $rootcatch$;
+      CREATE OR REPLACE FUNCTION ${turn}(p json, _lists json[]) RETURNS text LANGUAGE plpgsql ${settings} AS $rootcatch$ ${TURN} $rootcatch$;
       CREATE OR REPLACE FUNCTION ${look}(owner_id integer, now_ms bigint, queue_ids integer[]) RETURNS text
-        LANGUAGE sql STABLE ${settings} AS $rootcatch$ ${LOOK} $rootcatch$;`,
+        LANGUAGE sql STABLE ${settings} AS $rootcatch$ ${LOOK} $rootcatch$;
+      CREATE OR REPLACE FUNCTION ${stats}(now_ms bigint) RETURNS text
+        LANGUAGE sql STABLE ${settings} AS $rootcatch$ ${STATS} $rootcatch$;`,
   }
 }

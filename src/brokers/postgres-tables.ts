@@ -19,7 +19,7 @@ export const ORPHANED: number = Number.MAX_SAFE_INTEGER
 export const GIVEN_BACK = -1
 
 /** States whose records retention takes away. */
-export const RESULTS = `(${State.done}, ${State.fallback}, ${State.cancelled})`
+export const RESULTS: string = `(${State.done}, ${State.fallback}, ${State.cancelled})`
 
 /**
  * Forward only; `store.version` counts those that are done. What was released is never changed, only added to. Rows of

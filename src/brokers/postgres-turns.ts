@@ -52,6 +52,7 @@ interface Group {
 }
 
 const PATIENCE: Readonly<Record<Patience, number>> = { waits: 10_000, fails: 1_000 }
+const LISTS = ['s', 'j', 'e', 'm'] as const
 const ROWS_AT_ONCE = 1_000
 
 /** Sends what is asked for as one statement while the one before is on its way: the calls share one transaction. */
@@ -67,7 +68,7 @@ export class Turns {
 
   constructor(link: Link, turn: string, hands: TurnHands) {
     this.#link = link
-    this.#turn = `SELECT ${turn}($1::json)`
+    this.#turn = `SELECT ${turn}($1::json, $2::json[])`
     this.#hands = hands
   }
 
@@ -129,14 +130,15 @@ export class Turns {
   /** Nothing is written of calls one of which cannot be done. */
   async #try(calls: readonly Call[]): Promise<'one of them' | undefined> {
     const groups = groupsOf(calls)
+    const lists: string[] = []
     const takes = calls.some(({ words: { o } }) => o === 'take' || o === 'expire')
     try {
       const words = {
         ...this.#hands.heading(takes),
         lasts: calls.some(({ lasts }) => lasts),
-        calls: groups.map((group) => group.words),
+        calls: groups.map((group) => withoutLists(group.words, lists)),
       }
-      const [row] = await this.#link.write(this.#turn, [JSON.stringify(words)])
+      const [row] = await this.#link.write(this.#turn, [JSON.stringify(words), lists])
       const answer = JSON.parse(row?.[0] as string) as TurnAnswer
       for (const [index, group] of groups.entries()) answerTo(group, answer.out[index])
       this.#hands.committed(answer)
@@ -192,6 +194,13 @@ function groupsOf(calls: readonly Call[]): readonly Group[] {
     ...runsOf(added as Call[]).flatMap(([isPlainRun, run]) => together(run, 'j', { o: 'do', isPlain: isPlainRun })),
     ...(takes as Call[]).map(alone),
   ]
+}
+
+/** Long lists go beside: what is looked at for each row is to be short. */
+function withoutLists(words: Words, lists: string[]): Words {
+  const short: Record<string, unknown> = { ...words }
+  for (const key of LISTS) if (key in short) short[key] = lists.push(JSON.stringify(short[key]))
+  return short as Words
 }
 
 const alone = (call: Call): Group => ({ words: call.words, calls: [call], counts: undefined })

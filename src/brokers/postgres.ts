@@ -169,9 +169,7 @@ class PostgresBroker implements Broker {
   }
 
   async cancel(id: string, reason: unknown): Promise<CancelAnswer> {
-    const s = [{ id: toText(id), kind: 'cancel', reason: writeReason(reason) }]
-    const [answer] = (await this.#opened.call({ o: 'settle', s })) as readonly CancelAnswer[]
-    return answer as CancelAnswer
+    return this.#opened.cancel(id, writeReason(reason))
   }
 
   async job(id: string): Promise<JobRecord | undefined> {
