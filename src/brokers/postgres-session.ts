@@ -9,15 +9,13 @@ import { away } from './postgres-errors.ts'
 import { Link } from './postgres-link.ts'
 import { Queues } from './postgres-queues.ts'
 import { leaseOf, wordsOfOutcome, type OrphanRow, type TakenRow } from './postgres-row.ts'
-import { functionsOf } from './postgres-sql.ts'
+import { functionsOf, type Functions } from './postgres-sql.ts'
 import { lockOf, openStore } from './postgres-store.ts'
-import { fromText, quoted, toKey, toText } from './postgres-text.ts'
+import { fromText, quoted, sha256, toKey, toText } from './postgres-text.ts'
 import { Turns, type Patience, type TurnAnswer, type Words } from './postgres-turns.ts'
 import { Watch, type Looked } from './postgres-watch.ts'
 import { readJson, readRestarts } from './stored.ts'
 import type { Watchers } from './watchers.ts'
-
-const { createHash } = process.getBuiltinModule('node:crypto')
 
 export interface SessionOptions {
   readonly connection: PostgresTarget
@@ -60,7 +58,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #watchers: Watchers
   readonly #clock: BrokerClock
-  readonly #functions: ReturnType<typeof functionsOf>
+  readonly #functions: Functions
   readonly #turns: Turns
   readonly #channel: string
   /** What this process holds, by the ids in the store. */
@@ -82,7 +80,7 @@ export class Session {
     this.#watchers = watchers
     this.#clock = clock
     this.#functions = functionsOf(schema)
-    this.#channel = `rootcatch_${createHash('sha256').update(schema).digest('hex').slice(0, 16)}`
+    this.#channel = `rootcatch_${sha256(schema).toString('hex').slice(0, 16)}`
     this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
     this.queues = new Queues(this.link, schema, this.#functions.stats)
     this.archive = new Archive(this.link, schema, () => this.now)
@@ -105,7 +103,7 @@ export class Session {
   async open(): Promise<void> {
     await this.link.open()
     try {
-      await openStore(this.link, this.#options.schema, this.#functions.install)
+      await openStore(this.link, this.#options.schema, this.#functions)
       await this.#register()
       await this.link.listen(`${this.#channel}_${this.#owner}`)
       await this.#recover()
@@ -265,7 +263,6 @@ export class Session {
   async #take(name: string, queue: number, limit: number, without: ReadonlySet<string> | undefined): Promise<Taken> {
     const groups = without === undefined || without.size === 0 ? {} : { without: [...without].map(toKey) }
     const words = { o: 'take', q: queue, limit, waits: this.#waitsFor(name), ...groups }
-    // Who holds a job need not survive the end of the server.
     const taken = (await this.call(words, { rows: limit, patience: 'waits', lasts: false })) as Taken
     for (const [id, , , , token] of taken.jobs) this.#held.set(id, token)
     return taken

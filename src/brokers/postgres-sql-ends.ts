@@ -8,7 +8,7 @@ const EXPIRED_AT_ONCE = 256
  * Gives again what nobody extended. A job that ends its process each time must not come for ever: it waits to be buried
  * by who knows its task.
  */
-export const EXPIRE = `
+export const EXPIRE: string = `
   IF p->'gone' IS NOT NULL THEN
     UPDATE jobs SET until = LEAST(until, _now) WHERE state = ${State.leased} AND until <> ${ORPHANED}
       AND owner IN (SELECT g::integer FROM json_array_elements_text(p->'gone') AS g);
@@ -36,7 +36,7 @@ export const EXPIRE = `
 `
 
 /** What deliveries came to, and jobs that nobody wants any more. */
-export const SETTLE = `
+export const SETTLE: string = `
   FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'s')::integer]) AS x(id text, token bigint, kind text, attempts integer, value text,
     failure text, reason text, entry text, fkind text, delay float8, charged integer, putoffs integer,
     generation integer, restarts text, input text, again boolean)
@@ -111,7 +111,7 @@ export const SETTLE = `
 `
 
 /** A dead job is a new one under its id and key; its history stays. */
-export const REPLAY = `
+export const REPLAY: string = `
   SELECT ${JOB_COLUMNS}, dedupe_for INTO _job FROM jobs WHERE id = _c->>'id' AND ${isIn(State.failed)};
   IF FOUND THEN
     UPDATE jobs SET input = CASE WHEN (_c->>'isGiven')::boolean THEN _c->>'input' ELSE input END, finish = NULL,
@@ -131,7 +131,7 @@ export const REPLAY = `
 `
 
 /** Keeps a job that died before it was queued; a dead letter of that id gives way to it. */
-export const BURY = `
+export const BURY: string = `
   DELETE FROM jobs WHERE id = _c->>'id' AND ${isIn(State.failed)} RETURNING queue INTO _queue;
   IF FOUND THEN
     ${move('_queue', State.failed, undefined)}

@@ -7,7 +7,7 @@ const PROMOTED_AT_ONCE = 512
 const FEW_GROUPS = 64
 
 /** Jobs that are added. Those of a plain call have neither keys nor lanes and are written at once. */
-export const ADD = `
+export const ADD: string = `
   IF (_c->>'isPlain')::boolean THEN
     FOR _r IN
       WITH added AS (
@@ -87,7 +87,7 @@ export const ADD = `
 `
 
 /** Lets jobs that became due compete by their own priority, and gives the first. */
-export const TAKE = `
+export const TAKE: string = `
   _queue := (_c->>'q')::integer;
   _limit := (_c->>'limit')::integer;
   UPDATE jobs SET state = ${State.ready} WHERE id IN (
@@ -142,6 +142,7 @@ export const TAKE = `
     IF _k > 0 THEN
       ${move('_queue', State.ready, State.leased, '_k')}
       _until := _now + _lease;
+      _lasts := true; -- else a server that is killed has them begun twice
     END IF;
     IF _k < _limit AND _c->'without' IS NULL THEN
       _b := array_position(_woken, _queue); -- nothing is left to take

@@ -5,7 +5,7 @@ const CLEARED_AT_ONCE = 2_000
 const TRIMMED_PER_RESULT = 2
 
 /** Notes of a step, and how many jobs it may add: in `_count` and `_limit`. */
-export const NOTE = `
+export const NOTE: string = `
   _queue := (_c->>'q')::integer;
   FOR _r IN SELECT * FROM json_to_recordset(_lists[(_c->>'m')::integer]) AS x(name text, value text) LOOP
     IF _r.value IS NULL THEN
@@ -22,7 +22,7 @@ export const NOTE = `
   END IF;
 `
 
-export const KEEP_COUNT = `
+export const KEEP_COUNT: string = `
   IF _limit IS NOT NULL THEN
     INSERT INTO words (queue, name, value) VALUES (_queue, _c->>'room', _count::text)
       ON CONFLICT (queue, name) DO UPDATE SET value = excluded.value;
@@ -53,7 +53,7 @@ export const TICK: string = `
 `
 
 /** What the job of a tick became. */
-export const TICKED = `
+export const TICKED: string = `
   IF starts_with(_answers[1], '=') THEN
     _answers := ARRAY['skipped' || substr(_answers[1], 2)];
   ELSE
@@ -152,6 +152,9 @@ const TRIM = `
 export const END: string = `
   IF _added > 0 THEN ${TRIM} END IF;
   UPDATE store SET finish = _finish, results = _results WHERE finish <> _finish OR results <> _results;
+  IF NOT _lasts THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
   FOR _i IN 1 .. cardinality(_moved) LOOP
     _b := 8 * _i - 7;
     UPDATE queues SET used = true, waiting = waiting + _moves[_b + ${State.ready}] + _moves[_b + ${State.behind}],

@@ -1,10 +1,8 @@
-import { quoted } from './postgres-text.ts'
+import { quoted, sha256 } from './postgres-text.ts'
 import { BURY, EXPIRE, REPLAY, SETTLE } from './postgres-sql-ends.ts'
 import { ADD, TAKE } from './postgres-sql-jobs.ts'
 import { END, KEEP_COUNT, NOTE, RARE, TICK, TICKED } from './postgres-sql-store.ts'
 import { ORPHANED, State } from './postgres-tables.ts'
-
-const { createHash } = process.getBuiltinModule('node:crypto')
 
 /** The first half of the key of the lock under which a store is written: 'rctc'. */
 export const LOCK = 0x72637463
@@ -32,16 +30,13 @@ DECLARE
   _due bigint; _until bigint; _finish bigint; _results bigint; _added integer := 0;
   _state integer; _attempts integer; _value text; _failure text; _reason text; _kind text; _history text; _entry text;
   _id text; _queue integer; _limit bigint; _count bigint; _delay float8; _at bigint;
-  _is boolean; _heard boolean; _found text; _without text[]; _groups text[];
+  _lasts boolean := (p->>'lasts')::boolean; _is boolean; _heard boolean; _found text; _without text[]; _groups text[];
   _b integer; _i integer; _k integer;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'rootcatch needs the isolation level read committed';
   END IF;
   PERFORM pg_advisory_xact_lock(${LOCK}, (p->>'lock')::integer);
-  IF NOT (p->>'lasts')::boolean THEN
-    PERFORM set_config('synchronous_commit', 'off', true);
-  END IF;
   SELECT finish, results INTO _finish, _results FROM store;
   IF (p->>'expires')::boolean THEN ${EXPIRE} END IF;
   FOR _c IN SELECT * FROM json_array_elements(p->'calls') LOOP
@@ -124,16 +119,19 @@ const STATS = `
 
 const BODIES = `${TURN}\0${LOOK}\0${STATS}\0${PLANS}`
 
-/**
- * Functions have the hash of their text in their names: processes of several versions share a store, each with its own.
- */
-export function functionsOf(schema: string): {
+export interface Functions {
   readonly turn: string
   readonly look: string
   readonly stats: string
+  /** Makes all of them. */
   readonly install: string
-} {
-  const hash = createHash('sha256').update(BODIES).digest('hex').slice(0, 12)
+}
+
+/**
+ * Functions have the hash of their text in their names: processes of several versions share a store, each with its own.
+ */
+export function functionsOf(schema: string): Functions {
+  const hash = sha256(BODIES).toString('hex').slice(0, 12)
   const nameOf = (name: string): string => `${quoted(schema)}.${name}_${hash}`
   const [turn, look, stats] = [nameOf('turn'), nameOf('look'), nameOf('stats')]
   const settings = `SET search_path = ${quoted(schema)}, pg_temp ${PLANS}`

@@ -1,23 +1,22 @@
 import { BrokerError } from '../errors.ts'
 import type { Link } from './postgres-link.ts'
-import { LOCK } from './postgres-sql.ts'
+import { LOCK, type Functions } from './postgres-sql.ts'
 import { MIGRATIONS, SCHEMA } from './postgres-tables.ts'
-import { quoted } from './postgres-text.ts'
+import { quoted, sha256 } from './postgres-text.ts'
 
-const { createHash } = process.getBuiltinModule('node:crypto')
-
-/** Where the functions `jsonb`-free `starts_with`, identity columns and covering locks are as they are used. */
+/** Older ones get no corrections any more, and were never tried. */
 const OLDEST = 13
 
 /** Makes sure that the schema holds a store of ours, of this version, with the functions this process calls. */
-export async function openStore(link: Link, schema: string, install: string): Promise<void> {
+export async function openStore(link: Link, schema: string, functions: Functions): Promise<void> {
   await checkServer(link)
+  if (await isThere(link, schema, functions)) return // then its user needs no right to make anything
   // Under the lock: of two processes that open a new store one makes it, the other waits here and finds it done.
   await link.write('BEGIN ISOLATION LEVEL READ COMMITTED')
   try {
     await link.write('SELECT pg_advisory_xact_lock($1, $2)', [LOCK, lockOf(schema)])
     await migrate(link, schema)
-    await link.write(install)
+    await link.write(functions.install)
     await link.write('COMMIT')
   } catch (error) {
     await link.write('ROLLBACK').catch(() => {})
@@ -27,7 +26,7 @@ export async function openStore(link: Link, schema: string, install: string): Pr
 
 /** The second half of the key of the lock under which a store is written. Two of the same one only wait for each other. */
 export function lockOf(schema: string): number {
-  return createHash('sha256').update(schema).digest().readInt32BE()
+  return sha256(schema).readInt32BE()
 }
 
 async function checkServer(link: Link): Promise<void> {
@@ -42,6 +41,12 @@ async function checkServer(link: Link): Promise<void> {
     const what = `${link.name} has a database with the encoding ${encoding}, which does not keep every text`
     throw new BrokerError('unsupported', `${what}. Give one that was created with encoding UTF8.`)
   }
+}
+
+async function isThere(link: Link, schema: string, { turn }: Functions): Promise<boolean> {
+  const store = `${quoted(schema)}.store`
+  const [row] = await link.read('SELECT to_regproc($1) IS NOT NULL AND to_regclass($2) IS NOT NULL', [turn, store])
+  return row?.[0] === 't' && (await versionOf(link, schema)) === SCHEMA
 }
 
 async function migrate(link: Link, schema: string): Promise<void> {
@@ -68,12 +73,12 @@ async function migrate(link: Link, schema: string): Promise<void> {
 }
 
 async function versionOf(link: Link, schema: string): Promise<number> {
-  const [columns] = await link.write(
+  const [columns] = await link.read(
     `SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname IN ('version', 'finish', 'results')`,
     [`${quoted(schema)}.store`],
   )
   if (columns?.[0] !== '3') throw foreignStore(link, schema)
-  const [row] = await link.write(`SELECT version FROM ${quoted(schema)}.store`)
+  const [row] = await link.read(`SELECT version FROM ${quoted(schema)}.store`)
   return Number(row?.[0])
 }
 

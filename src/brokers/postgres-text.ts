@@ -1,5 +1,3 @@
-const { createHash } = process.getBuiltinModule('node:crypto')
-
 /** What Postgres keeps in no text: the character 0 and halves of a pair. `\u0001` stands before what is written for one. */
 const ODD = /[\u0000\u0001]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
 const WRITTEN = /\u0001([0-9a-f]{4})/g
@@ -20,10 +18,15 @@ export function fromText(text: string): string {
 /** What a text is found by: itself, or what stands for a long one. */
 export function toKey(text: string): string {
   if (text.length <= LONGEST_KEY) return toText(text)
-  return `\u0001long ${createHash('sha256').update(JSON.stringify(text)).digest('base64url')}`
+  return `\u0001long ${sha256(JSON.stringify(text)).toString('base64url')}`
 }
 
 /** An identifier in a statement. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+export function sha256(text: string): Buffer {
+  const { createHash } = process.getBuiltinModule('node:crypto') // not at the import of rootcatch/postgres
+  return createHash('sha256').update(text).digest()
+}
 
 const codeOf = (odd: string): string => odd.charCodeAt(0).toString(16).padStart(4, '0')
