@@ -1,5 +1,5 @@
 import type { LeasedJob } from './broker.ts'
-import { Along } from './bullmq-along.ts'
+import { Along } from './along.ts'
 import type { HeldJobs, Taken } from './bullmq-held.ts'
 import type { Patience } from './bullmq-link.ts'
 import { pathOfQueue } from './bullmq-names.ts'

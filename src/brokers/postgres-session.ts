@@ -1,6 +1,4 @@
-import { LeaseLostError } from '../errors.ts'
 import { guarded } from '../evidence.ts'
-import { Failure } from '../failure.ts'
 import { isGone, thisProcess } from '../owner.ts'
 import type { BrokerClock, CancelAnswer, LeasedJob, Outcome, Settled } from './broker.ts'
 import { Archive } from './postgres-archive.ts'
@@ -8,13 +6,14 @@ import type { PostgresTarget } from './postgres-driver.ts'
 import { away } from './postgres-errors.ts'
 import { Link } from './postgres-link.ts'
 import { Queues } from './postgres-queues.ts'
-import { leaseOf, wordsOfOutcome, type OrphanRow, type TakenRow } from './postgres-row.ts'
+import { wordsOfOutcome } from './postgres-row.ts'
 import { functionsOf, type Functions } from './postgres-sql.ts'
 import { lockOf, openStore } from './postgres-store.ts'
-import { fromText, quoted, sha256, toKey, toText } from './postgres-text.ts'
+import { fromText, quoted, sha256, toText } from './postgres-text.ts'
+import { Taking } from './postgres-taking.ts'
 import { Turns, type Patience, type TurnAnswer, type Words } from './postgres-turns.ts'
 import { Watch, type Looked } from './postgres-watch.ts'
-import { readJson, readRestarts } from './stored.ts'
+import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
 
 export interface SessionOptions {
@@ -31,15 +30,11 @@ interface OfLease {
   readonly token: number
 }
 
-interface Taken {
-  readonly jobs: readonly TakenRow[]
-  readonly isMore: boolean
-  readonly orphans: readonly OrphanRow[]
-}
-
 type Said = readonly [kind: string, what: string | number, by?: number, reason?: string | null]
 
 interface How {
+  /** Queues to which it adds jobs. */
+  readonly added?: readonly string[]
   readonly rows?: number
   readonly patience?: Patience
   readonly lasts?: boolean
@@ -60,15 +55,13 @@ export class Session {
   readonly #clock: BrokerClock
   readonly #functions: Functions
   readonly #turns: Turns
+  readonly #taking: Taking
   readonly #channel: string
-  /** What this process holds, by the ids in the store. */
-  readonly #held = new Map<string, number>()
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
   readonly #heldOff = new Set<string>()
   /** Who waits until the holder of a job knows that it is cancelled. */
   readonly #answered = new Map<string, () => void>()
-  #areUnknownHeld = false
   #isClosing = false
   #gone: readonly number[] = []
   #owner = 0
@@ -84,10 +77,21 @@ export class Session {
     this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
     this.queues = new Queues(this.link, schema, this.#functions.stats)
     this.archive = new Archive(this.link, schema, () => this.now)
+    this.#taking = new Taking(
+      {
+        now: () => this.now,
+        known: (queue) => this.queues.known(queue),
+        queueOf: (queue) => this.queueOf(queue),
+        call: (given) => this.#turns.run(given),
+        settle: (outcomes) => this.settle(outcomes),
+        isWorkedOn: (queue) => this.#isWorkedOn(queue),
+      },
+      watchers,
+    )
     this.#turns = new Turns(this.link, this.#functions.turn, {
       heading: (expires) => this.#heading(expires),
       committed: (answer) => this.#committed(answer),
-      takenInVain: () => (this.#areUnknownHeld = true),
+      taking: this.#taking,
     })
     this.watch = new Watch(watchers, clock, poll, {
       look: (queues) => this.#look(queues),
@@ -134,35 +138,29 @@ export class Session {
     return this.queues.known(name) as number
   }
 
-  call(words: Words, { rows = 1, patience = 'fails', lasts = true }: How = {}): Promise<unknown> {
-    return this.#turns.run({ words, rows, patience, lasts })
+  call(words: Words, { rows = 1, patience = 'fails', lasts = true, added }: How = {}): Promise<unknown> {
+    return this.#turns.run({ words, rows, patience, lasts, ...(added && { added }) })
   }
 
-  async lease(name: string, limit: number, without: ReadonlySet<string> | undefined): Promise<readonly LeasedJob[]> {
-    const queue = await this.queueOf(name)
-    const jobs: LeasedJob[] = []
-    for (;;) {
-      const left = limit - jobs.length
-      const taken = await this.#take(name, queue, left, without)
-      jobs.push(...taken.jobs.map((row) => leaseOf(row, name)))
-      if (taken.orphans.length > 0) await this.#bury(name, taken.orphans)
-      else if (!taken.isMore) return jobs
-      if (jobs.length === limit) return jobs
-    }
+  lease(queue: string, limit: number, without: ReadonlySet<string> | undefined): Promise<readonly LeasedJob[]> {
+    return this.#taking.lease(queue, limit, without)
   }
 
   async extend(leases: readonly OfLease[]): Promise<readonly Settled[]> {
     const e = leases.map(({ id, token }) => ({ id: toText(id), token }))
     const how = { rows: leases.length, patience: 'waits', lasts: false } as const
     const answers = (await this.call({ o: 'extend', e }, how)) as readonly Settled[]
-    for (const [index, answer] of answers.entries()) if (answer === 'lost') this.#held.delete(e[index]?.id ?? '')
+    for (const [index, answer] of answers.entries()) if (answer === 'lost') this.#taking.letGo(leases[index] as OfLease)
     return answers
   }
 
   async settle(outcomes: readonly Outcome[]): Promise<readonly Settled[]> {
     const s = outcomes.map((outcome) => this.wordsOf(outcome))
-    const how = { rows: s.length, patience: 'waits' } as const
-    const answers = (await this.call({ o: 'settle', s }, how)) as readonly string[]
+    // One that is given back is not taken again at once.
+    const freed = outcomes.flatMap((one) => (one.kind === 'release' ? [] : (this.#taking.queueOf(one) ?? [])))
+    this.#taking.plan(freed)
+    const given = { words: { o: 'settle', s }, rows: s.length, patience: 'waits', lasts: true, freed } as const
+    const answers = (await this.#turns.run(given)) as readonly string[]
     return outcomes.map((outcome, index) => this.ended(outcome, answers[index]))
   }
 
@@ -187,9 +185,8 @@ export class Session {
   }
 
   /** It is held no more, whatever the answer. */
-  ended({ id, token }: OfLease, answer: string | undefined): Settled {
-    const key = toText(id)
-    if (this.#held.get(key) === token) this.#held.delete(key)
+  ended(lease: OfLease, answer: string | undefined): Settled {
+    this.#taking.letGo(lease)
     return answer === 'lost' ? 'lost' : 'settled'
   }
 
@@ -203,7 +200,7 @@ export class Session {
 
   part(queue: string): void {
     const id = this.queues.known(queue)
-    if (this.#isClosing || id === undefined || this.#waitsFor(queue)) return
+    if (this.#isClosing || id === undefined || this.#isWorkedOn(queue)) return
     void this.call({ o: 'unwait', q: id }, { patience: 'waits', lasts: false }).catch(() => {})
   }
 
@@ -222,17 +219,16 @@ export class Session {
 
   async #leave(): Promise<void> {
     await this.#turns.drained()
-    this.#held.clear()
-    this.#areUnknownHeld = true
+    this.#taking.close()
     await this.call({ o: 'unwait' })
     await this.link.write(`DELETE FROM ${quoted(this.#options.schema)}.owners WHERE id = $1`, [this.#owner])
   }
 
   #heading(expires: boolean): Readonly<Record<string, unknown>> {
     const { lease, lostLimit, retention, schema } = this.#options
-    const { now } = this
-    const heading = {
-      now,
+    const mine = this.#taking.reconciled
+    return {
+      now: this.now,
       owner: this.#owner,
       lock: lockOf(schema),
       channel: this.#channel,
@@ -240,15 +236,14 @@ export class Session {
       lostLimit,
       last: retention.last,
       for: retention.for,
-      expires: expires || this.#areUnknownHeld || this.#gone.length > 0,
-      ...(this.#areUnknownHeld && { mine: [...this.#held.keys()] }),
+      expires: expires || mine !== undefined || this.#gone.length > 0,
+      ...(mine !== undefined && { mine }),
       ...(this.#gone.length > 0 && { gone: this.#gone }),
     }
-    return heading
   }
 
   #committed({ woken, ended, orphaned, due, until }: TurnAnswer): void {
-    this.#areUnknownHeld = false
+    this.#taking.isSure()
     this.#gone = []
     for (const queue of woken) this.#wake(queue)
     for (const id of ended) this.#tellSettled(fromText(id))
@@ -258,14 +253,6 @@ export class Session {
       const name = this.queues.nameOf(queue)
       if (name !== undefined && this.#watchers.byQueue.has(name)) void this.#buryAll(name)
     }
-  }
-
-  async #take(name: string, queue: number, limit: number, without: ReadonlySet<string> | undefined): Promise<Taken> {
-    const groups = without === undefined || without.size === 0 ? {} : { without: [...without].map(toKey) }
-    const words = { o: 'take', q: queue, limit, waits: this.#waitsFor(name), ...groups }
-    const taken = (await this.call(words, { rows: limit, patience: 'waits', lasts: false })) as Taken
-    for (const [id, , , , token] of taken.jobs) this.#held.set(id, token)
-    return taken
   }
 
   async #expire(): Promise<void> {
@@ -306,27 +293,10 @@ export class Session {
     await this.link.read(`DELETE FROM ${table} WHERE id = ANY ($1)`, [[...gone, ...old]])
   }
 
-  /** Ends jobs that were lost too often, by who knows their task: its supervisors are to decide about them. */
-  async #bury(queue: string, orphans: readonly OrphanRow[]): Promise<void> {
-    for (const [text, token, before, generation, restarts, lost] of orphans) {
-      const id = fromText(text)
-      const path = `${queue}/job:${id}`
-      const attempts = before + 1 // the last is the one that was lost
-      const error = LeaseLostError.ofLimit(path, lost)
-      const job = { id, task: queue, attempts }
-      const failure = new Failure({ error, path, kind: 'lost', at: this.now, attempt: attempts, job, generation })
-      const [answer] = await this.settle([{ id, token, kind: 'failed', attempts, failure }])
-      if (answer !== 'settled') continue
-      const buried = { id, queue, attempts, generation, restarts: readRestarts(restarts), failure }
-      for (const listener of this.#watchers.listeners) listener.buried(buried)
-    }
-  }
-
-  async #buryAll(name: string): Promise<void> {
+  /** Ends jobs that were lost too often. */
+  async #buryAll(queue: string): Promise<void> {
     try {
-      const queue = await this.queueOf(name)
-      const { orphans } = await this.#take(name, queue, 0, undefined)
-      await this.#bury(name, orphans)
+      await this.#taking.buryAll(queue)
     } catch {
       // As above: the next look finds them again.
     }
@@ -342,6 +312,7 @@ export class Session {
       readonly unwanted: readonly (readonly [string, string])[] | null
     }
     for (const [id, reason] of unwanted ?? []) this.#tellCancelled(id, reason)
+    for (const [id, isDue] of queues ?? []) if (isDue) this.#taking.woken(this.queues.nameOf(id) as string)
     return {
       until: until ?? Infinity,
       queues: (queues ?? []).map(([id, isDue, next, isOrphaned]) => ({
@@ -377,7 +348,9 @@ export class Session {
 
   #wake(queue: number): void {
     const name = this.queues.nameOf(queue)
-    if (name !== undefined) this.#watchers.wake(name)
+    if (name === undefined) return
+    this.#taking.woken(name)
+    this.#watchers.wake(name)
   }
 
   #tellSettled(id: string): void {
@@ -388,14 +361,17 @@ export class Session {
     for (const listener of this.#watchers.listeners) listener.cancelled(fromText(id), readJson(reason || null))
   }
 
-  #waitsFor(queue: string): boolean {
+  #isWorkedOn(queue: string): boolean {
     return this.#watchers.byQueue.has(queue) && !this.#heldOff.has(queue) && !this.#isClosing
   }
 
   #isBack(): void {
     this.#turns.flush()
     for (const listener of this.#watchers.listeners) listener.settled(undefined)
-    for (const queue of this.#watchers.byQueue.keys()) this.#watchers.wake(queue)
+    for (const queue of this.#watchers.byQueue.keys()) {
+      this.#taking.woken(queue)
+      this.#watchers.wake(queue)
+    }
     void this.watch.look()
   }
 }

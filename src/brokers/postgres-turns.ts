@@ -3,6 +3,7 @@ import { describeThrown } from '../thrown.ts'
 import { away, isOfTheWay } from './postgres-errors.ts'
 import type { Link } from './postgres-link.ts'
 import { isPlain, type JobWords } from './postgres-row.ts'
+import type { Taking } from './postgres-taking.ts'
 
 /** How a call bears that Postgres is away: what a worker does waits for it, what a caller asks for fails soon. */
 export type Patience = 'waits' | 'fails'
@@ -17,6 +18,10 @@ export interface Given {
   readonly patience: Patience
   /** Whether it is to survive the end of the server. What processes agree on need not, for none of them does. */
   readonly lasts: boolean
+  /** Queues to which it adds jobs, one for each or one for several. */
+  readonly added?: readonly string[]
+  /** Queues of which it ends jobs that are held here, one for each. */
+  readonly freed?: readonly string[]
 }
 
 /** What a turn came to, beside the answers to its calls. */
@@ -33,8 +38,8 @@ export interface TurnHands {
   /** What every turn says, without its calls. `expires`: whether it looks for leases that are over. */
   heading(expires: boolean): Readonly<Record<string, unknown>>
   committed(answer: TurnAnswer): void
-  /** No answer came, so that jobs may be held here of which nobody knows. */
-  takenInVain(): void
+  /** What goes to the store takes jobs along. */
+  readonly taking: Taking
 }
 
 interface Call extends Given {
@@ -121,7 +126,9 @@ export class Turns {
     this.#isSending = true
     const failed = await this.#try(calls)
     // One that cannot be done is answered alone, and the others are tried again.
-    if (failed === 'one of them') for (const call of calls) await this.#try([call])
+    if (failed === 'one of them') {
+      for (const call of calls) await this.#try([{ ...call, added: [], freed: [] }]) // these have been looked at
+    }
     this.#isSending = false
     if (this.#calls.length > 0) this.flush()
     else this.#rest()
@@ -129,23 +136,30 @@ export class Turns {
 
   /** Nothing is written of calls one of which cannot be done. */
   async #try(calls: readonly Call[]): Promise<'one of them' | undefined> {
+    const { taking } = this.#hands
     const groups = groupsOf(calls)
+    const wants = taking.wants(
+      calls.flatMap(({ added = [] }) => added),
+      calls.flatMap(({ freed = [] }) => freed),
+    )
     const lists: string[] = []
-    const takes = calls.some(({ words: { o } }) => o === 'take' || o === 'expire')
+    const takes = wants.length > 0 || calls.some(({ words: { o } }) => o === 'take' || o === 'expire')
     try {
       const words = {
         ...this.#hands.heading(takes),
         lasts: calls.some(({ lasts }) => lasts),
-        calls: groups.map((group) => withoutLists(group.words, lists)),
+        calls: [...groups, ...wants].map(({ words: short }) => withoutLists(short, lists)),
       }
       const [row] = await this.#link.write(this.#turn, [JSON.stringify(words), lists])
       const answer = JSON.parse(row?.[0] as string) as TurnAnswer
       for (const [index, group] of groups.entries()) answerTo(group, answer.out[index])
+      for (const [index, want] of wants.entries()) taking.tookAlong(want, answer.out[groups.length + index])
       this.#hands.committed(answer)
       return undefined
     } catch (error) {
       const isWay = isOfTheWay(error)
-      if (isWay && takes) this.#hands.takenInVain()
+      taking.lost(wants)
+      if (isWay && takes) taking.doubt()
       if (!isWay && calls.length > 1) return 'one of them'
       for (const call of calls) call.reject(this.#link.explain(error))
       return undefined
@@ -158,7 +172,10 @@ export class Turns {
       const now = performance.now()
       const late = this.#calls.filter(({ until }) => until <= now)
       this.#calls = this.#calls.filter((call) => !late.includes(call))
-      for (const call of late) call.reject(this.#tooLate(call))
+      for (const call of late) {
+        this.#hands.taking.unplan(call.freed ?? [])
+        call.reject(this.#tooLate(call))
+      }
       if (this.#calls.length > 0) this.flush()
       else this.#rest()
     }, 100)

@@ -85,7 +85,10 @@ class PostgresBroker implements Broker {
     if (jobs.length === 0) return []
     const session = this.#opened
     const j = await wordsOf(session, jobs)
-    const answers = (await told(jobs, session.call({ o: 'add', j }, { rows: j.length }))) as readonly string[]
+    const answers = (await told(
+      jobs,
+      session.call({ o: 'add', j }, { rows: j.length, added: [...new Set(jobs.map(({ queue }) => queue))] }),
+    )) as readonly string[]
     return jobs.map(({ id }, index) => readEnqueued(id, answers[index]))
   }
 

@@ -20,7 +20,7 @@ const OFF_FOR = 5_000
 const DRY_FOR = 100
 
 /**
- * Jobs that are taken along with calls that go to Redis anyway: as one ends, the next is taken in the same step, and one
+ * Jobs that are taken along with calls that go to the store anyway: as one ends, the next is taken in the same step, and one
  * that is added to a worker that waits is taken as it is added. So a job costs two round trips instead of three or four.
  */
 export class Along {
@@ -33,7 +33,7 @@ export class Along {
     this.#giveBack = giveBack
   }
 
-  /** For a worker with so many free slots: what is here already, and how many Redis is to be asked for. */
+  /** For a worker with so many free slots: what is here already, and how many the store is to be asked for. */
   fetch(queue: string, free: number): { readonly jobs: readonly LeasedJob[]; readonly ask: number } {
     const slots = this.#of(queue)
     const jobs = slots.jobs.splice(0, free)
