@@ -57,6 +57,7 @@ export class Session {
   readonly #turns: Turns
   readonly #taking: Taking
   readonly #channel: string
+  readonly #lock: number
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
   readonly #heldOff = new Set<string>()
@@ -74,6 +75,7 @@ export class Session {
     this.#clock = clock
     this.#functions = functionsOf(schema)
     this.#channel = `rootcatch_${sha256(schema).toString('hex').slice(0, 16)}`
+    this.#lock = lockOf(schema)
     this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
     this.queues = new Queues(this.link, schema, this.#functions.stats)
     this.archive = new Archive(this.link, schema, () => this.now)
@@ -225,12 +227,12 @@ export class Session {
   }
 
   #heading(expires: boolean): Readonly<Record<string, unknown>> {
-    const { lease, lostLimit, retention, schema } = this.#options
+    const { lease, lostLimit, retention } = this.#options
     const mine = this.#taking.reconciled
     return {
       now: this.now,
       owner: this.#owner,
-      lock: lockOf(schema),
+      lock: this.#lock,
       channel: this.#channel,
       lease,
       lostLimit,
