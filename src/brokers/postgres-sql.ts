@@ -9,7 +9,7 @@ export const LOCK = 0x72637463
 
 // A table may have been empty when its statements were planned: without these they would read all of it ever after.
 const PLANS =
-  'SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off'
+  'SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan SET jit = off'
 
 /**
  * All that processes ask a store for in one turn of the event loop, as one statement. It is done alone: of many processes

@@ -4,7 +4,7 @@ import { Along } from './along.ts'
 import type { BuriedJob, LeasedJob, Outcome, Settled } from './broker.ts'
 import { leaseOf, type OrphanRow, type TakenRow } from './postgres-row.ts'
 import { fromText, toKey, toText } from './postgres-text.ts'
-import type { Given, Words } from './postgres-turns.ts'
+import type { Given, Want } from './postgres-turns.ts'
 import { readRestarts } from './stored.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -18,13 +18,6 @@ interface Taken {
   readonly jobs: readonly TakenRow[]
   readonly isMore: boolean
   readonly orphans: readonly OrphanRow[]
-}
-
-/** Jobs that a turn takes along. */
-export interface Want {
-  readonly queue: string
-  readonly limit: number
-  readonly words: Words
 }
 
 interface Store {

@@ -1,5 +1,7 @@
 /** What Postgres keeps in no text: the character 0 and halves of a pair. `\u0001` stands before what is written for one. */
+// oxlint-disable-next-line no-control-regex -- these are what is looked for
 const ODD = /[\u0000\u0001]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
+// oxlint-disable-next-line no-control-regex -- as above
 const WRITTEN = /\u0001([0-9a-f]{4})/g
 
 /** Longer ones do not fit into an index. */

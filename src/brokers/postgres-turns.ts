@@ -3,7 +3,6 @@ import { describeThrown } from '../thrown.ts'
 import { away, isOfTheWay } from './postgres-errors.ts'
 import type { Link } from './postgres-link.ts'
 import { isPlain, type JobWords } from './postgres-row.ts'
-import type { Taking } from './postgres-taking.ts'
 
 /** How a call bears that Postgres is away: what a worker does waits for it, what a caller asks for fails soon. */
 export type Patience = 'waits' | 'fails'
@@ -34,12 +33,31 @@ export interface TurnAnswer {
   readonly until: number | null
 }
 
+/** Jobs that a turn takes along. */
+export interface Want {
+  readonly queue: string
+  readonly limit: number
+  readonly words: Words
+}
+
+interface TakingAlong {
+  /** What a turn may take along that adds jobs to queues and frees slots of others. */
+  wants(added: readonly string[], freed: readonly string[]): readonly Want[]
+  tookAlong(want: Want, answer: unknown): void
+  /** The turn that was to take them along has no answer. */
+  lost(wants: readonly Want[]): void
+  /** A call that frees slots is not sent. */
+  unplan(queues: readonly string[]): void
+  /** No answer came, so that jobs may be held here of which nobody knows. */
+  doubt(): void
+}
+
 export interface TurnHands {
   /** What every turn says, without its calls. `expires`: whether it looks for leases that are over. */
   heading(expires: boolean): Readonly<Record<string, unknown>>
   committed(answer: TurnAnswer): void
   /** What goes to the store takes jobs along. */
-  readonly taking: Taking
+  readonly taking: TakingAlong
 }
 
 interface Call extends Given {
@@ -66,7 +84,7 @@ export class Turns {
   readonly #turn: string
   readonly #hands: TurnHands
   #calls: Call[] = []
-  #next: NodeJS.Immediate | undefined
+  #isFlushDue = false
   #patience: NodeJS.Timeout | undefined
   #isSending = false
   #onDrained: (() => void) | undefined
@@ -88,8 +106,10 @@ export class Turns {
   flush(): void {
     if (this.#calls.length === 0 || this.#isSending) return
     if (!this.#link.isReady) return this.#losePatience()
-    this.#next ??= setImmediate(() => {
-      this.#next = undefined
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    setImmediate(() => {
+      this.#isFlushDue = false
       if (!this.#isSending && this.#link.isReady) void this.#send(this.#some())
       else this.flush()
     })
