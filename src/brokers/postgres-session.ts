@@ -1,19 +1,18 @@
-import { guarded } from '../evidence.ts'
-import { isGone, thisProcess } from '../owner.ts'
 import type { BrokerClock, CancelAnswer, LeasedJob, Outcome, Settled } from './broker.ts'
 import { Archive } from './postgres-archive.ts'
 import type { PostgresTarget } from './postgres-driver.ts'
 import { away } from './postgres-errors.ts'
+import { Hearing } from './postgres-hearing.ts'
 import { Link } from './postgres-link.ts'
+import { Owners } from './postgres-owners.ts'
 import { Queues } from './postgres-queues.ts'
 import { wordsOfOutcome } from './postgres-row.ts'
 import { functionsOf, type Functions } from './postgres-sql.ts'
 import { lockOf, openStore } from './postgres-store.ts'
-import { fromText, quoted, sha256, toText } from './postgres-text.ts'
+import { fromText, sha256, toText } from './postgres-text.ts'
 import { Taking } from './postgres-taking.ts'
 import { Turns, type Patience, type TurnAnswer, type Words } from './postgres-turns.ts'
 import { Watch, type Looked } from './postgres-watch.ts'
-import { readJson } from './stored.ts'
 import type { Watchers } from './watchers.ts'
 
 export interface SessionOptions {
@@ -30,8 +29,6 @@ interface OfLease {
   readonly token: number
 }
 
-type Said = readonly [kind: string, what: string | number, by?: number, reason?: string | null]
-
 interface How {
   /** Queues to which it adds jobs. */
   readonly added?: readonly string[]
@@ -41,8 +38,6 @@ interface How {
 }
 
 const CLOSES_WITHIN = 2_000
-/** Who cancels a job waits so long for its holder to know of it. */
-const KNOWS_WITHIN = 250
 
 /** A store between its opening and its close. */
 export class Session {
@@ -56,13 +51,13 @@ export class Session {
   readonly #functions: Functions
   readonly #turns: Turns
   readonly #taking: Taking
+  readonly #hearing: Hearing
+  readonly #owners: Owners
   readonly #channel: string
   readonly #lock: number
   /** Outcomes that were told once: of one that comes again it is not known whether it was heard. */
   readonly #told = new WeakSet<Outcome>()
   readonly #heldOff = new Set<string>()
-  /** Who waits until the holder of a job knows that it is cancelled. */
-  readonly #answered = new Map<string, () => void>()
   #isClosing = false
   #gone: readonly number[] = []
   #owner = 0
@@ -76,8 +71,12 @@ export class Session {
     this.#functions = functionsOf(schema)
     this.#channel = `rootcatch_${sha256(schema).toString('hex').slice(0, 16)}`
     this.#lock = lockOf(schema)
-    this.link = new Link(connection, schema, { heard: (said) => this.#heard(said), isBack: () => this.#isBack() })
+    this.link = new Link(connection, schema, {
+      heard: (said) => this.#hearing.heard(said),
+      isBack: () => this.#isBack(),
+    })
     this.queues = new Queues(this.link, schema, this.#functions.stats)
+    this.#owners = new Owners(this.link, schema)
     this.archive = new Archive(this.link, schema, () => this.now)
     this.#taking = new Taking(
       {
@@ -95,6 +94,16 @@ export class Session {
       committed: (answer) => this.#committed(answer),
       taking: this.#taking,
     })
+    this.#hearing = new Hearing(
+      {
+        link: this.link,
+        channelOf: (owner) => this.#channelOf(owner),
+        cancel: async (words) => ((await this.call({ o: 'settle', s: [words] })) as readonly [CancelAnswer])[0],
+        wake: (queue) => this.#wake(queue),
+        look: () => this.watch.look(),
+      },
+      watchers,
+    )
     this.watch = new Watch(watchers, clock, poll, {
       look: (queues) => this.#look(queues),
       leaseIsOver: () => void this.#expire(),
@@ -110,8 +119,8 @@ export class Session {
     await this.link.open()
     try {
       await openStore(this.link, this.#options.schema, this.#functions)
-      await this.#register()
-      await this.link.listen(`${this.#channel}_${this.#owner}`)
+      this.#owner = await this.#owners.register()
+      await this.link.listen(this.#channelOf(this.#owner))
       await this.#recover()
     } catch (error) {
       await this.link.close()
@@ -166,18 +175,8 @@ export class Session {
     return outcomes.map((outcome, index) => this.ended(outcome, answers[index]))
   }
 
-  async cancel(id: string, reason: string | null): Promise<CancelAnswer> {
-    const key = toText(id)
-    const isKnown = new Promise<void>((resolve) => this.#answered.set(key, resolve))
-    const s = [{ id: key, kind: 'cancel', reason }]
-    try {
-      const [answer] = (await this.call({ o: 'settle', s })) as readonly [CancelAnswer]
-      if (answer === 'leased')
-        await Promise.race([isKnown, new Promise((resolve) => setTimeout(resolve, KNOWS_WITHIN))])
-      return answer
-    } finally {
-      this.#answered.delete(key)
-    }
+  cancel(id: string, reason: string | null): Promise<CancelAnswer> {
+    return this.#hearing.cancel(id, reason)
   }
 
   wordsOf(outcome: Outcome): Readonly<Record<string, unknown>> {
@@ -223,7 +222,7 @@ export class Session {
     await this.#turns.drained()
     this.#taking.close()
     await this.call({ o: 'unwait' })
-    await this.link.write(`DELETE FROM ${quoted(this.#options.schema)}.owners WHERE id = $1`, [this.#owner])
+    await this.#owners.forget(this.#owner)
   }
 
   #heading(expires: boolean): Readonly<Record<string, unknown>> {
@@ -248,7 +247,7 @@ export class Session {
     this.#taking.isSure()
     this.#gone = []
     for (const queue of woken) this.#wake(queue)
-    for (const id of ended) this.#tellSettled(fromText(id))
+    for (const id of ended) this.#hearing.tellSettled(fromText(id))
     if (this.#isClosing) return
     this.watch.learn(due ?? Infinity, until ?? Infinity)
     for (const queue of new Set(orphaned)) {
@@ -266,33 +265,12 @@ export class Session {
     }
   }
 
-  async #register(): Promise<void> {
-    const { place, pid, born } = thisProcess()
-    const table = `${quoted(this.#options.schema)}.owners`
-    const [row] = await this.link.write(`INSERT INTO ${table} (place, pid, born) VALUES ($1, $2, $3) RETURNING id`, [
-      place,
-      pid,
-      born,
-    ])
-    this.#owner = Number(row?.[0])
-  }
-
-  /** Processes of this machine that were killed extend nothing any more; those of others are forgotten in time. */
+  /** Frees what processes held that are gone. */
   async #recover(): Promise<void> {
-    const table = `${quoted(this.#options.schema)}.owners`
-    const owners = await this.link.read(
-      `SELECT id, place, pid, born, opened < now() - interval '30 days' FROM ${table}`,
-    )
-    const [gone, old]: [number[], number[]] = [[], []]
-    for (const [id, place, pid, born, isOld] of owners) {
-      if (Number(id) === this.#owner) continue
-      const owner = { place: place ?? '', pid: Number(pid), born: born ?? '' }
-      if (guarded(() => isGone(owner), false)) gone.push(Number(id))
-      else if (isOld === 't') old.push(Number(id))
-    }
+    const { gone, old } = await this.#owners.left(this.#owner)
     this.#gone = gone
     await this.call({ o: 'expire' })
-    await this.link.read(`DELETE FROM ${table} WHERE id = ANY ($1)`, [[...gone, ...old]])
+    await this.#owners.forget(...gone, ...old)
   }
 
   /** Ends jobs that were lost too often. */
@@ -313,7 +291,7 @@ export class Session {
       readonly until: number | null
       readonly unwanted: readonly (readonly [string, string])[] | null
     }
-    for (const [id, reason] of unwanted ?? []) this.#tellCancelled(id, reason)
+    for (const [id, reason] of unwanted ?? []) this.#hearing.tellCancelled(id, reason)
     for (const [id, isDue] of queues ?? []) if (isDue) this.#taking.woken(this.queues.nameOf(id) as string)
     return {
       until: until ?? Infinity,
@@ -326,28 +304,6 @@ export class Session {
     }
   }
 
-  /** `w` a queue has jobs, `s` a job is over, `c` one is unwanted, `a` its holder knows; `*`: more than there was room for. */
-  #heard(message: string): void {
-    if (message === '*') {
-      for (const listener of this.#watchers.listeners) listener.settled(undefined)
-      return void this.watch.look()
-    }
-    for (const [kind, what, by = 0, reason] of JSON.parse(message) as readonly Said[]) {
-      if (kind === 'w') this.#wake(what as number)
-      else if (kind === 's') this.#tellSettled(fromText(what as string))
-      else if (kind === 'a') this.#answered.get(what as string)?.()
-      else void this.#giveUp(what as string, by, reason)
-    }
-  }
-
-  /** Somebody cancelled a job that is held here, and waits until we know. */
-  async #giveUp(id: string, by: number, reason: string | null | undefined): Promise<void> {
-    if (typeof reason === 'string') this.#tellCancelled(id, reason)
-    else await this.watch.look() // it reads the reason
-    const said = JSON.stringify([['a', id]])
-    await this.link.read('SELECT pg_notify($1, $2)', [`${this.#channel}_${by}`, said]).catch(() => {})
-  }
-
   #wake(queue: number): void {
     const name = this.queues.nameOf(queue)
     if (name === undefined) return
@@ -355,12 +311,8 @@ export class Session {
     this.#watchers.wake(name)
   }
 
-  #tellSettled(id: string): void {
-    for (const listener of this.#watchers.listeners) listener.settled(id)
-  }
-
-  #tellCancelled(id: string, reason: string): void {
-    for (const listener of this.#watchers.listeners) listener.cancelled(fromText(id), readJson(reason || null))
+  #channelOf(owner: number): string {
+    return `${this.#channel}_${owner}`
   }
 
   #isWorkedOn(queue: string): boolean {
@@ -369,7 +321,7 @@ export class Session {
 
   #isBack(): void {
     this.#turns.flush()
-    for (const listener of this.#watchers.listeners) listener.settled(undefined)
+    this.#hearing.tellSettled(undefined)
     for (const queue of this.#watchers.byQueue.keys()) {
       this.#taking.woken(queue)
       this.#watchers.wake(queue)
