@@ -144,9 +144,11 @@ export const TAKE: string = `
       _until := _now + _lease;
       _lasts := true; -- else a server that is killed has them begun twice
     END IF;
-    IF _k < _limit AND _c->'without' IS NULL THEN
-      _b := array_position(_woken, _queue); -- nothing is left to take
-      IF _b IS NOT NULL THEN _wakes[_b] := 0; END IF;
+    IF _k < _limit THEN
+      IF _c->'without' IS NULL THEN
+        _b := array_position(_woken, _queue); -- nothing is left to take
+        IF _b IS NOT NULL THEN _wakes[_b] := 0; END IF;
+      END IF;
       IF (_c->>'waits')::boolean THEN
         UPDATE queues SET idle = array_append(idle, _owner) WHERE id = _queue AND _owner <> ALL (idle);
       END IF;
