@@ -16,6 +16,7 @@ export default defineConfig({
       { find: /^rootcatch\/machines$/, replacement: here('machines/index.ts') },
       { find: /^rootcatch\/plugins$/, replacement: here('src/plugins/index.ts') },
       { find: /^rootcatch\/bullmq$/, replacement: here('src/brokers/bullmq.ts') },
+      { find: /^rootcatch\/postgres$/, replacement: here('src/brokers/postgres.ts') },
       { find: /^rootcatch\/sqlite$/, replacement: here('src/brokers/sqlite.ts') },
       { find: /^rootcatch\/bot$/, replacement: here('src/bot/index.ts') },
       { find: /^rootcatch\/testing$/, replacement: here('src/testing/index.ts') },

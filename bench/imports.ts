@@ -16,6 +16,7 @@ const ENTRIES = [
   'rootcatch',
   'rootcatch/machines',
   'rootcatch/plugins',
+  'rootcatch/postgres',
   'rootcatch/sqlite',
   'rootcatch/inspect',
   'rootcatch/testing',

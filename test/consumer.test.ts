@@ -147,11 +147,13 @@ describe.concurrent('a project that has installed the tarball', { timeout: 120_0
       'bullmq ioredis',
       `start(task('sum', () => 1), { broker: bullmq({ connection: 'redis://127.0.0.1' }) })`,
     ],
+    ['pg', 'pg', `start(task('sum', () => 1), { broker: postgres({ connection: 'postgres://127.0.0.1' }) })`],
   ] as const)('is told to install %s where that is missing', async ([name, install, starting]) => {
     bare.write(
       `needs-${name}.mjs`,
       `import { start, task } from 'rootcatch'
        import { bullmq } from 'rootcatch/bullmq'
+       import { postgres } from 'rootcatch/postgres'
        await ${starting}.catch((error) => console.log((error.error ?? error).name, error.message))`,
     )
     const { code, stdout } = await bare.node(`needs-${name}.mjs`)

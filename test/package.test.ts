@@ -117,6 +117,7 @@ describe('importing', () => {
     { entry: 'rootcatch/testing', packages: [] },
     { entry: 'rootcatch/sqlite', packages: [] },
     { entry: 'rootcatch/bullmq', packages: [] },
+    { entry: 'rootcatch/postgres', packages: [] },
     { entry: 'rootcatch/inspect', packages: [] },
   ])('$entry loads no other packages than $packages', async ({ entry, packages }) => {
     const loaded = await modulesLoadedBy(entry)
@@ -151,6 +152,7 @@ describe('importing', () => {
     'rootcatch/plugins',
     'rootcatch/testing',
     'rootcatch/sqlite',
+    'rootcatch/postgres',
     'rootcatch/inspect',
   ])('%s makes Node load none of its own modules, but what follows a job through what it awaits', async (entry) => {
     const program = `

@@ -69,7 +69,7 @@ export function readOptions(subject: string, options: BullmqOptions): SessionOpt
     throw new InvalidOptionError(subject, 'connection', connection, advice)
   }
   if (isPostgres(connection)) {
-    const advice = `It works on Redis only: give a URL like 'redis://10.0.0.3:6379', or use sqlite() on one machine.`
+    const advice = `It works on Redis only: for Postgres use postgres() of rootcatch/postgres.`
     throw new InvalidOptionError(subject, 'connection', 'postgres://…', advice) // what was given holds a password
   }
   if (typeof prefix !== 'string' || prefix === '' || prefix.includes(':')) {
@@ -92,7 +92,7 @@ export function readOptions(subject: string, options: BullmqOptions): SessionOpt
   }
 }
 
-/** The engine also has a backend for it, which this broker cannot use (docs/decisions/029-postgres-is-refused.md). */
+/** The engine also has a backend for it, which this broker cannot use (docs/decisions/041-postgres-on-tables-of-our-own.md). */
 function isPostgres(connection: unknown): boolean {
   const url = typeof connection === 'string' ? connection : peek(connection, 'connectionString')
   return typeof url === 'string' && /^postgres(ql)?:/i.test(url)

@@ -1,5 +1,5 @@
 import type { LeasedJob } from './broker.ts'
-import { Along, type AlongLimits } from './bullmq-along.ts'
+import { Along, type AlongLimits } from './along.ts'
 import type { HeldJobs, Taken } from './bullmq-held.ts'
 import type { Held } from './bullmq-words.ts'
 import type { Patience } from './bullmq-link.ts'

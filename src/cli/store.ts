@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { Broker } from '../brokers/broker.ts'
 import { bullmq } from '../brokers/bullmq.ts'
+import { postgres } from '../brokers/postgres.ts'
 import { sqlite } from '../brokers/sqlite.ts'
 import { systemClock } from '../clock.ts'
 import { redact } from '../secrets.ts'
@@ -9,9 +10,10 @@ import { UsageError } from './usage-error.ts'
 /** The broker that is meant by a file or a URL. Nothing is opened yet. */
 export function brokerAt(where: string): Broker {
   if (isRedis(where)) return bullmqAt(where)
+  if (isPostgres(where)) return postgresAt(where)
   if (/^[a-z][a-z\d+.-]+:\/\//i.test(where)) {
     throw new UsageError(
-      `${redact(where)} is not a store of rootcatch. Give the path of a file, like ./app.db, or a redis:// URL.`,
+      `${redact(where)} is not a store of rootcatch. Give the path of a file, like ./app.db, or a redis:// or postgres:// URL.`,
     )
   }
   return sqlite(where)
@@ -26,10 +28,11 @@ export async function withStore<Value>(
     throw new UsageError('no store was given. Add --broker <file>, or set ROOTCATCH_BROKER.')
   }
   const broker = brokerAt(where)
-  if (!isRedis(where)) checkFile(where)
+  const isServer = isRedis(where) || isPostgres(where)
+  if (!isServer) checkFile(where)
   await broker.open(systemClock)
   try {
-    return await work(broker, isRedis(where) ? redact(where) : where)
+    return await work(broker, isServer ? redact(where) : where)
   } finally {
     await broker.close()
   }
@@ -50,6 +53,14 @@ function bullmqAt(where: string): Broker {
   return bullmq({ connection: url.href, ...(prefix !== null && { prefix }) })
 }
 
+/** The schema is the query of the URL: postgres://app@10.0.0.3/app?schema=app_jobs */
+function postgresAt(where: string): Broker {
+  const schema = /[?&]schema=([^&]*)/.exec(where)?.[1]
+  const connection = where.replace(/([?&])schema=[^&]*(?:&|$)/, '$1').replace(/[?&]$/, '')
+  return postgres({ connection, ...(schema !== undefined && { schema: decodeURIComponent(schema) }) })
+}
+
+const isPostgres = (where: string): boolean => /^postgres(?:ql)?:/i.test(where)
 const isRedis = (where: string): boolean => /^rediss?:/i.test(where)
 
 /** To look at a store must not make one. */

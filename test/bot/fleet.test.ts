@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { fakeTelegram, type FakeTelegram } from 'rootcatch/testing'
 import { message } from '../support/bot-updates.ts'
 import { startChild, type TalkingChild } from '../support/child-lines.ts'
+import { postgresMissing, sharedPostgres } from '../support/postgres.ts'
 import { redisMissing, sharedRedis } from '../support/redis.ts'
 import { newFiles } from '../support/sqlite-store.ts'
 
@@ -138,5 +139,14 @@ describe.skipIf(redisMissing)(`on Redis${redisMissing === undefined ? '' : `: ${
   describeFleet('Redis', () => {
     stores += 1
     return ['bullmq', JSON.stringify({ connection: { ...address() }, prefix: `bots-${stores}` })]
+  })
+})
+
+describe.skipIf(postgresMissing)(`on Postgres${postgresMissing === undefined ? '' : `: ${postgresMissing}`}`, () => {
+  const url = sharedPostgres()
+  let stores = 0
+  describeFleet('Postgres', () => {
+    stores += 1
+    return ['postgres', `${url()} bots_${stores}`]
   })
 })

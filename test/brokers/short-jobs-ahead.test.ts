@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { resume, start, supervisor, task, type StartOptions, type System, type Task } from 'rootcatch'
 import { bullmq, type BullmqOptions } from 'rootcatch/bullmq'
 import { afterEach, describe, expect, test } from 'vitest'
-import { Bodies } from '../../src/brokers/bullmq-bodies.ts'
+import { Bodies } from '../../src/brokers/bodies.ts'
 import { startChild } from '../support/child-lines.ts'
 import { redisMissing, sharedRedis } from '../support/redis.ts'
 

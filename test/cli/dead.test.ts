@@ -139,6 +139,11 @@ describe.concurrent('rootcatch dead', () => {
     ['no store', [], /no store was given. Add --broker/],
     ['a file that is not there', ['--broker', '/nowhere/app.db'], /there is no file \/nowhere\/app\.db/],
     ['Redis', ['--broker', 'redis://:hunter2@127.0.0.1:1'], /Redis at 127\.0\.0\.1:1 is away: connect ECONNREFUSED/],
+    [
+      'Postgres',
+      ['--broker', 'postgres://app:hunter2@127.0.0.1:1/app?schema=shop'],
+      /Postgres at 127\.0\.0\.1:1\/app is away/,
+    ],
     ['another URL', ['--broker', 'https://a.example/x'], /is not a store of rootcatch/],
     ['a kind nobody knows', ['--broker', 'x', '--kind', 'timout'], /Did you mean "timeout"/],
     ['a time that is none', ['--broker', 'x', '--since', 'yesterday'], /--since got "yesterday"/],

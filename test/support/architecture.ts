@@ -93,7 +93,7 @@ const rules: readonly Rule[] = [
       leaves,
       'src/node-version\\.ts',
       `(?:type )?${record}`,
-      '(?:type )?src/brokers/(?!(?:memory|sqlite|bullmq)\\.ts).+',
+      '(?:type )?src/brokers/(?!(?:memory|sqlite|postgres|bullmq)\\.ts).+',
     ),
     because: 'a broker keeps plain records; other brokers and jobs as actors are none of its business',
   },
@@ -129,7 +129,7 @@ const rules: readonly Rule[] = [
       '(?:type )?(?:src/cli/.+|commander)',
       `(?:type )?${record}`,
       'src/(?:node-version|start|stop-on-signals|definition|status-line)\\.ts',
-      'src/brokers/(?:sqlite|bullmq)\\.ts',
+      'src/brokers/(?:sqlite|postgres|bullmq)\\.ts',
       'src/inspect/inspector\\.ts',
       'type src/inspection\\.ts',
       `type ${contract}`,
@@ -182,7 +182,7 @@ const rules: readonly Rule[] = [
     of: only('bench/.+'),
     may: only(
       '(?:type )?(?:rootcatch(?:/.+)?|xstate|bullmq|grammy|undici|playwright-core|cheerio(?:/.+)?|node:.+)',
-      '(?:type )?(?:bench/.+|tools/(?:redis|chromium)\\.ts)',
+      '(?:type )?(?:bench/.+|tools/(?:redis|postgres|chromium)\\.ts)',
       'src/bot/http\\.ts',
     ),
     because: 'benches are written as a user writes: by the package name, beside what they compare it with',
@@ -190,7 +190,7 @@ const rules: readonly Rule[] = [
 ]
 
 const vague = /^(?:utils?|helpers?|commons?|types?|constants?)$/
-const entry = /^src\/(?:(?:[^/]+\/)?index|brokers\/(?:sqlite|bullmq)|cli\/rootcatch)\.ts$/
+const entry = /^src\/(?:(?:[^/]+\/)?index|brokers\/(?:sqlite|postgres|bullmq)|cli\/rootcatch)\.ts$/
 
 /** Everything in these files that breaks a rule of the layout, a sentence each, with the rule's reason. */
 export function findViolations(files: Files): string[] {

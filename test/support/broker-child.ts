@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs'
 import type { Broker } from '../../src/brokers/broker.ts'
 import { bullmq, type BullmqOptions } from '../../src/brokers/bullmq.ts'
+import { postgres, type PostgresOptions } from '../../src/brokers/postgres.ts'
 import { sqlite } from '../../src/brokers/sqlite.ts'
 import { systemClock } from '../../src/clock.ts'
 import { newJob, outcomes, queue } from './broker-job.ts'
@@ -86,5 +87,6 @@ async function isLeft(store: Broker): Promise<boolean> {
 function openStore(): Broker {
   if (kind === 'sqlite') return sqlite(where, options)
   if (kind === 'bullmq') return bullmq({ ...options, ...(JSON.parse(where) as BullmqOptions) })
+  if (kind === 'postgres') return postgres({ ...options, ...(JSON.parse(where) as PostgresOptions) })
   throw new Error(`there is no broker ${kind}`)
 }

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { start, supervisor } from 'rootcatch'
 import { Bot, webhookCallback } from 'rootcatch/bot'
 import { bullmq } from 'rootcatch/bullmq'
+import { postgres } from 'rootcatch/postgres'
 import { sqlite } from 'rootcatch/sqlite'
 
 const [kind = '', where = '', apiRoot = '', token = '', how = ''] = process.argv.slice(2)
@@ -22,7 +23,9 @@ bot.use(async ({ update: { update_id: id }, chat }) => {
 const broker =
   kind === 'sqlite'
     ? sqlite(where, { lease: '4s' })
-    : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '4s' })
+    : kind === 'postgres'
+      ? postgres({ connection: where.split(' ')[0] as string, schema: where.split(' ')[1] as string, lease: '4s' })
+      : bullmq({ ...(JSON.parse(where) as { connection: string }), lease: '4s' })
 await start(supervisor('app', [bot]), { broker })
 if (how === 'poll') say('up')
 else {

@@ -1,5 +1,5 @@
 import type { LeasedJob } from './broker.ts'
-import { Bodies } from './bullmq-bodies.ts'
+import { Bodies } from './bodies.ts'
 
 interface Slots {
   /** Free ones: as many as the worker said when it last came, and those that were freed since. */
@@ -42,7 +42,7 @@ const DRY_FOR = 100
 const AHEAD_FOR = 5
 
 /**
- * Jobs that are taken along with calls that go to Redis anyway: as one ends, the next is taken in the same step, and one
+ * Jobs that are taken along with calls that go to the store anyway: as one ends, the next is taken in the same step, and one
  * that is added to a worker that waits is taken as it is added. So a job costs two round trips instead of three or four.
  * Where bodies are short a few more are taken than there are free slots, so that many share a round trip also where one
  * runs at a time (docs/decisions/040-short-jobs-are-taken-ahead.md).
@@ -57,7 +57,7 @@ export class Along {
     this.#limits = limits
   }
 
-  /** For a worker with so many free slots: what is here already, and how many Redis is to be asked for. */
+  /** For a worker with so many free slots: what is here already, and how many the store is to be asked for. */
   fetch(queue: string, free: number): { readonly jobs: readonly LeasedJob[]; readonly ask: number } {
     const slots = this.#of(queue)
     if (slots.jobs.length > 0 && this.#hands.now() >= slots.heldUntil) this.#giveBack(slots, 0)
@@ -148,7 +148,7 @@ export class Along {
 
   /**
    * So many more that those that wait here for a slot to be freed are no more than bodies allow. A job that ended, of which
-   * Redis has not heard, is lost as well if the next one ends the process: where once is too often none is taken ahead.
+   * the store has not heard, is lost as well if the next one ends the process: where once is too often none is taken ahead.
    */
   #ahead({ free, jobs, askedAhead, bodies }: Slots, limit: number): number {
     if (this.#limits.lostLimit === 1) return 0
