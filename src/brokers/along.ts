@@ -164,6 +164,9 @@ export class Along {
   #look(slots: Slots): void {
     slots.timer = undefined
     const { jobs } = slots
+    if (jobs.length === 0) return
+    // What is on its way here stands behind those in the store, and would begin before them if they went back now.
+    if (slots.asked + slots.askedAhead > 0) return this.#lookAfter(slots, 1)
     const now = performance.now()
     const waited = (index: number): number => now - this.#hands.takenAt(jobs[index] as LeasedJob)
     const ahead = Math.min(jobs.length, Math.max(0, slots.free))
