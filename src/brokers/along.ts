@@ -22,7 +22,8 @@ interface Slots {
 
 export interface AlongLimits {
   readonly lease: number
-  readonly lostLimit: number
+  /** Whether jobs may be taken ahead of free slots. */
+  readonly takesAhead: boolean
 }
 
 interface Hands {
@@ -146,12 +147,9 @@ export class Along {
     this.#queues.clear()
   }
 
-  /**
-   * So many more that those that wait here for a slot to be freed are no more than bodies allow. A job that ended, of which
-   * the store has not heard, is lost as well if the next one ends the process: where once is too often none is taken ahead.
-   */
+  /** So many more that those that wait here for a slot to be freed are no more than bodies allow. */
   #ahead({ free, jobs, askedAhead, bodies }: Slots, limit: number): number {
-    if (this.#limits.lostLimit === 1) return 0
+    if (!this.#limits.takesAhead) return 0
     const waiting = Math.max(0, jobs.length - free) + Math.max(0, limit - 1)
     return Math.max(0, bodies.ahead - waiting - askedAhead)
   }

@@ -68,7 +68,8 @@ export class Session {
     this.link = new Link(options.connection, options, hands)
     this.watch = new Watch(watchers, clock, options.poll, (queues) => this.#look(queues))
     this.held = new HeldJobs(this)
-    this.#taking = new Taking(this, watchers, options)
+    // A job that ended, of which Redis has not heard, is lost as well if the next one ends the process.
+    this.#taking = new Taking(this, watchers, { lease: options.lease, takesAhead: options.lostLimit > 1 })
     this.#turns = new Turns(this, this.#taking)
     this.#hearing = options.catch && new Hearing(this, options.catch, options.lease, clock)
   }

@@ -50,7 +50,7 @@ export class Taking {
       giveBack: (jobs: readonly LeasedJob[]) =>
         void store.settle(jobs.map(({ id, token }) => ({ id, token, kind: 'release' }))).catch(() => {}),
     }
-    this.#along = new Along(hands, { lease, lostLimit: 1 }) // none ahead of free slots: here those would count as lost
+    this.#along = new Along(hands, { lease, takesAhead: false }) // here those would count as lost
   }
 
   /** All that is held, where that is to be said: the store gives the rest to others. */
