@@ -148,7 +148,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     const chart = chartOf(logic)
     if (chart?.isPlain === true && allowsLightActors(this.ref.system)) {
       const actor = new LightActor(chart, this.ref, owner)
-      actor.start(owner.input)
+      actor.start()
       return actor
     }
     const { name: id } = owner

@@ -15,7 +15,8 @@ import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
 import { JobOrigin, runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched, type JobHook } from './hook-table.ts'
-import { owner, type OwnedInput } from './owner-relay.ts'
+import { inputOf, StartContext, StartInput } from './job-start.ts'
+import type { OwnedInput } from './owner-relay.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
@@ -127,26 +128,15 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   }
 
   get input(): JobInput {
-    const { attempts, charged, putOffs } = this.lease
-    const { task, id, path, slot } = this
-    const attempt = attempts + 1
-    return {
-      slot,
-      id,
-      path,
-      attempt,
-      charged,
-      putOffs,
-      attempts: task.retry.attempts,
-      hasFallback: task.fallback !== undefined,
-    }
+    return inputOf(this)
   }
 
-  /** For an actor of XState, which is to find this job by it. */
   get ownedInput(): JobInput & OwnedInput {
-    const input: JobInput & OwnedInput = this.input
-    input[owner] = this
-    return input
+    return new StartInput(this)
+  }
+
+  get firstContext(): JobContext {
+    return new StartContext(this)
   }
 
   /** It may be over, or cut off, before its chart was given back. */

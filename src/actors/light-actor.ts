@@ -41,6 +41,8 @@ export interface ChartOwner<Output = unknown> {
   readonly input: unknown
   /** The same, naming this owner to whoever relays the output of an actor. */
   readonly ownedInput?: unknown
+  /** What its chart makes of the input, if that is known without asking the chart. */
+  readonly firstContext?: object
   /** It has reached a final state. */
   over(output: Output): void
 }
@@ -139,12 +141,18 @@ export class LightActor {
     return this.#seen.snapshot
   }
 
-  start(input: unknown): void {
+  start(): void {
+    const { firstContext } = this.#owner
+    // Where it is known, nobody reads the input but those who look on.
+    const input = firstContext === undefined || this.#isSeen() ? this.#owner.input : undefined
     const event = { type: 'xstate.init', input }
     if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {
-      this.#enter(this.#state, { context: this.#chart.contextOf(input, this), event })
+      this.#enter(this.#state, {
+        context: (firstContext as Context | undefined) ?? this.#chart.contextOf(input, this),
+        event,
+      })
     } catch (error) {
       thrown = { error }
     }

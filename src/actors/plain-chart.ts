@@ -4,6 +4,7 @@ import { ChartSnapshot } from './chart-snapshot.ts'
 import { ChartStay } from './chart-stay.ts'
 import { chosen, type Chart, type State, type Transition } from './chart-table.ts'
 import type { Stay } from './effect.ts'
+import { owner, type OwnedInput } from './owner-relay.ts'
 import { tellStep } from './tells-steps.ts'
 
 type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
@@ -46,7 +47,8 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
 
   logic.getInitialSnapshot = (scope, input) => {
     const event = { type: 'xstate.init', input }
-    const context = chart.contextOf(input, scope.self)
+    const known = (input as OwnedInput | undefined)?.[owner]?.firstContext as Context | undefined
+    const context = known ?? chart.contextOf(input, scope.self)
     try {
       return enter(initial, context, event, scope as unknown as Scope) // begun by `start`
     } catch (error) {

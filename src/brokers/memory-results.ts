@@ -1,8 +1,10 @@
 import type { Failure } from '../failure.ts'
 import { numberOf } from '../job-table.ts'
 import type { Json } from '../payload.ts'
+import { describeThrown } from '../thrown.ts'
 import type { HistoryEntry, JobRecord, JobStatus } from './broker.ts'
-import { Entry, NO_RESTARTS, openMore, recordOf, type Home } from './memory-entry.ts'
+import { Entry, NO_RESTARTS, openMore, recordOf, tellHistory, type Home } from './memory-entry.ts'
+import { KeptFailures, saysNoMore } from './memory-failures.ts'
 
 const KEPT = 10_000
 const KEPT_FOR = 24 * 60 * 60 * 1_000
@@ -10,8 +12,9 @@ const KEPT_FOR = 24 * 60 * 60 * 1_000
 /** So many at a time, in an array that is young while it is written to: old ones have to be watched by the collector. */
 const PER_BLOCK = 256
 const BLOCKS = Math.ceil(KEPT / PER_BLOCK) + 1
+const PLACES = BLOCKS * PER_BLOCK
 
-/** What is not the same for all of a queue that were done at their first attempt. */
+/** What is not the same for all of a queue that failed once at most. */
 interface Past {
   readonly status: JobStatus
   readonly charged: number
@@ -20,8 +23,14 @@ interface Past {
   readonly history: HistoryEntry[] | undefined
 }
 
-/** Queues, inputs, values and what few have: their past, or the whole entry where there is more to say of a job. */
-type Cell = Home | Entry | Past | Json | undefined
+/**
+ * How much there is to say of a job: done at once; done at another attempt, with the message of the failed one; fallen
+ * back, with its error; with a past; or so much that the whole entry is kept.
+ */
+const [DONE, DONE_LATER, FELL_BACK, PAST, WHOLE] = [0, 1, 2, 3, 4]
+
+/** Queues, inputs, values, and what belongs to how much there is to say: anything, for anything can be thrown. */
+type Cell = unknown
 const CELLS = 4
 
 /** In place of the number of an id: the id is no number, or belongs to another job now. */
@@ -34,10 +43,12 @@ const [NO_NUMBER, NO_ID] = [-1, 0]
 export class Results {
   readonly #blocks: (Cell[] | undefined)[] = []
   /** Three for each: added, due, finished. */
-  readonly #times = new Float64Array(3 * BLOCKS * PER_BLOCK)
-  readonly #attempts = new Uint32Array(BLOCKS * PER_BLOCK)
+  readonly #times = new Float64Array(3 * PLACES)
+  readonly #attempts = new Uint32Array(PLACES)
   /** What ids are the text of: a number needs no object that outlives its job. */
-  readonly #numbers = new Float64Array(BLOCKS * PER_BLOCK)
+  readonly #numbers = new Float64Array(PLACES)
+  readonly #manners = new Uint8Array(PLACES)
+  #failures: KeptFailures | undefined
   /** Numbers of the oldest that is kept and of the next one; a result is known by its number. */
   #first = 0
   #next = 0
@@ -51,13 +62,13 @@ export class Results {
   /** Gives the number of the result. */
   keep(entry: Entry, value: Json | undefined, now: number): number {
     const number = this.#next
-    const at = number % (BLOCKS * PER_BLOCK)
+    const at = number % PLACES
     if (at % PER_BLOCK === 0) this.#blocks[at / PER_BLOCK] = emptyBlock()
     const [cells, from] = [this.#blockOf(number), placeOf(number)]
     cells[from] = entry.home
     cells[from + 1] = entry.input
     cells[from + 2] = value
-    cells[from + 3] = beside(entry)
+    cells[from + 3] = this.#keepRest(entry, at)
     this.#times[3 * at] = entry.addedAt
     this.#times[3 * at + 1] = entry.due
     this.#times[3 * at + 2] = now
@@ -65,7 +76,7 @@ export class Results {
     this.#numbers[at] = numberOf(entry.id)
     this.#next += 1
     if (this.#next - this.#first > KEPT) this.#dropFirst()
-    while (now - (this.#times[3 * (this.#first % (BLOCKS * PER_BLOCK)) + 2] as number) > KEPT_FOR) this.#dropFirst()
+    while (now - (this.#times[3 * (this.#first % PLACES) + 2] as number) > KEPT_FOR) this.#dropFirst()
     return number
   }
 
@@ -76,11 +87,12 @@ export class Results {
 
   record(number: number, epoch: number): JobRecord {
     const [cells, from] = [this.#blockOf(number), placeOf(number)]
-    const at = number % (BLOCKS * PER_BLOCK)
+    const at = number % PLACES
     const [home, input, value] = [cells[from] as Home, cells[from + 1] as Json, cells[from + 2] as Json | undefined]
     const end = { finishedAt: this.#times[3 * at + 2] as number, value }
-    const past = cells[from + 3] as Entry | Past | undefined
-    if (past !== undefined && 'home' in past) return recordOf(past, epoch, end)
+    const rest = cells[from + 3]
+    const manner = this.#manners[at]
+    if (manner === WHOLE) return recordOf(rest as Entry, epoch, end)
     const id = String(this.#numbers[at])
     const entry = new Entry(
       { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
@@ -91,17 +103,42 @@ export class Results {
     entry.status = 'done'
     entry.due = this.#times[3 * at + 1] as number
     entry.attempts = this.#attempts[at] as number
-    if (past === undefined) return recordOf(entry, epoch, end)
-    const { history, ...rest } = past
-    if (history !== undefined) openMore(entry).history = history
-    return recordOf(Object.assign(entry, rest), epoch, end)
+    if (manner === PAST) {
+      const { history, ...past } = rest as Past
+      if (history !== undefined) openMore(entry).history = history
+      return recordOf(Object.assign(entry, past), epoch, end)
+    }
+    if (manner !== DONE) Object.assign(entry, this.#failures?.progress(at))
+    if (manner === DONE_LATER) openMore(entry).history = this.#failures && [this.#failures.told(at, rest as string)]
+    if (manner === FELL_BACK) {
+      entry.status = 'fallback'
+      entry.failure = this.#failures?.failure(at, rest, entry)
+    }
+    return recordOf(entry, epoch, end)
   }
 
   /** Another job has its id now. */
   drop(number: number): void {
     const from = placeOf(number)
     this.#blockOf(number).fill(undefined, from, from + CELLS)
-    this.#numbers[number % (BLOCKS * PER_BLOCK)] = NO_ID
+    this.#numbers[number % PLACES] = NO_ID
+  }
+
+  /** What there is to say of it beside what every job has. */
+  #keepRest(entry: Entry, at: number): Cell {
+    const { status, failure } = entry
+    const manner = mannerOf(entry)
+    this.#manners[at] = manner
+    if (manner === DONE) return undefined
+    if (manner !== WHOLE && failure !== undefined) {
+      this.#failures ??= new KeptFailures(PLACES)
+      this.#failures.keep(at, entry, failure)
+      return manner === DONE_LATER ? describeThrown(failure.error) : failure.error
+    }
+    if (status === 'done') tellHistory(entry)
+    const past = pastOf(entry)
+    if (past !== undefined) this.#manners[at] = PAST
+    return past ?? entry
   }
 
   #dropFirst(): void {
@@ -112,31 +149,37 @@ export class Results {
   #forgetBlock(first: number): void {
     const cells = this.#blockOf(first)
     for (let number = first; number < first + PER_BLOCK; number += 1) {
-      const id = this.#numbers[number % (BLOCKS * PER_BLOCK)] as number
+      const id = this.#numbers[number % PLACES] as number
       if (id !== NO_ID) this.#forget(id === NO_NUMBER ? (cells[placeOf(number) + 3] as Entry).id : id)
     }
-    this.#blocks[(first % (BLOCKS * PER_BLOCK)) / PER_BLOCK] = undefined
+    this.#blocks[(first % PLACES) / PER_BLOCK] = undefined
   }
 
   #blockOf(number: number): Cell[] {
-    return this.#blocks[Math.floor((number % (BLOCKS * PER_BLOCK)) / PER_BLOCK)] as Cell[]
+    return this.#blocks[Math.floor((number % PLACES) / PER_BLOCK)] as Cell[]
   }
 }
 
 /** Of a result's first cell, in its block. */
 const placeOf = (number: number): number => CELLS * (number % PER_BLOCK)
 
-/** What there is to say of it beside what every job has. */
-function beside(entry: Entry): Entry | Past | undefined {
-  const { status, priority, charged, putOffs, failure, more } = entry
-  if (priority !== 0 || numberOf(entry.id) === NO_NUMBER) return entry
-  if (more === undefined) {
-    if (status === 'done' && charged === 0 && putOffs === 0) return undefined
-    return { status, charged, putOffs, failure, history: undefined }
-  }
+/** `WHOLE` also for those that have a past. */
+function mannerOf(entry: Entry): number {
+  const { status, priority, id, charged, putOffs, failure, more } = entry
+  if (more !== undefined || priority !== 0 || numberOf(id) === NO_NUMBER) return WHOLE
+  if (status === 'fallback' && failure !== undefined) return saysNoMore(failure, entry) ? FELL_BACK : WHOLE
+  if (status !== 'done') return WHOLE
+  if (failure !== undefined) return DONE_LATER
+  return charged === 0 && putOffs === 0 ? DONE : WHOLE
+}
+
+/** Undefined where there is more to say of it. */
+function pastOf({ status, priority, id, charged, putOffs, failure, more }: Entry): Past | undefined {
+  if (priority !== 0 || numberOf(id) === NO_NUMBER) return undefined
+  if (more === undefined) return { status, charged, putOffs, failure, history: undefined }
   const isUsual = more.lane === undefined && more.dedupe === undefined && more.group === undefined
   const isFirst = more.generation === 1 && more.restarts === NO_RESTARTS && more.death === 0
-  if (!isUsual || !isFirst || more.hasOwnKey || more.reason !== undefined) return entry
+  if (!isUsual || !isFirst || more.hasOwnKey || more.reason !== undefined) return undefined
   return { status, charged, putOffs, failure, history: more.history }
 }
 

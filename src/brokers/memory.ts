@@ -432,7 +432,7 @@ class MemoryBroker implements Broker {
   ): void {
     const now = this.#clock.now()
     const { home } = entry
-    if (entry.failure !== undefined && (status === 'done' || status === 'cancelled')) tellHistory(entry)
+    if (status === 'cancelled') tellHistory(entry)
     entry.status = status
     if (entry.more?.dedupe !== undefined) home.keys.free(entry, now)
     if (home.leaveLane(entry)) home.wake?.()

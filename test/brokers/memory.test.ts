@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { Failure, memory, type Broker } from 'rootcatch'
+import { Failure, memory, type Broker, type JobRecord } from 'rootcatch'
 import { manualClock } from 'rootcatch/testing'
+import { addToTrail, type FailedJob, type FailureData } from '../../src/failure.ts'
 
 type NewJob = Parameters<Broker['enqueue']>[0][number]
 
@@ -25,6 +26,12 @@ function opened(): { broker: Broker; clock: ReturnType<typeof manualClock>; add:
     return enqueued?.id as string
   }
   return { broker, clock, add }
+}
+
+/** As tasks ask for theirs. */
+function usualJob(broker: Broker): Partial<NewJob> {
+  const id = broker.newId()
+  return { id, idempotencyKey: `q/job:${id}`, keyIsPath: true }
 }
 
 type Leases = Awaited<ReturnType<Broker['lease']>>
@@ -252,6 +259,84 @@ describe('memory', () => {
     expect(broker.job(second)).toBeDefined()
     finish()
     expect([broker.job(second), broker.job(third)]).toMatchObject([undefined, { value: third }])
+  })
+
+  test('tells of a fallback the failure as it was, whatever that was made of', () => {
+    const { broker, add } = opened()
+    const inner = new Failure({ error: 'deep', path: 'q/job:1', kind: 'thrown', at: 3, attempt: 1 })
+    const decided = new Failure({ error: 1, path: 'x', kind: 'lost', at: 2 })
+    addToTrail(decided, { path: 'app', decision: 'stop', by: 'catch' })
+    const given: readonly ((usual: FailureData) => FailureData)[] = [
+      (usual) => usual,
+      (usual) => ({ ...usual, error: 'a text' }),
+      (usual) => ({ ...usual, error: undefined }),
+      (usual) => ({ ...usual, error: Number.NaN }),
+      (usual) => ({ ...usual, error: inner }),
+      (usual) => ({ ...usual, kind: 'timeout', attempt: 3, elapsed: 0, at: 1_700_000_000_123 }),
+      (usual) => ({ ...usual, attempt: undefined, elapsed: undefined }),
+      (usual) => ({ ...usual, cause: inner }),
+      (usual) => ({ ...usual, plugins: [new Error('plugin')] }),
+      (usual) => ({ ...usual, generation: undefined }),
+      (usual) => ({ ...usual, generation: 2 }),
+      (usual) => ({ ...usual, path: 'elsewhere' }),
+      (usual) => ({ ...usual, job: undefined }),
+      (usual) => ({ ...usual, job: { id: '7', task: 'other', attempts: 1 } }),
+      (usual) => ({ ...usual, job: { ...(usual.job as FailedJob), attempts: Infinity } }),
+      (usual) => ({ ...usual, job: { ...(usual.job as FailedJob), lane: ['a', 'b'] } }),
+      (usual) => ({ ...usual, job: { ...(usual.job as FailedJob), url: 'http://a.test/' } }),
+    ]
+    const told = given.map((made) => {
+      const id = add(usualJob(broker))
+      const usual = {
+        error: new Error(`of ${id}`),
+        path: `q/job:${id}`,
+        kind: 'thrown' as const,
+        at: 5,
+        attempt: 1,
+        elapsed: 12,
+        generation: 1,
+        job: { id, task: 'q', attempts: 4 },
+      }
+      return { id, failure: new Failure(made(usual)) }
+    })
+    for (const failure of [decided, inner]) told.push({ id: add(usualJob(broker)), failure })
+    for (const [index, { id, token }] of lease(broker, 100).entries()) {
+      const { failure } = told[index] as { failure: Failure }
+      void broker.settle([{ kind: 'fallback', id, token, attempts: 2, value: { n: index }, failure }])
+    }
+    for (const [index, { id, failure }] of told.entries()) {
+      const record = {
+        status: 'fallback',
+        attempts: 2,
+        charged: 0,
+        value: { n: index },
+        history: [],
+        path: `q/job:${id}`,
+      }
+      expect(broker.job(id)).toMatchObject(record)
+      expect((broker.job(id) as JobRecord).failure).toEqual(failure.toJSON())
+    }
+  })
+
+  test('tells of a job that went well later what it told while that was not over', () => {
+    const { broker, add } = opened()
+    for (const failures of [1, 2, 3]) {
+      const id = add(usualJob(broker))
+      const settle = (outcome: object): void => {
+        const [{ token } = { token: 0 }] = lease(broker)
+        void broker.settle([{ id, token, ...outcome } as never])
+      }
+      for (let attempts = 1; attempts <= failures; attempts += 1) {
+        const error = new Error(`attempt ${attempts}`)
+        const why = new Failure({ error, path: 'q', kind: 'timeout', at: 40 + attempts, attempt: attempts })
+        settle({ kind: 'retry', delay: 0, failure: why, attempts, charged: attempts, putOffs: attempts + 1 })
+      }
+      const before = broker.job(id) as JobRecord
+      expect(before.history).toHaveLength(failures)
+      settle({ kind: 'done', attempts: failures + 1, value: 'well' })
+      const now = { status: 'done', value: 'well', attempts: failures + 1, finishedAt: before.addedAt }
+      expect(broker.job(id)).toEqual({ ...before, ...now })
+    }
   })
 
   test('close forgets what was open, keeps dead letters and outcomes, and leaves no timer', () => {
