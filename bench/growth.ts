@@ -7,7 +7,8 @@
  * How: each number is taken in a process of its own, as CPU per unit, collector included. In each, 100 000 units are done
  * to warm up, and then three times 100 000, the least of which counts; there is one full collection, before the first of
  * them. With one before each round, as it was, small rounds cost three times what they do, for V8 throws away what it has
- * compiled. The ratio is the dearest of the larger ones to the smallest. In storms and rounds every child gets a new life at
+ * compiled. Sizes are interleaved, five rounds of them; a ratio is the median of those of the dearest of the larger ones to the
+ * smallest. In storms and rounds every child gets a new life at
  * once; where they are many, the collector has to move each of them twice, which costs more than the restart. What counts
  * there is that ten times as many do not cost ten times as much each.
  *
@@ -18,10 +19,11 @@
 import { spawnSync } from 'node:child_process'
 import { actor, start, supervisor, task, type ChildRef, type Strategy, type System } from 'rootcatch'
 import { fromTransition } from 'xstate'
-import { atMost } from './rows.ts'
+import { atMost, median } from './rows.ts'
 
 const isSmoke = process.argv.includes('--smoke')
 const SIZES = isSmoke ? [500, 5_000] : [1_000, 10_000, 100_000]
+const ROUNDS = isSmoke ? 1 : 5
 const MOST = Math.max(...SIZES)
 const WHAT = [
   'spawn',
@@ -53,9 +55,10 @@ const fragile = fromTransition((state: object, { type }: { readonly type: string
 
 function compare(): void {
   for (const what of WHAT) {
-    const costs = SIZES.map((size) => one(what, size))
+    const rounds = Array.from({ length: ROUNDS }, () => SIZES.map((size) => one(what, size)))
+    const costs = SIZES.map((_, at) => median(rounds.map((round) => round[at] as number)))
     console.log(`${what.padEnd(9)} ${SIZES.map((size, at) => `${costs[at]?.toFixed(2)} µs at ${size}`).join(', ')}`)
-    const ratio = Math.max(...costs.slice(1)) / (costs[0] as number)
+    const ratio = median(rounds.map(([first, ...larger]) => Math.max(...larger) / (first as number)))
     const target = ALL_AT_ONCE.has(what) ? { goal: 5, aim: 3 } : { goal: 1.5, aim: 1.2 }
     if (!isSmoke && what !== 'promises') atMost(`growth of ${what}, up to 100 000`, ratio, target)
   }
