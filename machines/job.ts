@@ -125,10 +125,10 @@ const machine = setup({
       context.hasFallback && !(event.type === 'attempt.error' && event.hopeless === true),
   },
   actions: {
-    keepFailure: assign(({ context, event }) => ({
-      failure: 'failure' in event ? event.failure : context.failure,
-      retryAfter: 'retryAfter' in event ? event.retryAfter : null,
-    })),
+    keepFailure: assign({
+      failure: ({ context, event }) => ('failure' in event ? event.failure : context.failure),
+      retryAfter: ({ event }) => ('retryAfter' in event ? event.retryAfter : null),
+    }),
     charge: assign({ charged: ({ context }) => context.charged + 1, putOffs: 0 }),
     putOff: assign({ putOffs: ({ context }) => context.putOffs + 1 }),
     beginNextAttempt: assign({ attempt: ({ context }) => context.attempt + 1 }),

@@ -185,6 +185,12 @@ export function numberOf(id: string): number {
   return lastNumber
 }
 
+/** Says it of an id that was just made from its number. */
+export function noteNumber(id: string, number: number): void {
+  lastId = id
+  lastNumber = number
+}
+
 /** -1 where the id is not the decimal text of a whole number above 0: '007' is another id than '7'. */
 function readNumber(id: string): number {
   const { length } = id

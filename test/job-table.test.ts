@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { CountedIds } from '../src/counted-ids.ts'
 import { JobTable, numberOf } from '../src/job-table.ts'
 
 const FAR = 256 * 65_536
@@ -10,6 +11,17 @@ const anyId = fc.oneof(
   fc.integer({ min: 1, max: 2 ** 52 }).map(String),
 )
 const anyStep = fc.record({ does: fc.constantFrom('set', 'swap', 'delete', 'take', 'by number', 'clear'), id: anyId })
+
+test('ids that are counted are the texts of their numbers', () => {
+  const [ids, others] = [new CountedIds(), new CountedIds()]
+  for (let n = 1; n <= 1_100_000; n += 1) {
+    const id = ids.next()
+    const isKnown = numberOf(id) === n
+    if (n % 1_000 === 3) others.next() // the number that is known is that of the last one
+    if (id !== String(n) || !isKnown || numberOf(id) !== n) throw new Error(`${n} is ${id}, at ${numberOf(id)}`)
+  }
+  expect(numberOf('1100001')).toBe(1_100_001)
+})
 
 describe('JobTable', () => {
   test('is a Map, whatever the ids are and whatever comes and goes', () => {

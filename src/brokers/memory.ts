@@ -22,6 +22,7 @@ import type {
   Tick,
   TickAnswer,
 } from './broker.ts'
+import { CountedIds } from '../counted-ids.ts'
 import { JobTable } from '../job-table.ts'
 import { forOne } from './broker.ts'
 import { readCursor } from './cursor.ts'
@@ -43,6 +44,7 @@ import {
 import { MemoryQueue } from './memory-queue.ts'
 import { Results } from './memory-results.ts'
 import { Schedules } from './memory-schedules.ts'
+import { JobTimes } from './memory-times.ts'
 
 /**
  * The default broker: jobs live and die with the process. Keeps the last 10 000 outcomes for 24 hours, and the last
@@ -70,11 +72,12 @@ class MemoryBroker implements Broker {
     isOpen: (id) => this.#isOpen(id),
     add: (job) => this.#add(job),
   })
+  readonly #ids = new CountedIds()
   readonly #delays = new Delays(CLOSED, (entry) => this.#isDue(entry))
   #clock = CLOSED
+  #times = new JobTimes(CLOSED, CLOSED)
   /** All times are kept since then: small whole numbers need no objects of their own. */
   #epoch = 0
-  #lastId = 0
   #lastSeq = 0
 
   static {
@@ -98,6 +101,7 @@ class MemoryBroker implements Broker {
       setTimeout: (callback, ms) => clock.setTimeout(callback, ms),
       clearTimeout: (timer) => clock.clearTimeout(timer),
     }
+    this.#times = new JobTimes(clock, this.#clock)
   }
 
   close(): void {
@@ -115,8 +119,7 @@ class MemoryBroker implements Broker {
   }
 
   newId(): string {
-    this.#lastId += 1
-    return String(this.#lastId)
+    return this.#ids.next()
   }
 
   enqueue(jobs: readonly NewJob[]): readonly Enqueued[] {
@@ -302,7 +305,8 @@ class MemoryBroker implements Broker {
 
   /** Undefined if it is added, as it is given. */
   #add(job: NewJob): Enqueued | undefined {
-    const now = this.#clock.now()
+    const isPlain = job.delay === 0 && job.dedupe === undefined && this.#delays.isEmpty
+    const now = isPlain ? this.#times.now() : this.#times.exact()
     const home = this.#queue(job.queue)
     const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
@@ -430,7 +434,7 @@ class MemoryBroker implements Broker {
     value: Json | undefined,
     isForgettable = false,
   ): void {
-    const now = this.#clock.now()
+    const now = entry.more === undefined ? this.#times.now() : this.#times.exact()
     const { home } = entry
     if (status === 'cancelled') tellHistory(entry)
     entry.status = status
