@@ -4,8 +4,10 @@
  *
  * How: every contender is a process of its own, measured for 1 s after a warm-up of 2 s; rounds are interleaved and a
  * ratio is the median of the ratios per round. Ours runs as users run it: under a supervisor in a tree, with runs that are
- * awaited, records in the memory broker, and stats. XState's is an actor of the same chart below a root that does
- * nothing, with bodies and waits written as plainly as can be. Nobody else runs the chart: p-queue and plain async have a
+ * awaited, records in the memory broker, and stats. XState's is a chart of the same states as one writes it: what is done
+ * is invoked as a promise, and the wait is `after`; each job is an actor of it below a root that does nothing else. "Bare" is
+ * our own chart run by XState, with callbacks instead of promises, and with no wait at all: nobody writes that, but it is
+ * the cheapest way to have XState run one. Nobody else runs a chart: p-queue and plain async have a
  * loop around the body written by hand, Effect its `retry` and `orElse`, nact an actor per job. Errors thrown are one and
  * the same object, so that nobody pays for taking stacks. CPU is that of the process, helpers of V8 included.
  */
@@ -22,10 +24,10 @@ const hasPeers = !isSmoke && installPeers()
 const PEERS = hasPeers ? ['p-queue', 'nact', 'effect', 'plain'] : []
 const WAYS: Readonly<Record<Way, { readonly goal: number; readonly aim: number; readonly others: readonly string[] }>> =
   {
-    ok: { goal: 25, aim: 50, others: ['listening', ...PEERS] },
-    retry: { goal: 12, aim: 20, others: PEERS },
-    fallback: { goal: 15, aim: 25, others: PEERS },
-    answer: { goal: 12, aim: 20, others: [] },
+    ok: { goal: 25, aim: 50, others: ['xstate bare', 'listening', ...PEERS] },
+    retry: { goal: 12, aim: 20, others: ['xstate bare', ...PEERS] },
+    fallback: { goal: 15, aim: 25, others: ['xstate bare', ...PEERS] },
+    answer: { goal: 12, aim: 20, others: ['xstate bare'] },
   }
 const wanted = process.argv.slice(2).filter((word) => word in WAYS)
 
@@ -43,7 +45,7 @@ for (const [way, { goal, aim, others }] of Object.entries(WAYS)) {
   for (const name of names) {
     const rate = Math.round(median(of(name, 'perSecond')))
     console.log(
-      `${name.padEnd(10)} ${String(rate).padStart(8)} jobs/s ${median(of(name, 'cpu')).toFixed(2).padStart(7)} µs CPU ` +
+      `${name.padEnd(11)} ${String(rate).padStart(8)} jobs/s ${median(of(name, 'cpu')).toFixed(2).padStart(7)} µs CPU ` +
         `${median(of(name, 'delay')).toFixed(1).padStart(5)} ms loop p99   rootcatch is x ${ratio(name).toFixed(2)}`,
     )
   }

@@ -1,6 +1,6 @@
 // Runs every bench, one after the other, each in a process of its own; then prints what they measured as one table, and
-// writes it to .cache/bench.json. `npm run bench -- --smoke` asks only for growth; `npm run bench -- spawn` runs
-// bench/spawn.ts alone.
+// writes it to .cache/bench.json. `npm run bench -- jobs` runs bench/jobs.ts alone, `npm run bench -- jobs ok` one of its
+// ways, and `npm run bench -- --smoke` each in short.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -10,12 +10,21 @@ import { print, ROWS, type Row } from '../bench/rows.ts'
 const folder = fileURLToPath(new URL('../bench/', import.meta.url))
 const cache = fileURLToPath(new URL('../.cache/', import.meta.url))
 const [rowsFile, result] = [`${cache}bench-rows.jsonl`, `${cache}bench.json`]
-const options = process.argv.slice(2).filter((word) => word.startsWith('-'))
-const names = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+const benches = readdirSync(folder)
+  .filter((file) => file.endsWith('.ts') && file !== 'rows.ts')
+  .toSorted()
+const isBench = (word: string): boolean => benches.includes(`${word}.ts`)
+const names = process.argv.slice(2).filter(isBench)
+const options = process.argv.slice(2).filter((word) => !isBench(word))
+if (names.length === 0 && options.some((word) => !word.startsWith('-'))) {
+  throw new Error(
+    `There is no such bench: ${options.join(' ')}. There are ${benches.join(', ').replaceAll('.ts', '')}.`,
+  )
+}
 
 mkdirSync(cache, { recursive: true })
 rmSync(rowsFile, { force: true })
-for (const file of readdirSync(folder).filter(isWanted).toSorted()) {
+for (const file of benches.filter(isWanted)) {
   console.log(`\n${file}`)
   const { status } = spawnSync(process.execPath, ['--expose-gc', folder + file, ...options], {
     stdio: 'inherit',
@@ -38,6 +47,5 @@ function readRows(): readonly Row[] {
 }
 
 function isWanted(file: string): boolean {
-  if (!file.endsWith('.ts') || file === 'rows.ts') return false
   return names.length === 0 || names.includes(basename(file, '.ts'))
 }

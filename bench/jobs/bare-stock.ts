@@ -4,10 +4,10 @@ import type { Contender, Way } from './drive.ts'
 import { double, doubleLater, fail } from './work.ts'
 
 /**
- * The same chart, run by XState itself: each job is an actor of `machines/job.ts` below a root that does nothing, with
+ * Our own chart, run by XState itself: each job is an actor of `machines/job.ts` below a root that does nothing, with
  * what its states rest on written as plainly as it can be, and nothing else of ours around it.
  */
-export function stock(way: Way): Contender {
+export function bareStock(way: Way): Contender {
   const root = createActor(fromTransition((state: object) => state, {}))
   root.start()
   const inputs = new Map<number, number>() // a job's input by its slot, as ours finds it

@@ -1,4 +1,5 @@
 // One contender in a process of its own: `contender.ts <name> <way>` prints what was measured as JSON.
+import { bareStock } from './bare-stock.ts'
 import { measure, type Contender, type Way } from './drive.ts'
 import { ours } from './ours.ts'
 import { stock } from './stock.ts'
@@ -14,6 +15,7 @@ console.log(JSON.stringify(measured))
 async function make(): Promise<Contender> {
   if (name === 'rootcatch' || name === 'listening') return ours(way, name === 'listening')
   if (name === 'xstate') return stock(way)
+  if (name === 'xstate bare') return bareStock(way)
   const { peers } = (await import(new URL('../peers/jobs.js', import.meta.url).href)) as {
     readonly peers: Readonly<Record<string, (work: object) => Contender>>
   }
