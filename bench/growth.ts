@@ -9,8 +9,8 @@
  * them. With one before each round, as it was, small rounds cost three times what they do, for V8 throws away what it has
  * compiled. Sizes are interleaved, five rounds of them; a ratio is the median of those of the dearest of the larger ones to the
  * smallest. In storms and rounds every child gets a new life at
- * once; where they are many, the collector has to move each of them twice, which costs more than the restart. What counts
- * there is that ten times as many do not cost ten times as much each.
+ * once; where they are many, the collector has to move each of them twice, which costs more than the restart, and at the end
+ * all of them are ended in one turn. What counts there is that ten times as many do not cost ten times as much each.
  *
  * It is the same with bursts: a job, its run and what waits for it are 1.1 KB until it is taken, and 100 000 of them fit
  * into no nursery. Half of it are the promises of whoever awaits a run. `promises` are those alone, with a body that is an
@@ -39,7 +39,7 @@ const WHAT = [
   'promises',
 ] as const
 type What = (typeof WHAT)[number]
-const ALL_AT_ONCE: ReadonlySet<What> = new Set<What>(['storm', 'round', 'burst', 'trouble'])
+const ALL_AT_ONCE: ReadonlySet<What> = new Set<What>(['storm', 'round', 'end', 'burst', 'trouble'])
 
 const NOT_YET = new Error('not yet')
 
