@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CountedIds } from '../src/counted-ids.ts'
+import { CountedIds } from '../src/brokers/memory-ids.ts'
 import { JobTable, numberOf } from '../src/job-table.ts'
 
 const FAR = 256 * 65_536

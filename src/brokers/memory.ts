@@ -22,7 +22,7 @@ import type {
   Tick,
   TickAnswer,
 } from './broker.ts'
-import { CountedIds } from '../counted-ids.ts'
+import { CountedIds } from './memory-ids.ts'
 import { JobTable } from '../job-table.ts'
 import { forOne } from './broker.ts'
 import { readCursor } from './cursor.ts'

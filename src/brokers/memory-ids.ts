@@ -1,4 +1,4 @@
-import { noteNumber } from './job-table.ts'
+import { noteNumber } from '../job-table.ts'
 
 const PER_HEAD = 1_000
 const TAILS = Array.from({ length: PER_HEAD }, (_, index) => String(index).padStart(3, '0'))
