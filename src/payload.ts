@@ -26,10 +26,11 @@ export function copyPayload(what: string, value: unknown, maxBytes: number, of?:
 export function copyJson(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(copyJson)
-  const copy: Record<string, Json> = {}
-  for (const key in value) {
-    if (!isOwn.call(value, key) || key === '__proto__') continue
-    copy[key] = copyJson((value as Record<string, Json>)[key] as Json)
+  const copy = { ...value } as Record<string, Json> // all at once: most records have nothing inside that has to be copied
+  for (const key in copy) {
+    const part = copy[key]
+    if (key === '__proto__') delete copy[key]
+    else if (typeof part === 'object' && part !== null && isOwn.call(copy, key)) copy[key] = copyJson(part)
   }
   return copy
 }
