@@ -13,6 +13,7 @@ import type { Effect } from './effect.ts'
 import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
 import { OwnedActor } from './owned-actor.ts'
 import { disown, isToldByRelay } from './owner-relay.ts'
+import { isTakenOver, RestingCharts } from './resting-charts.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
@@ -58,18 +59,20 @@ export interface ChartActor<Event> {
 class RunningChart<Event extends AnyEventObject> implements ChartActor<Event> {
   readonly ref: AnyActorRef
   readonly #host: Host
+  readonly #owner: unknown
 
-  constructor(host: Host, ref: AnyActorRef) {
+  constructor(host: Host, ref: AnyActorRef, owner: unknown) {
     this.#host = host
     this.ref = ref
+    this.#owner = owner
   }
 
   send(event: Event): void {
-    this.ref.send(event)
+    if (!isTakenOver(this.ref, this.#owner)) this.ref.send(event)
   }
 
   stop(): void {
-    this.#host.stopChart(this.ref)
+    if (!isTakenOver(this.ref, this.#owner)) this.#host.stopChart(this.ref)
   }
 }
 
@@ -99,6 +102,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
   readonly #owners = new Map<string, ChartOwner | undefined>()
+  readonly #resting = new RestingCharts()
 
   /** `onShutdown` is called when anybody sends the event `shutdown`. */
   constructor(
@@ -151,12 +155,19 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       actor.start()
       return actor
     }
+    const own = owner as ChartOwner<never>
+    const ref = this.#resting.begin(logic, own, this.ref.system) ?? this.#start(logic, own)
+    return new RunningChart<Sent>(this as never, ref, owner)
+  }
+
+  #start(logic: AnyActorLogic, owner: ChartOwner<never>): AnyActorRef {
     const { name: id } = owner
     const input = owner.ownedInput ?? owner.input
     const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
-    if (!isToldByRelay(this.ref.system, input)) this.#owners.set(id, owner as ChartOwner<never> as ChartOwner)
+    if (isToldByRelay(this.ref.system, input)) this.#resting.mayTake(ref, owner.slot)
+    else this.#owners.set(id, owner as ChartOwner)
     ref.start()
-    return new RunningChart<Sent>(this as never, ref)
+    return ref
   }
 
   /** Ends a chart where it stands, without a word. */

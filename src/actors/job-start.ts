@@ -24,7 +24,10 @@ export function inputOf(job: StartingJob): JobInput {
  * The same for an actor of XState; and what the chart makes of it. As plain as literals, which nobody can tell them from, but
  * made with `new`, for V8 makes literals of which many live long in its old space (decision 039).
  */
-export const StartInput = plain(function (this: Written<JobInput & OwnedInput>, job: StartingJob) {
+export const StartInput = plain(writeInput) as unknown as new (job: StartingJob) => JobInput & OwnedInput
+
+/** Also over the input of an actor that had another job before. */
+export function writeInput(this: Written<JobInput & OwnedInput>, job: StartingJob): void {
   const { lease, task } = job
   this[owner] = job
   this.slot = job.slot
@@ -35,7 +38,7 @@ export const StartInput = plain(function (this: Written<JobInput & OwnedInput>, 
   this.putOffs = lease.putOffs
   this.attempts = task.retry.attempts
   this.hasFallback = task.fallback !== undefined
-}) as unknown as new (job: StartingJob) => JobInput & OwnedInput
+}
 
 export const StartContext = plain(function (this: Written<JobContext>, job: StartingJob) {
   const { lease, task } = job

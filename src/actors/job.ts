@@ -15,7 +15,7 @@ import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
 import { JobOrigin, runAsNobody, type Origin } from './floating.ts'
 import { isUnwatched, type JobHook } from './hook-table.ts'
-import { inputOf, StartContext, StartInput } from './job-start.ts'
+import { inputOf, StartContext, StartInput, writeInput } from './job-start.ts'
 import type { OwnedInput } from './owner-relay.ts'
 import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
@@ -133,6 +133,10 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
 
   get ownedInput(): JobInput & OwnedInput {
     return new StartInput(this)
+  }
+
+  writeInput(input: JobInput & OwnedInput): void {
+    writeInput.call(input, this)
   }
 
   get firstContext(): JobContext {

@@ -41,6 +41,10 @@ export interface ChartOwner<Output = unknown> {
   readonly input: unknown
   /** The same, naming this owner to whoever relays the output of an actor. */
   readonly ownedInput?: unknown
+  /** Of those that come and go by slots. */
+  readonly slot?: number
+  /** Writes what it begins with over the input of an actor that had another job before. */
+  writeInput?(input: object): void
   /** What its chart makes of the input, if that is known without asking the chart. */
   readonly firstContext?: object
   /** It has reached a final state. */
