@@ -102,7 +102,8 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
   #scope: AnyActorScope | undefined
   /** By the id of a chart that runs. */
   readonly #owners = new Map<string, ChartOwner | undefined>()
-  readonly #resting = new RestingCharts()
+  /** None where all charts are light: most nodes never start one of the others. */
+  #resting: RestingCharts | undefined
 
   /** `onShutdown` is called when anybody sends the event `shutdown`. */
   constructor(
@@ -156,7 +157,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       return actor
     }
     const own = owner as ChartOwner<never>
-    const ref = this.#resting.begin(logic, own, this.ref.system) ?? this.#start(logic, own)
+    const ref = this.#resting?.begin(logic, own, this.ref.system) ?? this.#start(logic, own)
     return new RunningChart<Sent>(this as never, ref, owner)
   }
 
@@ -164,6 +165,7 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
     const { name: id } = owner
     const input = owner.ownedInput ?? owner.input
     const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
+    this.#resting ??= new RestingCharts()
     if (isToldByRelay(this.ref.system, input)) this.#resting.mayTake(ref, owner.slot)
     else this.#owners.set(id, owner as ChartOwner)
     ref.start()
