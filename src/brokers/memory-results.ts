@@ -14,7 +14,7 @@ const PER_BLOCK = 256
 const BLOCKS = Math.ceil(KEPT / PER_BLOCK) + 1
 const PLACES = BLOCKS * PER_BLOCK
 
-/** What is not the same for all of a queue that failed once at most. */
+/** What there is to say of a job where columns are too few, and a whole entry is too much. */
 interface Past {
   readonly status: JobStatus
   readonly charged: number
