@@ -1,10 +1,13 @@
 import { PassingMap } from './passing-map.ts'
 
-const PAGE = 256
+const PAGE_BITS = 8
+const PAGE = 2 ** PAGE_BITS
+const IN_PAGE = PAGE - 1
 /** How many pages lie between the first and the last; an id that is left so far behind goes to the others. */
 const REACH = 65_536
-/** So that a page's number is a small integer. */
-const LONGEST = 11
+/** Up to here numbers are integers of 32 bits: the page and the place of any other cost as much as all the rest of a look. */
+const MOST = 1_999_999_999
+const LONGEST = String(MOST).length
 
 interface Page<Value> {
   readonly values: (Value | undefined)[]
@@ -29,7 +32,7 @@ export class JobTable<Value extends object | number> {
 
   get(id: string): Value | undefined {
     const number = numberOf(id)
-    const value = this.#pageOf(number)?.values[number % PAGE]
+    const value = this.#pageOf(number)?.values[number & IN_PAGE]
     return value === undefined && this.#others.size > 0 ? this.#others.get(id) : value
   }
 
@@ -40,9 +43,9 @@ export class JobTable<Value extends object | number> {
   set(id: string, value: Value): void {
     const number = numberOf(id)
     if (number === -1 || (this.#others.size > 0 && this.#others.has(id))) return this.#others.set(id, value)
-    const page = this.#pageOf(number) ?? this.#addPage(Math.floor(number / PAGE))
+    const page = this.#pageOf(number) ?? this.#addPage(number >> PAGE_BITS)
     if (page === undefined) return this.#others.set(id, value)
-    const place = number % PAGE
+    const place = number & IN_PAGE
     if (page.values[place] === undefined) {
       page.size += 1
       this.#size += 1
@@ -54,7 +57,7 @@ export class JobTable<Value extends object | number> {
   swap(id: string, value: Value): Value | undefined {
     const number = numberOf(id)
     const page = this.#pageOf(number)
-    const place = number % PAGE
+    const place = number & IN_PAGE
     const earlier = page?.values[place]
     if (page !== undefined && earlier !== undefined) {
       page.values[place] = value
@@ -107,20 +110,20 @@ export class JobTable<Value extends object | number> {
 
   #delete(number: number, id: string | undefined): boolean {
     const page = this.#pageOf(number)
-    const place = number % PAGE
+    const place = number & IN_PAGE
     if (page === undefined || page.values[place] === undefined) {
       return this.#others.size > 0 && this.#others.delete(id ?? String(number))
     }
     page.values[place] = undefined
     page.size -= 1
     this.#size -= 1
-    if (page.size === 0) this.#removePage(Math.floor(number / PAGE), page)
+    if (page.size === 0) this.#removePage(number >> PAGE_BITS, page)
     return true
   }
 
   /** Of -1 there is none. */
   #pageOf(number: number): Page<Value> | undefined {
-    const index = Math.floor(number / PAGE) - this.#base
+    const index = (number >> PAGE_BITS) - this.#base
     return index >= 0 && index < this.#pages.length ? this.#pages[index] : undefined
   }
 
@@ -174,6 +177,8 @@ function emptyPage<Value>(): Page<Value> {
   return { values: new Array<Value | undefined>(PAGE).fill(undefined), size: 0 }
 }
 
+const [ZERO, ONE] = [48, 49]
+
 /** What was read last: what happens to a job asks several tables at once, with the same text. */
 let [lastId, lastNumber] = ['', -1]
 
@@ -188,16 +193,18 @@ export function numberOf(id: string): number {
 /** Says it of an id that was just made from its number. */
 export function noteNumber(id: string, number: number): void {
   lastId = id
-  lastNumber = number
+  lastNumber = number > MOST ? -1 : number
 }
 
 /** -1 where the id is not the decimal text of a whole number above 0: '007' is another id than '7'. */
 function readNumber(id: string): number {
   const { length } = id
-  if (length === 0 || length > LONGEST || id.charCodeAt(0) === 48) return -1
+  if (length === 0 || length > LONGEST) return -1
+  const first = id.charCodeAt(0)
+  if (first === ZERO || (length === LONGEST && first > ONE)) return -1
   let number = 0
   for (let index = 0; index < length; index += 1) {
-    const digit = id.charCodeAt(index) - 48
+    const digit = id.charCodeAt(index) - ZERO
     if (digit < 0 || digit > 9) return -1
     number = number * 10 + digit
   }

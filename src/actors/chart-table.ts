@@ -19,7 +19,8 @@ export interface Transition {
 export interface State {
   readonly machine: AnyStateMachine
   readonly name: string
-  readonly on: Map<string, readonly Transition[]>
+  /** A list, for they are few: to look into a Map costs as much as to take the transition. */
+  readonly on: { readonly type: string; readonly transitions: readonly Transition[] }[]
   /** Of events that are described with a wildcard, the longest description first. */
   readonly wild: (readonly [descriptor: string, transitions: readonly Transition[]])[]
   readonly always: Transition[]
@@ -60,9 +61,10 @@ export function readTable(machine: AnyStateMachine, effects: Readonly<Record<str
 /** The transition that an event leads to. */
 export function chosen(state: State, args: Args): Transition | undefined {
   const { type } = args.event
-  const candidates = state.on.get(type)
-  if (candidates !== undefined) {
-    for (const candidate of candidates) if (holds(candidate, args)) return candidate
+  for (const known of state.on) {
+    if (known.type !== type) continue
+    for (const candidate of known.transitions) if (holds(candidate, args)) return candidate
+    break
   }
   for (const [descriptor, transitions] of state.wild) {
     if (!matches(type, descriptor)) continue
@@ -102,7 +104,7 @@ function valueOf(given: unknown, args: Args): unknown {
 
 const isPlain = ({ wild, always, entry, exit, on }: State): boolean =>
   wild.length + always.length + entry.length + exit.length === 0 &&
-  [...on.values()].flat().every(({ acts }) => acts.every(({ kind }) => kind === 'assign'))
+  on.every(({ transitions }) => transitions.every(({ acts }) => acts.every(({ kind }) => kind === 'assign')))
 
 /** `on` describes events with the parts of their names, of which the last may be `*`. */
 function matches(type: string, descriptor: string): boolean {
@@ -154,7 +156,7 @@ function statesOf(
     for (const [descriptor, definitions] of node.transitions) {
       const transitions = definitions.map(read)
       if (descriptor.includes('*')) state.wild.push([descriptor, transitions])
-      else state.on.set(descriptor, transitions)
+      else state.on.push({ type: descriptor, transitions })
     }
     state.wild.sort(([one], [other]) => other.length - one.length)
     state.always.push(...(node.always ?? []).map(read))
@@ -177,7 +179,7 @@ function stateOf(machine: AnyStateMachine, node: AnyStateNode, effects: Readonly
   return {
     machine,
     name: node.key,
-    on: new Map(),
+    on: [],
     wild: [],
     always: [],
     entry: actsOf(machine, node.entry),

@@ -85,6 +85,7 @@ class LightStay implements Stay<AnyEventObject> {
   }
 }
 
+const INIT = Object.freeze({ type: 'xstate.init', input: undefined })
 const STOP: AnyEventObject = { type: 'xstate.stop' }
 
 /**
@@ -149,7 +150,7 @@ export class LightActor {
     const { firstContext } = this.#owner
     // Where it is known, nobody reads the input but those who look on.
     const input = firstContext === undefined || this.#isSeen() ? this.#owner.input : undefined
-    const event = { type: 'xstate.init', input }
+    const event = input === undefined ? INIT : { type: 'xstate.init', input }
     if (this.#isSeen()) this.#tell({ type: '@xstate.actor' })
     let thrown: { readonly error: unknown } | undefined
     try {

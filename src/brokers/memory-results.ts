@@ -10,7 +10,9 @@ const KEPT = 10_000
 const KEPT_FOR = 24 * 60 * 60 * 1_000
 
 /** So many at a time, in an array that is young while it is written to: old ones have to be watched by the collector. */
-const PER_BLOCK = 256
+const PER_BLOCK_BITS = 8
+const PER_BLOCK = 2 ** PER_BLOCK_BITS
+const IN_BLOCK = PER_BLOCK - 1
 const BLOCKS = Math.ceil(KEPT / PER_BLOCK) + 1
 const PLACES = BLOCKS * PER_BLOCK
 
@@ -28,10 +30,32 @@ interface Past {
  * back, with its error; with a past; or so much that the whole entry is kept.
  */
 const [DONE, DONE_LATER, FELL_BACK, PAST, WHOLE] = [0, 1, 2, 3, 4]
+/** Beside that: it was not due at once, or attempts were not one. Most results are neither, and need not say it. */
+const [WAS_DUE_LATER, HAS_ATTEMPTS] = [8, 16]
+const MANNER = 7
 
-/** Queues, inputs, values, and what belongs to how much there is to say: anything, for anything can be thrown. */
+/** An input, a value, or what belongs to how much there is to say: anything, for anything can be thrown. */
 type Cell = unknown
-const CELLS = 4
+
+/** What so many jobs in a row came to, by their places in it. */
+class Block {
+  /** Of the first of them, and mostly of all. */
+  readonly home: Home
+  /** Input and value of each. */
+  readonly cells: Cell[] = empty(2 * PER_BLOCK)
+  /** Of those of other queues. */
+  homes: Cell[] | undefined
+  /** Of those with more to say. */
+  rests: Cell[] | undefined
+
+  constructor(home: Home) {
+    this.home = home
+  }
+
+  homeOf(place: number): Home {
+    return (this.homes?.[place] as Home | undefined) ?? this.home
+  }
+}
 
 /** In place of the number of an id: the id is no number, or belongs to another job now. */
 const [NO_NUMBER, NO_ID] = [-1, 0]
@@ -41,17 +65,23 @@ const [NO_NUMBER, NO_ID] = [-1, 0]
  * just long enough to be moved about are what a collector and a cache like least.
  */
 export class Results {
-  readonly #blocks: (Cell[] | undefined)[] = []
-  /** Three for each: added, due, finished. */
-  readonly #times = new Float64Array(3 * PLACES)
+  readonly #blocks: (Block | undefined)[] = []
+  /** Two for each: added, finished. */
+  readonly #times = new Float64Array(2 * PLACES)
+  readonly #due = new Float64Array(PLACES)
   readonly #attempts = new Uint32Array(PLACES)
   /** What ids are the text of: a number needs no object that outlives its job. */
-  readonly #numbers = new Float64Array(PLACES)
+  readonly #numbers = new Int32Array(PLACES)
   readonly #manners = new Uint8Array(PLACES)
   #failures: KeptFailures | undefined
   /** Numbers of the oldest that is kept and of the next one; a result is known by its number. */
   #first = 0
   #next = 0
+  /** Where they stand: a remainder costs as much as all that is written there. */
+  #firstAt = 0
+  #nextAt = 0
+  /** Up to here it is known that none is too old. */
+  #lookedAt = -Infinity
   readonly #forget: (id: string | number) => void
 
   /** `forget` is told which job nobody can ask for any more, a block at a time; by its number, if its id is one. */
@@ -62,21 +92,21 @@ export class Results {
   /** Gives the number of the result. */
   keep(entry: Entry, value: Json | undefined, now: number): number {
     const number = this.#next
-    const at = number % PLACES
-    if (at % PER_BLOCK === 0) this.#blocks[at / PER_BLOCK] = emptyBlock()
-    const [cells, from] = [this.#blockOf(number), placeOf(number)]
-    cells[from] = entry.home
-    cells[from + 1] = entry.input
-    cells[from + 2] = value
-    cells[from + 3] = this.#keepRest(entry, at)
-    this.#times[3 * at] = entry.addedAt
-    this.#times[3 * at + 1] = entry.due
-    this.#times[3 * at + 2] = now
-    this.#attempts[at] = entry.attempts
+    const at = this.#nextAt
+    const place = at & IN_BLOCK
+    if (place === 0) this.#blocks[at >> PER_BLOCK_BITS] = new Block(entry.home)
+    const block = this.#blocks[at >> PER_BLOCK_BITS] as Block
+    block.cells[2 * place] = entry.input
+    block.cells[2 * place + 1] = value
+    if (entry.home !== block.home) (block.homes ??= empty(PER_BLOCK))[place] = entry.home
+    this.#times[2 * at] = entry.addedAt
+    this.#times[2 * at + 1] = now
     this.#numbers[at] = numberOf(entry.id)
+    this.#keepRest(entry, at, block)
     this.#next += 1
+    this.#nextAt = after(at)
     if (this.#next - this.#first > KEPT) this.#dropFirst()
-    while (now - (this.#times[3 * (this.#first % PLACES) + 2] as number) > KEPT_FOR) this.#dropFirst()
+    if (now !== this.#lookedAt) this.#dropOld(now)
     return number
   }
 
@@ -86,23 +116,25 @@ export class Results {
   }
 
   record(number: number, epoch: number): JobRecord {
-    const [cells, from] = [this.#blockOf(number), placeOf(number)]
     const at = number % PLACES
-    const [home, input, value] = [cells[from] as Home, cells[from + 1] as Json, cells[from + 2] as Json | undefined]
-    const end = { finishedAt: this.#times[3 * at + 2] as number, value }
-    const rest = cells[from + 3]
-    const manner = this.#manners[at]
+    const [block, place] = [this.#blocks[at >> PER_BLOCK_BITS] as Block, at & IN_BLOCK]
+    const [home, rest] = [block.homeOf(place), block.rests?.[place]]
+    const [input, value] = [block.cells[2 * place] as Json, block.cells[2 * place + 1] as Json | undefined]
+    const [addedAt, finishedAt] = [this.#times[2 * at] as number, this.#times[2 * at + 1] as number]
+    const end = { finishedAt, value }
+    const said = this.#manners[at] as number
+    const manner = said & MANNER
     if (manner === WHOLE) return recordOf(rest as Entry, epoch, end)
     const id = String(this.#numbers[at])
     const entry = new Entry(
       { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
       home,
-      this.#times[3 * at] as number,
+      addedAt,
       0,
     )
     entry.status = 'done'
-    entry.due = this.#times[3 * at + 1] as number
-    entry.attempts = this.#attempts[at] as number
+    if ((said & WAS_DUE_LATER) !== 0) entry.due = this.#due[at] as number
+    entry.attempts = (said & HAS_ATTEMPTS) === 0 ? 1 : (this.#attempts[at] as number)
     if (manner === PAST) {
       const { history, ...past } = rest as Past
       if (history !== undefined) openMore(entry).history = history
@@ -119,49 +151,68 @@ export class Results {
 
   /** Another job has its id now. */
   drop(number: number): void {
-    const from = placeOf(number)
-    this.#blockOf(number).fill(undefined, from, from + CELLS)
-    this.#numbers[number % PLACES] = NO_ID
+    const at = number % PLACES
+    const [block, place] = [this.#blocks[at >> PER_BLOCK_BITS] as Block, at & IN_BLOCK]
+    block.cells.fill(undefined, 2 * place, 2 * place + 2)
+    if (block.rests !== undefined) block.rests[place] = undefined
+    this.#numbers[at] = NO_ID
   }
 
   /** What there is to say of it beside what every job has. */
-  #keepRest(entry: Entry, at: number): Cell {
-    const { status, failure } = entry
-    const manner = mannerOf(entry)
+  #keepRest(entry: Entry, at: number, block: Block): void {
+    let manner = mannerOf(entry)
+    if (manner !== DONE) {
+      const [known, rest] = this.#restOf(entry, manner, at)
+      manner = known
+      ;(block.rests ??= empty(PER_BLOCK))[at & IN_BLOCK] = rest
+    }
+    if (entry.due !== entry.addedAt) {
+      manner |= WAS_DUE_LATER
+      this.#due[at] = entry.due
+    }
+    if (entry.attempts !== 1) {
+      manner |= HAS_ATTEMPTS
+      this.#attempts[at] = entry.attempts
+    }
     this.#manners[at] = manner
-    if (manner === DONE) return undefined
+  }
+
+  #restOf(entry: Entry, manner: number, at: number): readonly [manner: number, rest: Cell] {
+    const { status, failure } = entry
     if (manner !== WHOLE && failure !== undefined) {
       this.#failures ??= new KeptFailures(PLACES)
       this.#failures.keep(at, entry, failure)
-      return manner === DONE_LATER ? describeThrown(failure.error) : failure.error
+      return [manner, manner === DONE_LATER ? describeThrown(failure.error) : failure.error]
     }
     if (status === 'done') tellHistory(entry)
     const past = pastOf(entry)
-    if (past !== undefined) this.#manners[at] = PAST
-    return past ?? entry
+    return past === undefined ? [WHOLE, entry] : [PAST, past]
+  }
+
+  #dropOld(now: number): void {
+    this.#lookedAt = now
+    while (now - (this.#times[2 * this.#firstAt + 1] as number) > KEPT_FOR) this.#dropFirst()
   }
 
   #dropFirst(): void {
+    const at = this.#firstAt
     this.#first += 1
-    if (this.#first % PER_BLOCK === 0) this.#forgetBlock(this.#first - PER_BLOCK)
+    this.#firstAt = after(at)
+    if (this.#firstAt % PER_BLOCK === 0) this.#forgetBlock(at >> PER_BLOCK_BITS)
   }
 
-  #forgetBlock(first: number): void {
-    const cells = this.#blockOf(first)
-    for (let number = first; number < first + PER_BLOCK; number += 1) {
-      const id = this.#numbers[number % PLACES] as number
-      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? (cells[placeOf(number) + 3] as Entry).id : id)
+  #forgetBlock(number: number): void {
+    const { rests } = this.#blocks[number] as Block
+    const first = number << PER_BLOCK_BITS
+    for (let place = 0; place < PER_BLOCK; place += 1) {
+      const id = this.#numbers[first + place] as number
+      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? (rests?.[place] as Entry).id : id)
     }
-    this.#blocks[(first % PLACES) / PER_BLOCK] = undefined
-  }
-
-  #blockOf(number: number): Cell[] {
-    return this.#blocks[Math.floor((number % PLACES) / PER_BLOCK)] as Cell[]
+    this.#blocks[number] = undefined
   }
 }
 
-/** Of a result's first cell, in its block. */
-const placeOf = (number: number): number => CELLS * (number % PER_BLOCK)
+const after = (at: number): number => (at + 1 === PLACES ? 0 : at + 1)
 
 /** `WHOLE` also for those that have a past. */
 function mannerOf(entry: Entry): number {
@@ -184,8 +235,8 @@ function pastOf({ status, priority, id, charged, putOffs, failure, more }: Entry
 }
 
 /** Made at once: one that grows is made several times. */
-function emptyBlock(): Cell[] {
-  return new Array<Cell>(CELLS * PER_BLOCK).fill(undefined) // oxlint-disable-line unicorn/no-new-array
+function empty(length: number): Cell[] {
+  return new Array<Cell>(length).fill(undefined) // oxlint-disable-line unicorn/no-new-array
 }
 
 const USUAL = { keyIsPath: true, priority: 0, delay: 0, lane: undefined, dedupe: undefined } as const

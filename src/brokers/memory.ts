@@ -61,6 +61,8 @@ class MemoryBroker implements Broker {
   readonly durable = false
   readonly leaseTime = Infinity
   readonly #queues = new Map<string, MemoryQueue>()
+  /** The one that was asked for last: jobs mostly come in rows of one task. */
+  #latest: MemoryQueue | undefined
   /** Those that are not over; and where the results of others are kept. */
   readonly #entries = new JobTable<Entry | number>()
   readonly #results = new Results((id) =>
@@ -281,13 +283,16 @@ class MemoryBroker implements Broker {
 
   /** Tasks come and go with dynamic children; a queue that nobody watches and that holds nothing goes too. */
   #forgetUnused(queue: Home): void {
-    if (queue.wake === undefined && queue.isEmpty && this.#queues.get(queue.name) === queue)
-      this.#queues.delete(queue.name)
+    if (queue.wake !== undefined || !queue.isEmpty || this.#queues.get(queue.name) !== queue) return
+    this.#queues.delete(queue.name)
+    this.#latest = undefined
   }
 
   #queue(name: string): MemoryQueue {
+    if (this.#latest?.name === name) return this.#latest
     let queue = this.#queues.get(name)
     if (queue === undefined) this.#queues.set(name, (queue = new MemoryQueue(name)))
+    this.#latest = queue
     return queue
   }
 
