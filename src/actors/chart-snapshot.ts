@@ -11,8 +11,8 @@ export class ChartSnapshot {
   readonly value: string
   readonly context: Context
   readonly output: unknown
-  readonly #state: State
-  readonly #stay: ChartStay | undefined
+  #state: State
+  #stay: ChartStay | undefined
   #whole: ReturnType<AnyStateMachine['resolveState']> | undefined
 
   private constructor(state: State, context: Context, status: Status, output: unknown, stay: ChartStay | undefined) {
@@ -30,6 +30,16 @@ export class ChartSnapshot {
 
   static over(state: State, context: Context, status: 'done' | 'stopped', output: unknown): ChartSnapshot {
     return new ChartSnapshot(state, context, status, output, undefined)
+  }
+
+  /** Of one that nobody has seen, and that is active: lets it show something else. */
+  static change(snapshot: ChartSnapshot, state: State, context: Context, stay: ChartStay | undefined): void {
+    const changed = snapshot as { -readonly [Key in 'value' | 'context']: ChartSnapshot[Key] }
+    changed.value = state.name
+    changed.context = context
+    snapshot.#state = state
+    snapshot.#stay = stay
+    snapshot.#whole = undefined
   }
 
   static stateOf(snapshot: ChartSnapshot): State {

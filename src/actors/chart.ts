@@ -8,12 +8,13 @@ import {
   type AnyStateMachine,
   type Snapshot,
 } from 'xstate'
+import type { Chart } from './chart-table.ts'
 import { chartOf, compileChart } from './compiled-chart.ts'
 import type { Effect } from './effect.ts'
 import { allowsLightActors, LightActor, type ChartOwner } from './light-actor.ts'
 import { OwnedActor } from './owned-actor.ts'
 import { disown, isToldByRelay } from './owner-relay.ts'
-import { isTakenOver, RestingCharts } from './resting-charts.ts'
+import { isTakenOver, RestingCharts, show } from './resting-charts.ts'
 
 export type AnyActorScope = ActorScope<Snapshot<unknown>, AnyEventObject>
 
@@ -57,22 +58,26 @@ export interface ChartActor<Event> {
 }
 
 class RunningChart<Event extends AnyEventObject> implements ChartActor<Event> {
-  readonly ref: AnyActorRef
+  readonly #ref: AnyActorRef
   readonly #host: Host
   readonly #owner: unknown
 
   constructor(host: Host, ref: AnyActorRef, owner: unknown) {
     this.#host = host
-    this.ref = ref
+    this.#ref = ref
     this.#owner = owner
   }
 
+  get ref(): AnyActorRef {
+    return show(this.#ref)
+  }
+
   send(event: Event): void {
-    if (!isTakenOver(this.ref, this.#owner)) this.ref.send(event)
+    if (!isTakenOver(this.#ref, this.#owner)) this.#ref.send(event)
   }
 
   stop(): void {
-    if (!isTakenOver(this.ref, this.#owner)) this.#host.stopChart(this.ref)
+    if (!isTakenOver(this.#ref, this.#owner)) this.#host.stopChart(this.#ref)
   }
 }
 
@@ -157,16 +162,16 @@ export class Host<Event extends AnyEventObject = AnyEventObject> {
       return actor
     }
     const own = owner as ChartOwner<never>
-    const ref = this.#resting?.begin(logic, own, this.ref.system) ?? this.#start(logic, own)
+    const ref = this.#resting?.begin(chart, own, this.ref.system) ?? this.#start(logic, own, chart)
     return new RunningChart<Sent>(this as never, ref, owner)
   }
 
-  #start(logic: AnyActorLogic, owner: ChartOwner<never>): AnyActorRef {
+  #start(logic: AnyActorLogic, owner: ChartOwner<never>, chart: Chart | undefined): AnyActorRef {
     const { name: id } = owner
     const input = owner.ownedInput ?? owner.input
     const ref = new OwnedActor(logic, { parent: this.ref, id, input } as never)
     this.#resting ??= new RestingCharts()
-    if (isToldByRelay(this.ref.system, input)) this.#resting.mayTake(ref, owner.slot)
+    if (isToldByRelay(this.ref.system, input)) this.#resting.mayTake(ref, owner.slot, chart)
     else this.#owners.set(id, owner as ChartOwner)
     ref.start()
     return ref

@@ -5,7 +5,7 @@ import { ChartStay } from './chart-stay.ts'
 import { chosen, type Chart, type State, type Transition } from './chart-table.ts'
 import type { Stay } from './effect.ts'
 import { owner, type OwnedInput } from './owner-relay.ts'
-import { BEGIN_AGAIN, RestingCharts } from './resting-charts.ts'
+import { RestingCharts } from './resting-charts.ts'
 import { tellStep } from './tells-steps.ts'
 
 type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
@@ -13,13 +13,11 @@ type Scope = ActorScope<Snapshot<unknown>, AnyEventObject>
 /** Lets logic run a plain chart: one step an event, and nothing to do on the way but to compute the next snapshot. */
 export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
   const { initial } = chart
-  const resting = ChartSnapshot.active(initial, Object.freeze({}), undefined)
 
   const enter = (state: State, context: Context, event: AnyEventObject, scope: Scope): ChartSnapshot => {
     if (state.isFinal) {
       const output = chart.outputOf(state, { context, event })
-      if (RestingCharts.rest(scope.self, output, scope.defer)) return resting
-      return ChartSnapshot.over(state, context, 'done', output)
+      return RestingCharts.rest(scope.self, output, scope.defer) ?? ChartSnapshot.over(state, context, 'done', output)
     }
     const { effect, effectInput } = state
     if (effect === undefined) return ChartSnapshot.active(state, context, undefined)
@@ -65,9 +63,6 @@ export function runPlainChart(chart: Chart, logic: AnyActorLogic): void {
   logic.transition = (before, event: AnyEventObject, given) => {
     const snapshot = before as ChartSnapshot
     const scope = given as unknown as Scope
-    if (event === BEGIN_AGAIN) {
-      return begin(scope, (scope.self as { readonly options?: { readonly input?: unknown } }).options?.input)
-    }
     const state = ChartSnapshot.stateOf(snapshot)
     if (event.type === 'xstate.stop') {
       const stay = ChartSnapshot.stayOf(snapshot)

@@ -206,7 +206,7 @@ export class Results {
     const first = number << PER_BLOCK_BITS
     for (let place = 0; place < PER_BLOCK; place += 1) {
       const id = this.#numbers[first + place] as number
-      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? (rests?.[place] as Entry).id : id)
+      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? ((rests as Cell[])[place] as Entry).id : id)
     }
     this.#blocks[number] = undefined
   }

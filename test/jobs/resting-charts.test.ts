@@ -53,7 +53,7 @@ function node() {
     const [, stay] = begun.findLast(([of]) => of === n) ?? []
     stay?.send({ type: 'value', value } as { type: string })
   }
-  return { root, start, finish, begun, outputs, stopped }
+  return { root, host, start, finish, begun, outputs, stopped }
 }
 
 describe('an actor of XState', () => {
@@ -63,10 +63,10 @@ describe('an actor of XState', () => {
     const beside = start(2, 1)
     finish(1, 10)
     const second = start(3, 0)
-    expect([second.ref === first.ref, beside.ref === first.ref]).toEqual([true, false])
     expect(second.ref.getSnapshot()).toMatchObject({ status: 'active', value: 'working', context: { n: 3 } })
     finish(3, 30)
     finish(2, 20)
+    expect([second.ref === first.ref, beside.ref === first.ref]).toEqual([true, false])
     expect(begun.map(([n]) => n)).toEqual([1, 2, 3])
     expect(outputs).toEqual([
       [1, 10],
@@ -79,35 +79,81 @@ describe('an actor of XState', () => {
     const { start, finish, outputs, stopped } = node()
     const first = start(1, 0)
     finish(1, 10)
+    finish(1, 11)
     const second = start(2, 0)
     first.stop()
     first.send({ type: 'value' })
-    finish(1, 11)
+    finish(1, 12)
     expect([outputs, stopped]).toEqual([[[1, 10]], []])
     second.stop()
     expect(stopped).toEqual([second.ref])
     expect(start(3, 0).ref).not.toBe(second.ref)
   })
 
-  test('ends with its job where somebody looks on, or has subscribed', () => {
-    const { root, start, finish, outputs } = node()
-    const watched = start(1, 0)
-    const seen: string[] = []
-    watched.ref.subscribe({ complete: () => seen.push('complete') })
+  test('ends with its job once somebody was given it, who sees no other', () => {
+    const { start, finish, outputs } = node()
+    start(1, 0)
     finish(1, 10)
-    expect([watched.ref.getSnapshot(), seen]).toMatchObject([{ status: 'done', output: [1, 10] }, ['complete']])
-    const rests = start(2, 0)
+    const known = start(2, 0)
+    const before = known.ref.getSnapshot()
+    expect((known.ref as { readonly options?: { readonly input: Given } }).options?.input.n).toBe(2)
+    const seen: string[] = []
+    known.ref.subscribe({ complete: () => seen.push('complete') })
     finish(2, 20)
-    ;(root.system as { [tellsSteps]?: boolean })[tellsSteps] = true
-    const own = start(3, 0)
+    expect([known.ref.getSnapshot(), seen]).toMatchObject([{ status: 'done', output: [2, 20] }, ['complete']])
+    const next = start(3, 0)
     finish(3, 30)
-    expect([own.ref === rests.ref, own.ref.getSnapshot()]).toMatchObject([false, { status: 'done', output: [3, 30] }])
-    ;(root.system as { [tellsSteps]?: boolean })[tellsSteps] = false
-    expect(start(4, 0).ref).toBe(rests.ref)
+    expect(next.ref).not.toBe(known.ref)
+    expect(before).toMatchObject({ status: 'active', value: 'working', context: { n: 2 } })
+    const late = start(4, 0)
+    expect(late.ref).not.toBe(next.ref) // given while it rested
     expect(outputs).toEqual([
       [1, 10],
       [2, 20],
       [3, 30],
+    ])
+  })
+
+  test('ends with its job where somebody looks on', () => {
+    const { root, start, finish, outputs } = node()
+    const rests = start(1, 0)
+    finish(1, 10)
+    ;(root.system as { [tellsSteps]?: boolean })[tellsSteps] = true
+    const own = start(2, 0)
+    finish(2, 20)
+    expect(own.ref.getSnapshot()).toMatchObject({ status: 'done', output: [2, 20] })
+    ;(root.system as { [tellsSteps]?: boolean })[tellsSteps] = false
+    const again = start(3, 0)
+    const isSame = again.ref === rests.ref
+    expect([isSame, own.ref === rests.ref]).toEqual([true, false])
+    expect(outputs).toEqual([
+      [1, 10],
+      [2, 20],
+    ])
+  })
+
+  test('tells its owner also of a value that is there at once', () => {
+    const { host } = node()
+    const outputs: unknown[] = []
+    const work = (_: Given, stay: Stay<{ type: string; value: number }>): undefined =>
+      void stay.send({ type: 'value', value: 1 })
+    const logic = toChartLogic(machine, { work } as never, false)
+    const own: ChartOwner<unknown> & { writeInput(input: Given & OwnedInput): void } = {
+      name: 'work:0',
+      slot: 0,
+      input: { n: 1 },
+      firstContext: { n: 1 },
+      get ownedInput() {
+        return { n: 1, [owner]: own }
+      },
+      writeInput: () => {},
+      over: (output) => outputs.push(output),
+    }
+    for (let jobs = 0; jobs < 3; jobs += 1) host.startChart(logic, own)
+    expect(outputs).toEqual([
+      [1, 1],
+      [1, 1],
+      [1, 1],
     ])
   })
 })
