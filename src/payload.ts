@@ -11,6 +11,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  */
 export function copyPayload(what: string, value: unknown, maxBytes: number, of?: { readonly subject: string }): Json {
   if (value === undefined) return undefined as unknown as Json // a task may take or give nothing
+  if (typeof value === 'number' && Number.isFinite(value) && maxBytes >= LONGEST_NUMBER) return value === 0 ? 0 : value
   const size = { bytesAtMost: 0 }
   let copy = copyPlain(value, size, 0)
   if (copy === ODD) {
@@ -51,6 +52,8 @@ const kilobytes = (bytes: number): string => (bytes < 1024 ? `${bytes} B` : `${M
 /** What needs a closer look, to be refused by its name. */
 const ODD: unique symbol = Symbol('odd')
 const SHALLOW = 16
+/** In JSON. */
+const LONGEST_NUMBER = 25
 
 /** The same as the reader below for nearly all there is, without keeping track of where it is. */
 function copyPlain(value: unknown, size: { bytesAtMost: number }, depth: number): Json | typeof ODD {
@@ -59,7 +62,7 @@ function copyPlain(value: unknown, size: { bytesAtMost: number }, depth: number)
       size.bytesAtMost += 6 * value.length + 2
       return value
     case 'number':
-      size.bytesAtMost += 25
+      size.bytesAtMost += LONGEST_NUMBER
       return value === 0 ? 0 : Number.isFinite(value) ? value : ODD
     case 'boolean':
       size.bytesAtMost += 5
@@ -121,7 +124,7 @@ class PayloadReader {
         return value
       case 'number':
         if (!Number.isFinite(value)) return this.#refuse(path, `is ${value}`, 'Pass null, or a text')
-        this.bytesAtMost += 25
+        this.bytesAtMost += LONGEST_NUMBER
         return Object.is(value, -0) ? 0 : value
       case 'boolean':
         this.bytesAtMost += 5

@@ -1,4 +1,4 @@
-import type { NewJob } from '../brokers/broker.ts'
+import type { JobTerms, NewJob } from '../brokers/broker.ts'
 import { InvalidOptionError, PayloadError } from '../errors.ts'
 import { checkKeys, readDuration } from '../options.ts'
 import { copyPayload, type Json } from '../payload.ts'
@@ -26,31 +26,15 @@ export function checkRunOptions(task: AnyTask, options: RunOptions): void {
   }
 }
 
-/** What a broker is told of a job beside its input. */
-export type Terms = Pick<NewJob, 'priority' | 'delay' | 'lane' | 'dedupe'>
-
 /** The terms of every job of a task that is asked for without options; undefined if they depend on its input. */
-export function usualTerms(task: AnyTask): Terms | undefined {
+export function usualTerms(task: AnyTask): JobTerms | undefined {
   const { priority, delay, lane, dedupe } = task
   const isFixed = ![priority, delay, lane, dedupe].some((option) => typeof option === 'function')
   return isFixed ? termsOf(task, undefined, NO_OPTIONS) : undefined
 }
 
-/** The job that was asked for, as the broker keeps it. */
-export function askedJob(
-  task: AnyTask,
-  place: { readonly id: string; readonly path: string },
-  queue: string,
-  input: unknown,
-  { priority, delay, lane, dedupe }: Terms,
-): NewJob {
-  const { id, path } = place
-  const kept = keepInput(task, input)
-  return { id, queue, input: kept, idempotencyKey: path, keyIsPath: true, priority, delay, lane, dedupe }
-}
-
 /** The terms of one job; `parsed` is what the schema made of its input. */
-export function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Terms {
+export function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): JobTerms {
   const subject = `task "${task.name}"`
   const priority = readPriority(subject, fromInput(options.priority ?? task.priority, parsed))
   const delay = readDuration(subject, 'delay', fromInput(options.delay ?? task.delay, parsed))
@@ -64,18 +48,15 @@ export function termsOf(task: AnyTask, parsed: unknown, options: RunOptions): Te
 }
 
 /** A copy of an input that a broker can keep. */
-export function keepInput(task: AnyTask, input: unknown): Json {
+export function keepInput(of: { readonly subject: string; readonly definition: AnyTask }, input: unknown): Json {
   try {
-    return copyPayload(whatOf(task), input, task.maxPayload)
+    return copyPayload('input of ', input, of.definition.maxPayload, of)
   } catch (error) {
     if (error instanceof PayloadError) throw error
-    const what = whatOf(task)
     // Reading a hostile value may throw anything; what is wrong with it is that it cannot be kept.
-    throw new PayloadError(`${what} cannot be read: ${describeThrown(error)}. Pass a plain object.`)
+    throw new PayloadError(`input of ${of.subject} cannot be read: ${describeThrown(error)}. Pass a plain object.`)
   }
 }
-
-const whatOf = ({ name }: AnyTask): string => `input of task "${name}"`
 
 function heldKey(subject: string, given: unknown): NewJob['dedupe'] {
   const dedupe = readValue(subject, 'dedupe', readDedupe(subject, given))

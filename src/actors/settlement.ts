@@ -7,7 +7,7 @@ import { whenever } from './answer.ts'
 import { climb, type JobDecision } from './climb.ts'
 import type { JobActor } from './job.ts'
 import type { TaskQueue } from './task-queue.ts'
-import { tellBroker, tellLater, tellNow } from './tell-broker.ts'
+import { tellBroker, tellDone, tellLater, tellNow } from './tell-broker.ts'
 
 type FellBack = Extract<RunOutcome, { status: 'fallback' }>
 
@@ -33,12 +33,13 @@ export class Settlement {
   over(job: JobActor, output: JobOutput, wasParked: boolean): void {
     switch (output.status) {
       case 'done': {
-        const { id, token } = job.lease
-        return this.#settle(
-          job,
-          { kind: 'done', id, token, value: output.value as Json, attempts: output.attempts },
-          output,
-        )
+        const { lease } = job
+        const [value, attempts] = [output.value as Json, output.attempts]
+        const answer = tellDone(this.#queue.tree, lease, value, attempts)
+        if (answer === undefined)
+          return this.#settle(job, { kind: 'done', id: lease.id, token: lease.token, value, attempts }, output)
+        this.#pending += 1
+        return this.#took(job, answer, output)
       }
       case 'fallback':
         return this.#fellBack(job, output as FellBack)

@@ -1,4 +1,12 @@
-import { forOne, type Awaitable, type BuriedJob, type Enqueued, type ForOne, type NewJob } from '../brokers/broker.ts'
+import {
+  forOne,
+  type Awaitable,
+  type BuriedJob,
+  type Enqueued,
+  type EnqueueOne,
+  type JobTerms,
+  type NewJob,
+} from '../brokers/broker.ts'
 import { InputError, InvalidOptionError, SystemStoppedError, UnknownJobError } from '../errors.ts'
 import { Failure, type FailureData } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
@@ -6,7 +14,7 @@ import { Run, type AnyRun, type RunHost, type RunOutcome } from '../run.ts'
 import type { RunOptions } from '../run-options.ts'
 import type { AnyTask } from '../task.ts'
 import { whenever } from './answer.ts'
-import { askedJob, checkRunOptions, keepInput, NO_OPTIONS, termsOf, usualTerms, type Terms } from './asked-job.ts'
+import { checkRunOptions, keepInput, NO_OPTIONS, termsOf, usualTerms } from './asked-job.ts'
 import { bury } from './bury.ts'
 import { climb, type Level } from './climb.ts'
 import { askToEnqueue, type Asked } from './enqueue-hooks.ts'
@@ -71,7 +79,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
   readonly ticker: Ticker | undefined
   readonly #jobPrefix: string
   /** Boxed: there may be none. */
-  #usual: { readonly terms: Terms | undefined } | undefined
+  #usual: { readonly terms: JobTerms | undefined } | undefined
 
   constructor(tree: Tree, definition: AnyTask, path: string, level: Level) {
     this.tree = tree
@@ -184,19 +192,13 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
       then(undefined)
     }
     const accept = (parsed: unknown): void => {
-      let job: NewJob
+      let terms: JobTerms
       try {
-        job = askedJob(
-          this.definition,
-          { id, path },
-          this.path,
-          undefined,
-          termsOf(this.definition, parsed, NO_OPTIONS),
-        )
+        terms = termsOf(this.definition, parsed, NO_OPTIONS)
       } catch (error) {
         return refuse(error)
       }
-      then(job)
+      then({ id, queue: this.path, input: keepInput(this, undefined), idempotencyKey: path, keyIsPath: true, ...terms })
     }
     this.#check(undefined, accept, refuse)
   }
@@ -338,28 +340,22 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
 
   async #newInput(input: unknown): Promise<Json> {
     await new Promise<unknown>((accept, refuse) => this.#check(input, accept, refuse))
-    return keepInput(this.definition, input)
+    return keepInput(this, input)
   }
 
   #enqueue(run: AnyRun, input: unknown, options: RunOptions, parsed: unknown, by: Inner | undefined): void {
     if (Run.tell.isOver(run)) return // cancelled while a schema took its time
     const { definition } = this
-    const { broker } = this.tree
-    let job: NewJob
-    let answer: Awaitable<readonly (Enqueued | undefined)[]> | Enqueued | undefined
+    let answer: Awaitable<readonly Enqueued[]> | Enqueued | undefined
     try {
       checkRunOptions(definition, options) // plugins may have replaced them
       const usual = options === NO_OPTIONS ? this.#usualTerms() : undefined
-      job = askedJob(definition, run, this.path, input, usual ?? termsOf(definition, parsed, options))
-      if (by?.waits === true && by.queue === this.path && job.lane !== undefined && job.lane === by.lane) {
-        throw waitsForItself(by, 'lane', job.lane)
+      const terms = usual ?? termsOf(definition, parsed, options)
+      const kept = keepInput(this, input)
+      if (by?.waits === true && by.queue === this.path && terms.lane !== undefined && terms.lane === by.lane) {
+        throw waitsForItself(by, 'lane', terms.lane)
       }
-    } catch (error) {
-      return this.#refuse(run, error)
-    }
-    try {
-      const enqueueOne = (broker.enqueue as ForOne<NewJob, Enqueued | undefined>)[forOne]
-      answer = enqueueOne === undefined ? broker.enqueue([job]) : enqueueOne.call(broker, job)
+      answer = this.#give(run, kept, terms)
     } catch (error) {
       return this.#refuse(run, error)
     }
@@ -371,7 +367,14 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     )
   }
 
-  #usualTerms(): Terms | undefined {
+  #give({ id, path }: AnyRun, input: Json, terms: JobTerms): Awaitable<readonly Enqueued[]> | Enqueued | undefined {
+    const { broker } = this.tree
+    const enqueueOne = (broker.enqueue as EnqueueOne)[forOne]
+    if (enqueueOne !== undefined) return enqueueOne.call(broker, id, this.path, input, path, terms)
+    return broker.enqueue([{ id, queue: this.path, input, idempotencyKey: path, keyIsPath: true, ...terms }])
+  }
+
+  #usualTerms(): JobTerms | undefined {
     if (this.#usual === undefined) this.#usual = { terms: usualTerms(this.definition) }
     return this.#usual.terms
   }

@@ -1,4 +1,5 @@
-import { forOne, type ForOne, type Outcome, type Settled } from '../brokers/broker.ts'
+import { forOne, type LeasedJob, type Outcome, type Settled, type SettleOne } from '../brokers/broker.ts'
+import type { Json } from '../payload.ts'
 import type { Tree } from './tree.ts'
 
 /** An outcome without the lease it is for. */
@@ -20,12 +21,28 @@ export function tellBroker(tree: Tree, path: string, outcome: Outcome, then: (an
 /** The first half of that, for who tells many to a broker that answers at once. */
 export function tellNow({ broker }: Tree, outcome: Outcome): Settled | Later {
   try {
-    const settleOne = (broker.settle as ForOne<Outcome, Settled>)[forOne]
-    if (settleOne !== undefined) return settleOne.call(broker, outcome)
+    const one = (broker.settle as SettleOne)[forOne]
+    if (one !== undefined) return one.any.call(broker, outcome)
     const answers = broker.settle([outcome])
     return 'then' in answers ? { answers } : (answers[0] as Settled)
   } catch (error) {
     return { error }
+  }
+}
+
+/** The same of a job that went well; undefined where an outcome has to be made for it. */
+export function tellDone(
+  { broker }: Tree,
+  { id, token }: LeasedJob,
+  value: Json,
+  attempts: number,
+): Settled | undefined {
+  const one = (broker.settle as SettleOne)[forOne]
+  if (one === undefined) return undefined
+  try {
+    return one.done.call(broker, id, token, value, attempts)
+  } catch {
+    return undefined // asked as of any other outcome, it throws again, and that is told
   }
 }
 

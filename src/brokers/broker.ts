@@ -22,6 +22,9 @@ export interface NewJob {
   readonly dedupe: { readonly key: string; readonly for: number | undefined } | undefined
 }
 
+/** What is asked of a job beside its input. */
+export type JobTerms = Pick<NewJob, 'priority' | 'delay' | 'lane' | 'group' | 'dedupe'>
+
 export interface Enqueued {
   /** Of the first job with the same key, if this one is a duplicate. */
   readonly id: string
@@ -345,7 +348,22 @@ export interface BrokerClock {
  */
 export const forOne: unique symbol = Symbol('forOne')
 
-/** What `enqueue` and `settle` may be. `undefined` of a job: added, as it is given. */
-export interface ForOne<Given, Answer> {
-  readonly [forOne]?: (this: Broker, given: Given) => Answer
+/** What `enqueue` may be. It gives nothing of a job that is added as it is given; that one's key is its path. */
+export interface EnqueueOne {
+  readonly [forOne]?: (
+    this: Broker,
+    id: string,
+    queue: string,
+    input: Json,
+    path: string,
+    terms: JobTerms,
+  ) => Enqueued | undefined
+}
+
+/** What `settle` may be: for one outcome; and for that of most jobs, which need none made for it. */
+export interface SettleOne {
+  readonly [forOne]?: {
+    readonly any: (this: Broker, outcome: Outcome) => Settled
+    readonly done: (this: Broker, id: string, token: number, value: Json, attempts: number) => Settled
+  }
 }

@@ -1,7 +1,7 @@
 import type { Failure } from '../failure.ts'
 import { copyJson, type Json } from '../payload.ts'
 import { describeThrown } from '../thrown.ts'
-import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, LeasedJob, NewJob } from './broker.ts'
+import type { DeadLetter, HistoryEntry, JobRecord, JobStatus, JobTerms, LeasedJob, NewJob } from './broker.ts'
 import type { Row, Waiting } from './memory-row.ts'
 
 /** The queue of a job, as its entry knows it. */
@@ -85,17 +85,25 @@ export class Entry implements Waiting<Entry> {
   /** What few jobs have. */
   more: More | undefined
 
-  constructor(job: NewJob, home: Home, now: number, seq: number) {
-    const { id, input, idempotencyKey, priority, lane, group, dedupe } = job
+  constructor(
+    id: string,
+    home: Home,
+    input: Json,
+    key: string,
+    hasOwnKey: boolean,
+    terms: JobTerms,
+    now: number,
+    seq: number,
+  ) {
+    const { priority, lane, group, dedupe } = terms
     this.id = id
     this.home = home
     this.input = input
-    this.idempotencyKey = idempotencyKey
+    this.idempotencyKey = key
     this.priority = priority
     this.addedAt = now
-    this.due = now + job.delay
+    this.due = now + terms.delay
     this.seq = seq
-    const hasOwnKey = job.keyIsPath !== true
     const isUsual = !hasOwnKey && lane === undefined && group === undefined && dedupe === undefined
     this.more = isUsual ? undefined : { ...NOTHING_MORE, hasOwnKey, lane, group, dedupe }
   }

@@ -126,12 +126,7 @@ export class Results {
     const manner = said & MANNER
     if (manner === WHOLE) return recordOf(rest as Entry, epoch, end)
     const id = String(this.#numbers[at])
-    const entry = new Entry(
-      { id, queue: home.name, input, idempotencyKey: home.pathPrefix + id, ...USUAL },
-      home,
-      addedAt,
-      0,
-    )
+    const entry = new Entry(id, home, input, home.pathPrefix + id, false, USUAL, addedAt, 0)
     entry.status = 'done'
     if ((said & WAS_DUE_LATER) !== 0) entry.due = this.#due[at] as number
     entry.attempts = (said & HAS_ATTEMPTS) === 0 ? 1 : (this.#attempts[at] as number)
@@ -239,4 +234,4 @@ function empty(length: number): Cell[] {
   return new Array<Cell>(length).fill(undefined) // oxlint-disable-line unicorn/no-new-array
 }
 
-const USUAL = { keyIsPath: true, priority: 0, delay: 0, lane: undefined, dedupe: undefined } as const
+const USUAL = { priority: 0, delay: 0, lane: undefined, dedupe: undefined } as const

@@ -8,6 +8,7 @@ import type {
   DeadLetterFilter,
   Enqueued,
   JobRecord,
+  JobTerms,
   LeasedJob,
   NewJob,
   NewSchedule,
@@ -85,13 +86,18 @@ class MemoryBroker implements Broker {
   static {
     const { enqueue, settle } = this.prototype
     Object.assign(enqueue, {
-      [forOne](this: MemoryBroker, job: NewJob) {
-        return this.#add(job)
+      [forOne](this: MemoryBroker, id: string, queue: string, input: Json, path: string, terms: JobTerms) {
+        return this.#addOne(id, queue, input, path, false, terms)
       },
     })
     Object.assign(settle, {
-      [forOne](this: MemoryBroker, outcome: Outcome) {
-        return this.#settleOne(outcome)
+      [forOne]: {
+        any(this: MemoryBroker, outcome: Outcome) {
+          return this.#settleOne(outcome)
+        },
+        done(this: MemoryBroker, id: string, token: number, value: Json, attempts: number) {
+          return this.#settleDone(id, token, value, attempts)
+        },
       },
     })
   }
@@ -152,7 +158,7 @@ class MemoryBroker implements Broker {
   }
 
   extend(leases: readonly { readonly id: string; readonly token: number }[]): readonly Settled[] {
-    return leases.map((lease) => (this.#held(lease) === undefined ? 'lost' : 'settled'))
+    return leases.map(({ id, token }) => (this.#held(id, token) === undefined ? 'lost' : 'settled'))
   }
 
   settle(outcomes: readonly Outcome[]): readonly Settled[] {
@@ -269,7 +275,17 @@ class MemoryBroker implements Broker {
     if (this.#isOpen(job.id)) return // it waits already: a replay overtook the one that died
     this.discard(job.id)
     this.#lastSeq += 1
-    const entry = new Entry(job, this.#queue(job.queue), this.#clock.now(), this.#lastSeq)
+    const { id, queue, input, idempotencyKey: key, keyIsPath } = job
+    const entry = new Entry(
+      id,
+      this.#queue(queue),
+      input,
+      key,
+      keyIsPath !== true,
+      job,
+      this.#clock.now(),
+      this.#lastSeq,
+    )
     entry.attempts = failure.attempt ?? 0
     this.#die(entry, failure)
     this.#keepDead(entry, this.#clock.now())
@@ -302,24 +318,37 @@ class MemoryBroker implements Broker {
     return typeof entry === 'number' && !this.#results.isKept(entry) ? undefined : entry
   }
 
-  #held(lease: { readonly id: string; readonly token: number }): Entry | undefined {
-    const entry = this.#entries.get(lease.id)
+  #held(id: string, token: number): Entry | undefined {
+    const entry = this.#entries.get(id)
     if (typeof entry !== 'object') return undefined
-    return entry.status === 'running' && entry.token === lease.token ? entry : undefined
+    return entry.status === 'running' && entry.token === token ? entry : undefined
   }
 
   /** Undefined if it is added, as it is given. */
   #add(job: NewJob): Enqueued | undefined {
-    const isPlain = job.delay === 0 && job.dedupe === undefined && this.#delays.isEmpty
+    const { id, queue, input, idempotencyKey, keyIsPath } = job
+    return this.#addOne(id, queue, input, idempotencyKey, keyIsPath !== true, job)
+  }
+
+  #addOne(
+    id: string,
+    queue: string,
+    input: Json,
+    key: string,
+    hasOwnKey: boolean,
+    terms: JobTerms,
+  ): Enqueued | undefined {
+    const { delay, dedupe } = terms
+    const isPlain = delay === 0 && dedupe === undefined && this.#delays.isEmpty
     const now = isPlain ? this.#times.now() : this.#times.exact()
-    const home = this.#queue(job.queue)
-    const first = job.dedupe && home.keys.holderOf(job.dedupe.key, now)
+    const home = this.#queue(queue)
+    const first = dedupe && home.keys.holderOf(dedupe.key, now)
     if (first !== undefined) return { id: first, duplicate: true }
     this.#lastSeq += 1
-    const entry = new Entry(job, home, now, this.#lastSeq)
-    if (job.dedupe !== undefined) home.keys.hold(entry, now)
+    const entry = new Entry(id, home, input, key, hasOwnKey, terms, now, this.#lastSeq)
+    if (dedupe !== undefined) home.keys.hold(entry, now)
     this.#put(entry)
-    this.#comeAgain(entry, job.delay, now)
+    this.#comeAgain(entry, delay, now)
     return undefined
   }
 
@@ -338,10 +367,19 @@ class MemoryBroker implements Broker {
   }
 
   #settleOne(outcome: Outcome): Settled {
-    const entry = this.#held(outcome)
+    const entry = this.#held(outcome.id, outcome.token)
     if (entry === undefined) return 'lost'
     entry.home.leased -= 1
     this.#apply(entry, outcome)
+    return 'settled'
+  }
+
+  #settleDone(id: string, token: number, value: Json, attempts: number): Settled {
+    const entry = this.#held(id, token)
+    if (entry === undefined) return 'lost'
+    entry.home.leased -= 1
+    entry.attempts = attempts
+    this.#finish(entry, 'done', copyJson(value))
     return 'settled'
   }
 
