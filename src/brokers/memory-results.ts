@@ -9,7 +9,7 @@ import { KeptFailures, saysNoMore } from './memory-failures.ts'
 const KEPT = 10_000
 const KEPT_FOR = 24 * 60 * 60 * 1_000
 
-/** So many at a time, in an array that is young while it is written to: old ones have to be watched by the collector. */
+/** So many are forgotten at once. */
 const PER_BLOCK_BITS = 8
 const PER_BLOCK = 2 ** PER_BLOCK_BITS
 const IN_BLOCK = PER_BLOCK - 1
@@ -37,10 +37,13 @@ const MANNER = 7
 /** An input, a value, or what belongs to how much there is to say: anything, for anything can be thrown. */
 type Cell = unknown
 
-/** What so many jobs in a row came to, by their places in it. */
+/**
+ * What so many jobs in a row came to, by their places in it. Used again and again: a block that is dropped is an old object by
+ * then, and keeps all that it names until the next full collection.
+ */
 class Block {
   /** Of the first of them, and mostly of all. */
-  readonly home: Home
+  home: Home | undefined
   /** Input and value of each. */
   readonly cells: Cell[] = empty(2 * PER_BLOCK)
   /** Of those of other queues. */
@@ -48,12 +51,13 @@ class Block {
   /** Of those with more to say. */
   rests: Cell[] | undefined
 
-  constructor(home: Home) {
-    this.home = home
+  homeOf(place: number): Home {
+    return (this.homes?.[place] ?? this.home) as Home
   }
 
-  homeOf(place: number): Home {
-    return (this.homes?.[place] as Home | undefined) ?? this.home
+  clear(): void {
+    this.home = undefined
+    for (const cells of [this.cells, this.homes, this.rests]) cells?.fill(undefined)
   }
 }
 
@@ -65,7 +69,7 @@ const [NO_NUMBER, NO_ID] = [-1, 0]
  * just long enough to be moved about are what a collector and a cache like least.
  */
 export class Results {
-  readonly #blocks: (Block | undefined)[] = []
+  readonly #blocks: Block[] = []
   /** Two for each: added, finished. */
   readonly #times = new Float64Array(2 * PLACES)
   readonly #due = new Float64Array(PLACES)
@@ -94,8 +98,8 @@ export class Results {
     const number = this.#next
     const at = this.#nextAt
     const place = at & IN_BLOCK
-    if (place === 0) this.#blocks[at >> PER_BLOCK_BITS] = new Block(entry.home)
-    const block = this.#blocks[at >> PER_BLOCK_BITS] as Block
+    const block = (this.#blocks[at >> PER_BLOCK_BITS] ??= new Block())
+    block.home ??= entry.home
     block.cells[2 * place] = entry.input
     block.cells[2 * place + 1] = value
     if (entry.home !== block.home) (block.homes ??= empty(PER_BLOCK))[place] = entry.home
@@ -197,13 +201,13 @@ export class Results {
   }
 
   #forgetBlock(number: number): void {
-    const { rests } = this.#blocks[number] as Block
+    const block = this.#blocks[number] as Block
     const first = number << PER_BLOCK_BITS
     for (let place = 0; place < PER_BLOCK; place += 1) {
       const id = this.#numbers[first + place] as number
-      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? ((rests as Cell[])[place] as Entry).id : id)
+      if (id !== NO_ID) this.#forget(id === NO_NUMBER ? ((block.rests as Cell[])[place] as Entry).id : id)
     }
-    this.#blocks[number] = undefined
+    block.clear()
   }
 }
 
