@@ -35,6 +35,8 @@ export class MemoryQueue implements Home {
   #turns = 0
   /** Of jobs without a group, by priority. */
   readonly #rows = new Map<number, Row<Entry>>()
+  /** The one that was asked for last: most jobs have the same priority. */
+  #latest: Row<Entry> | undefined
   /** Of those with one: a row per priority, none of them empty. So whole groups are left out, however many wait in them. */
   readonly #groups = new Map<string, Row<Entry>[]>()
   readonly #nonEmpty = new DueHeap<Row<Entry>>()
@@ -126,6 +128,7 @@ export class MemoryQueue implements Home {
   clear(): void {
     this.#waiting = this.delayed = this.leased = 0
     this.#rows.clear()
+    this.#latest = undefined
     while (this.#nonEmpty.first !== undefined) this.#nonEmpty.remove(this.#nonEmpty.first)
     this.#lanes.clear()
     this.#groups.clear()
@@ -177,8 +180,10 @@ export class MemoryQueue implements Home {
     const { priority } = entry
     const { group } = moreOf(entry)
     if (group !== undefined) return this.#rowOf(group, priority)
+    if (this.#latest?.due === priority) return this.#latest
     let row = this.#rows.get(priority)
     if (row === undefined) this.#rows.set(priority, (row = new Row<Entry>(priority)))
+    this.#latest = row
     return row
   }
 
@@ -204,7 +209,9 @@ export class MemoryQueue implements Home {
   #forget(row: Row<Entry>): void {
     const { group, due } = row
     if (group === undefined) {
-      if (this.#rows.size > KEPT_ROWS) this.#rows.delete(due)
+      if (this.#rows.size <= KEPT_ROWS) return
+      this.#rows.delete(due)
+      this.#latest = undefined
       return
     }
     const rows = this.#groups.get(group) as Row<Entry>[]
