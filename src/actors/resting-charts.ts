@@ -84,8 +84,9 @@ class Place implements Stay<AnyEventObject> {
     const [own, output] = [this.#input[owner], this.#output]
     this.#isOver = false
     this.#input[owner] = this.#output = undefined
+    if (own === undefined) return // stopped by what its end brought about
     this.#places[this.#slot] = this
-    own?.over(output as never)
+    own.over(output as never)
   }
 }
 

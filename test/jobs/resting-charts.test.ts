@@ -132,6 +132,38 @@ describe('an actor of XState', () => {
     ])
   })
 
+  test('has no other job where it was stopped by what the end of one brought about', () => {
+    const { host } = node()
+    const outputs: unknown[] = []
+    const own: ChartOwner<unknown> & { writeInput(input: Given & OwnedInput): void } = {
+      name: 'work:0',
+      slot: 0,
+      input: { n: 1 },
+      firstContext: { n: 1 },
+      get ownedInput() {
+        return { n: 1, [owner]: own }
+      },
+      writeInput: () => {},
+      over: (output) => outputs.push(output),
+    }
+    let stay: Stay<{ type: string; value: number }> | undefined
+    let stop: (() => void) | undefined
+    const work = (_: Given, given: typeof stay): { end(): void } => {
+      stay = given
+      return { end: () => stop?.() }
+    }
+    const logic = toChartLogic(machine, { work } as never, false)
+    const finish = (): void => stay?.send({ type: 'value', value: 1 })
+    const charts = [false, true, false].map((isStopped) => {
+      const chart = host.startChart(logic, own)
+      stop = isStopped ? () => chart.stop() : undefined
+      finish()
+      return chart
+    })
+    const [first, second, third] = charts.map(({ ref }) => ref)
+    expect([outputs.length, first === second, second === third]).toEqual([2, true, false])
+  })
+
   test('tells its owner also of a value that is there at once', () => {
     const { host } = node()
     const outputs: unknown[] = []
