@@ -95,6 +95,52 @@ const unprovided = (name: Source): JobEffect =>
     throw new Error(`The job chart has no "${name}". Give it one with machine.provide({ actors: { ${name} } }).`)
   })
 
+type OutputOf<Status extends JobOutput['status']> = Extract<JobOutput, { readonly status: Status }>
+type Written<Of> = { -readonly [Key in keyof Of]: Of[Key] }
+
+/** Makes what nobody can tell from a literal: V8 would make those in its old space, for whoever holds a run holds one. */
+function plain<Made, Args extends readonly unknown[]>(
+  make: (this: Written<Made>, ...args: Args) => void,
+): new (...args: Args) => Made {
+  return Object.assign(make, { prototype: Object.prototype }) as never
+}
+
+const Done: new (value: unknown, attempts: number) => OutputOf<'done'> = plain(function (value, attempts) {
+  this.status = 'done'
+  this.value = value
+  this.attempts = attempts
+})
+
+const Answered: new (value: unknown, attempts: number, answeredBy: string) => OutputOf<'done'> = plain(
+  function (value, attempts, answeredBy) {
+    this.status = 'done'
+    this.value = value
+    this.attempts = attempts
+    this.answeredBy = answeredBy
+  },
+)
+
+const FellBack: new (value: unknown, failure: unknown, attempts: number) => OutputOf<'fallback'> = plain(
+  function (value, failure, attempts) {
+    this.status = 'fallback'
+    this.value = value
+    this.failure = failure
+    this.attempts = attempts
+  },
+)
+
+const Failed: new (failure: unknown, attempts: number) => OutputOf<'failed'> = plain(function (failure, attempts) {
+  this.status = 'failed'
+  this.failure = failure
+  this.attempts = attempts
+})
+
+const Cancelled: new (reason: unknown, attempts: number) => OutputOf<'cancelled'> = plain(function (reason, attempts) {
+  this.status = 'cancelled'
+  this.reason = reason
+  this.attempts = attempts
+})
+
 const machine = setup({
   types: {
     context: {} as JobContext,
@@ -234,34 +280,27 @@ const machine = setup({
       description: 'A value, from the body or from a plugin.',
       output: ({ context, event }): JobOutput => {
         if (event.type === 'plugins.answer') {
-          return { status: 'done', value: event.value, attempts: context.attempt, answeredBy: event.plugin }
+          return new Answered(event.value, context.attempt, event.plugin)
         }
-        return { status: 'done', value: 'value' in event ? event.value : undefined, attempts: context.attempt }
+        return new Done('value' in event ? event.value : undefined, context.attempt)
       },
     },
     fellBack: {
       type: 'final',
       description: 'The value of the fallback, beside the failure that led to it.',
-      output: ({ context, event }): JobOutput => ({
-        status: 'fallback',
-        value: 'value' in event ? event.value : undefined,
-        failure: context.failure,
-        attempts: context.attempt,
-      }),
+      output: ({ context, event }): JobOutput =>
+        new FellBack('value' in event ? event.value : undefined, context.failure, context.attempt),
     },
     failed: {
       type: 'final',
       description: 'The failure goes to the supervisors above; what they decide begins a new incarnation or nothing.',
-      output: ({ context }): JobOutput => ({ status: 'failed', failure: context.failure, attempts: context.attempt }),
+      output: ({ context }): JobOutput => new Failed(context.failure, context.attempt),
     },
     cancelled: {
       type: 'final',
       description: 'Given up on request. Not a failure: nobody above is asked.',
-      output: ({ context, event }): JobOutput => ({
-        status: 'cancelled',
-        reason: event.type === 'cancel' ? event.reason : undefined,
-        attempts: context.attempt,
-      }),
+      output: ({ context, event }): JobOutput =>
+        new Cancelled(event.type === 'cancel' ? event.reason : undefined, context.attempt),
     },
   },
   output: ({ event }) => event.output as JobOutput,

@@ -3,6 +3,7 @@ import type { LeasedJob } from '../brokers/broker.ts'
 import type { ChartOwner } from './light-actor.ts'
 import type { JobPolicy } from './job-policy.ts'
 import { owner, type OwnedInput } from './owner-relay.ts'
+import { plain } from './plain.ts'
 
 /** The job as its chart is told of it. */
 export interface StartingJob extends ChartOwner<never> {
@@ -24,7 +25,7 @@ export function inputOf(job: StartingJob): JobInput {
  * The same for an actor of XState; and what the chart makes of it. As plain as literals, which nobody can tell them from, but
  * made with `new`, for V8 makes literals of which many live long in its old space (decision 039).
  */
-export const StartInput = plain(writeInput) as unknown as new (job: StartingJob) => JobInput & OwnedInput
+export const StartInput: new (job: StartingJob) => JobInput & OwnedInput = plain(writeInput)
 
 /** Also over the input of an actor that had another job before. */
 export function writeInput(this: Written<JobInput & OwnedInput>, job: StartingJob): void {
@@ -40,7 +41,7 @@ export function writeInput(this: Written<JobInput & OwnedInput>, job: StartingJo
   this.hasFallback = task.fallback !== undefined
 }
 
-export const StartContext = plain(function (this: Written<JobContext>, job: StartingJob) {
+export const StartContext: new (job: StartingJob) => JobContext = plain(function (job) {
   const { lease, task } = job
   this.slot = job.slot
   this.id = job.id
@@ -52,8 +53,4 @@ export const StartContext = plain(function (this: Written<JobContext>, job: Star
   this.hasFallback = task.fallback !== undefined
   this.failure = null
   this.retryAfter = null
-}) as unknown as new (job: StartingJob) => JobContext
-
-function plain(make: (this: never, job: StartingJob) => void): unknown {
-  return Object.assign(make, { prototype: Object.prototype })
-}
+})

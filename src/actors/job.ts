@@ -1,7 +1,7 @@
 import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/job.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
-import type { Failure, FailureKind } from '../failure.ts'
+import type { FailedJob, Failure, FailureKind } from '../failure.ts'
 import type { RunOutcome } from '../run.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
@@ -21,6 +21,7 @@ import { eventOf, JobHooks, type Hooked } from './job-hooks.ts'
 import type { JobPolicy } from './job-policy.ts'
 import type { JobSource } from './job-source.ts'
 import { fit, judgeAnswers, judgeError, judgeValue, Misfit, type Judged, type OwnError } from './judgement.ts'
+import { plain } from './plain.ts'
 import type { StoredInput } from './schema.ts'
 import type { Asker, Tree } from './tree.ts'
 import type { AnyActorLogic, AnyActorRef } from 'xstate'
@@ -42,6 +43,22 @@ interface Few {
   /** What ended the attempt, where that was not the body. */
   own?: OwnError | undefined
 }
+
+const WAIT_OVER: JobEvent = { type: 'wait.over' }
+
+const FallbackValue: new (value: unknown) => Extract<JobEvent, { readonly type: 'fallback.value' }> = plain(
+  function (value) {
+    this.type = 'fallback.value'
+    this.value = value
+  },
+)
+
+/** What its failures say of it, as long as anybody holds one. */
+const JobAsFailed: new (id: string, task: string, attempts: number) => FailedJob = plain(function (id, task, attempts) {
+  this.id = id
+  this.task = task
+  this.attempts = attempts
+})
 
 /** One incarnation of one job in this process: what its chart rests on. */
 export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
@@ -169,7 +186,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   /** The broker gave it out again: the wait is over. */
   goOn(lease: LeasedJob): void {
     this.lease = lease
-    this.#stay?.send({ type: 'wait.over' })
+    this.#stay?.send(WAIT_OVER)
   }
 
   failed(
@@ -186,7 +203,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       at: now,
       attempt,
       elapsed: now - tree.startedAt - this.#startedAt,
-      job: { id, task: this.#queue.path, attempts: task.retry.attempts },
+      job: new JobAsFailed(id, this.#queue.path, task.retry.attempts),
       cause: more.cause,
       generation: this.lease.generation,
       plugins: more.plugins,
@@ -272,7 +289,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
   #judgeFallback(value: unknown): JobEvent {
     const fitting = fit(this, value)
     if (fitting instanceof Misfit) return this.#fallbackFailed(fitting.failure.error)
-    return { type: 'fallback.value', value: fitting }
+    return new FallbackValue(fitting)
   }
 
   #fallbackFailed(error: unknown): JobEvent {

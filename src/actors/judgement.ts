@@ -4,6 +4,7 @@ import { copyPayload, type Json } from '../payload.ts'
 import { retryAfterOf, wishOf } from '../thrown.ts'
 import type { Answers } from './ask-plugins.ts'
 import type { JobPolicy } from './job-policy.ts'
+import { plain } from './plain.ts'
 import type { Tree } from './tree.ts'
 
 /** What is known of the job whose attempt is judged. */
@@ -51,20 +52,21 @@ export function fit(job: Judged, value: unknown): Json | Misfit {
 /** What the value of an attempt means to the chart. */
 export function judgeValue(job: Judged, value: unknown): JobEvent {
   const fitting = fit(job, value)
-  if (fitting instanceof Misfit) return error(fitting.failure, { permanent: true })
-  return { type: 'attempt.value', value: fitting }
+  if (fitting instanceof Misfit) return new AttemptError(fitting.failure, { permanent: true })
+  return new AttemptValue(fitting)
 }
 
 /** What its error means. `own` is set where that is not the body's. */
 export function judgeError(job: Judged, context: JobContext, thrown: unknown, own: OwnError | undefined): JobEvent {
   const wish = wishOf(thrown)
-  if (own === undefined && wish === 'plugins') return error(job.failed(thrown, 'plugin'), { asks: true })
+  if (own === undefined && wish === 'plugins') return new AttemptError(job.failed(thrown, 'plugin'), { asks: true })
   const failure = job.failed(thrown, own?.kind ?? 'thrown')
-  if (own?.isHopeless === true) return error(failure, { permanent: true, hopeless: true })
-  if (own?.isFinal === true || wish === 'no retry' || wish === 'the end') return error(failure, { permanent: true })
+  if (own?.isHopeless === true) return new AttemptError(failure, { permanent: true, hopeless: true })
+  if (own?.isFinal === true || wish === 'no retry' || wish === 'the end')
+    return new AttemptError(failure, { permanent: true })
   const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
   const again = retryAfter !== null || (own?.again ?? wantsAgain(job, context, thrown))
-  return error(failure, { retryAfter, again })
+  return new AttemptError(failure, { retryAfter, again })
 }
 
 /** What the plugins' answers mean to the chart. */
@@ -93,11 +95,22 @@ function wantsAgain({ task, tree, path }: Judged, context: JobContext, thrown: u
   }
 }
 
-type AttemptError = Extract<JobEvent, { type: 'attempt.error' }>
+type EventOf<Type extends JobEvent['type']> = Extract<JobEvent, { readonly type: Type }>
 
-function error(
-  failure: Failure,
-  { asks = false, permanent = false, retryAfter = null, again = false, hopeless = false }: Partial<AttemptError>,
-): AttemptError {
-  return { type: 'attempt.error', failure, asks, permanent, retryAfter, again, hopeless }
-}
+/** Plain: an event may still be named by what follows it when the collector comes. */
+const AttemptValue: new (value: unknown) => EventOf<'attempt.value'> = plain(function (value) {
+  this.type = 'attempt.value'
+  this.value = value
+})
+
+const AttemptError: new (failure: Failure, how: Partial<EventOf<'attempt.error'>>) => EventOf<'attempt.error'> = plain(
+  function (failure, { asks = false, permanent = false, retryAfter = null, again = false, hopeless = false }) {
+    this.type = 'attempt.error'
+    this.failure = failure
+    this.asks = asks
+    this.permanent = permanent
+    this.retryAfter = retryAfter
+    this.again = again
+    this.hopeless = hopeless
+  },
+)
