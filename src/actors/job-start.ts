@@ -3,7 +3,7 @@ import type { LeasedJob } from '../brokers/broker.ts'
 import type { ChartOwner } from './light-actor.ts'
 import type { JobPolicy } from './job-policy.ts'
 import { owner, type OwnedInput } from './owner-relay.ts'
-import { plain } from './plain.ts'
+import { plain, type Written } from './plain.ts'
 
 /** The job as its chart is told of it. */
 export interface StartingJob extends ChartOwner<never> {
@@ -13,8 +13,6 @@ export interface StartingJob extends ChartOwner<never> {
   readonly lease: LeasedJob
   readonly task: JobPolicy
 }
-
-type Written<Of> = { -readonly [Key in keyof Of]: Of[Key] }
 
 /** What its chart begins with, for whoever looks at it. */
 export function inputOf(job: StartingJob): JobInput {

@@ -1,4 +1,4 @@
-type Written<Of> = { -readonly [Key in keyof Of]: Of[Key] }
+export type Written<Of> = { -readonly [Key in keyof Of]: Of[Key] }
 
 /**
  * A constructor of objects as plain as literals, which nobody can tell them from. V8 makes the literals of one place in its old

@@ -198,7 +198,7 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
       } catch (error) {
         return refuse(error)
       }
-      then({ id, queue: this.path, input: keepInput(this, undefined), idempotencyKey: path, keyIsPath: true, ...terms })
+      then(this.#newJob(id, path, keepInput(this, undefined), terms))
     }
     this.#check(undefined, accept, refuse)
   }
@@ -371,7 +371,11 @@ export class TaskQueue implements RunHost, TaskNode, JobSource, Ticking {
     const { broker } = this.tree
     const enqueueOne = (broker.enqueue as EnqueueOne)[forOne]
     if (enqueueOne !== undefined) return enqueueOne.call(broker, id, this.path, input, path, terms)
-    return broker.enqueue([{ id, queue: this.path, input, idempotencyKey: path, keyIsPath: true, ...terms }])
+    return broker.enqueue([this.#newJob(id, path, input, terms)])
+  }
+
+  #newJob(id: string, path: string, input: Json, terms: JobTerms): NewJob {
+    return { id, queue: this.path, input, idempotencyKey: path, keyIsPath: true, ...terms }
   }
 
   #usualTerms(): JobTerms | undefined {

@@ -261,6 +261,45 @@ describe('memory', () => {
     expect([broker.job(second), broker.job(third)]).toMatchObject([undefined, { value: third }])
   })
 
+  test('results stay those of their jobs where the places of earlier ones are used again', async () => {
+    const { broker, clock, add } = opened()
+    const finish = (n: number): string => {
+      const queue = n % 300 < 40 ? 'other' : 'q'
+      const isLate = n % 7 === 0
+      const id = broker.newId()
+      const path = `${queue}/job:${id}`
+      add({ id, queue, idempotencyKey: path, keyIsPath: true, input: { n }, delay: 0 })
+      for (let attempts = 1; attempts <= (isLate ? 2 : 1); attempts += 1) {
+        const [{ token } = { token: 0 }] = lease(broker, 1, queue)
+        const isLast = attempts === (isLate ? 2 : 1)
+        const progress = { attempts, charged: 1, putOffs: 0 }
+        if (isLast) void broker.settle([{ kind: 'done', id, token, attempts, value: -n }])
+        else void broker.settle([{ kind: 'retry', id, token, delay: 0, failure: failure(`of ${id}`), ...progress }])
+      }
+      return id
+    }
+    const finished: string[] = []
+    for (let n = 0; n < 25_000; n += 1) {
+      finished.push(finish(n))
+      if (n % 1_000 === 0) await clock.advance(10)
+    }
+    const wrong = finished.filter((id, n) => {
+      const record = broker.job(id) as JobRecord | undefined
+      if (n < 15_000) return record !== undefined
+      const isLate = n % 7 === 0
+      const isRight =
+        record?.path === `${n % 300 < 40 ? 'other' : 'q'}/job:${id}` &&
+        (record.input as { readonly n: number }).n === n &&
+        record.value === -n &&
+        record.attempts === (isLate ? 2 : 1) &&
+        record.dueAt === record.addedAt &&
+        record.history.length === (isLate ? 1 : 0) &&
+        (!isLate || record.history[0]?.message.includes(`of ${id}`) === true)
+      return !isRight
+    })
+    expect(wrong).toEqual([])
+  })
+
   test('tells of a fallback the failure as it was, whatever that was made of', () => {
     const { broker, add } = opened()
     const inner = new Failure({ error: 'deep', path: 'q/job:1', kind: 'thrown', at: 3, attempt: 1 })

@@ -24,6 +24,22 @@ const machine = setup({
   output: ({ event }) => event.output,
 })
 
+/** The job of a slot, and where what it came to is written down. */
+function ownerOf(n: number, slot: number, outputs: unknown[]): ChartOwner {
+  const own: ChartOwner & { writeInput(input: Given & OwnedInput): void } = {
+    name: `work:${slot}`,
+    slot,
+    input: { n },
+    firstContext: { n },
+    get ownedInput() {
+      return { n, [owner]: own }
+    },
+    writeInput: (input) => void Object.assign(input, { n, [owner]: own }),
+    over: (output) => outputs.push(output),
+  }
+  return own
+}
+
 /** A node of a system whose actors are all XState's, and what it begins and hears. */
 function node() {
   const root = createActor(fromTransition((state: object) => state, {}))
@@ -35,20 +51,8 @@ function node() {
   const work = ({ n }: Given, stay: Stay<{ type: string }>): undefined => void begun.push([n, stay])
   const logic: AnyActorLogic = toChartLogic(machine, { work } as never, false)
   const outputs: unknown[] = []
-  const start = (n: number, slot: number): ChartActor<{ type: string }> => {
-    const own: ChartOwner<unknown> & { writeInput(input: Given & OwnedInput): void } = {
-      name: `work:${slot}`,
-      slot,
-      input: { n },
-      firstContext: { n },
-      get ownedInput() {
-        return { n, [owner]: own }
-      },
-      writeInput: (input) => void Object.assign(input, { n, [owner]: own }),
-      over: (output) => outputs.push(output),
-    }
-    return host.startChart(logic, own)
-  }
+  const start = (n: number, slot: number): ChartActor<{ type: string }> =>
+    host.startChart(logic, ownerOf(n, slot, outputs))
   const finish = (n: number, value: number): void => {
     const [, stay] = begun.findLast(([of]) => of === n) ?? []
     stay?.send({ type: 'value', value } as { type: string })
@@ -135,17 +139,6 @@ describe('an actor of XState', () => {
   test('has no other job where it was stopped by what the end of one brought about', () => {
     const { host } = node()
     const outputs: unknown[] = []
-    const own: ChartOwner<unknown> & { writeInput(input: Given & OwnedInput): void } = {
-      name: 'work:0',
-      slot: 0,
-      input: { n: 1 },
-      firstContext: { n: 1 },
-      get ownedInput() {
-        return { n: 1, [owner]: own }
-      },
-      writeInput: () => {},
-      over: (output) => outputs.push(output),
-    }
     let stay: Stay<{ type: string; value: number }> | undefined
     let stop: (() => void) | undefined
     const work = (_: Given, given: typeof stay): { end(): void } => {
@@ -155,7 +148,7 @@ describe('an actor of XState', () => {
     const logic = toChartLogic(machine, { work } as never, false)
     const finish = (): void => stay?.send({ type: 'value', value: 1 })
     const charts = [false, true, false].map((isStopped) => {
-      const chart = host.startChart(logic, own)
+      const chart = host.startChart(logic, ownerOf(1, 0, outputs))
       stop = isStopped ? () => chart.stop() : undefined
       finish()
       return chart
@@ -170,18 +163,7 @@ describe('an actor of XState', () => {
     const work = (_: Given, stay: Stay<{ type: string; value: number }>): undefined =>
       void stay.send({ type: 'value', value: 1 })
     const logic = toChartLogic(machine, { work } as never, false)
-    const own: ChartOwner<unknown> & { writeInput(input: Given & OwnedInput): void } = {
-      name: 'work:0',
-      slot: 0,
-      input: { n: 1 },
-      firstContext: { n: 1 },
-      get ownedInput() {
-        return { n: 1, [owner]: own }
-      },
-      writeInput: () => {},
-      over: (output) => outputs.push(output),
-    }
-    for (let jobs = 0; jobs < 3; jobs += 1) host.startChart(logic, own)
+    for (let jobs = 0; jobs < 3; jobs += 1) host.startChart(logic, ownerOf(1, 0, outputs))
     expect(outputs).toEqual([
       [1, 1],
       [1, 1],
