@@ -69,6 +69,8 @@ export interface FailureData {
   readonly plugins?: readonly unknown[] | undefined
   /** What the failed update was handled with. */
   readonly ctx?: unknown
+  /** It goes to a plugin, the next attempt or a fallback, and no further. @default false */
+  readonly isPassing?: boolean | undefined
 }
 
 /** A trail entry as JSON keeps it. */
@@ -94,6 +96,21 @@ export interface FailureJson {
   readonly plugins?: readonly ThrownJson[]
 }
 
+/**
+ * What failures are made on: an error of V8, or an object below `Error.prototype`. V8 takes longer for an error than all the
+ * rest of a failure does, even for one without frames; one that passes is never the end of a process, or of a promise of ours.
+ */
+const ErrorOrAlike = function (this: object, isPassing: boolean): object {
+  if (isPassing) return this
+  // A stack costs ten times the rest, and would only show the machinery.
+  const limit = Error.stackTraceLimit
+  if (limit !== 0) limitStacks(0)
+  const error = Reflect.construct(Error, [], new.target as never) as Error
+  if (limit !== 0) limitStacks(limit)
+  return error
+} as unknown as new (isPassing: boolean) => Error
+Object.defineProperty(ErrorOrAlike, 'prototype', { value: Error.prototype })
+
 let write: (failure: Failure, entry: TrailEntry) => void
 let note: (failure: Failure, text: string) => void
 
@@ -101,7 +118,7 @@ let note: (failure: Failure, text: string) => void
  * The record of an error that crossed an actor's border. It has no stack of its own, for it says nothing about where
  * it was made; `report()` shows where the error was thrown.
  */
-export class Failure extends Error {
+export class Failure extends ErrorOrAlike {
   /** What was thrown, unchanged; anything may be. */
   readonly error: unknown
   /** Where it began. */
@@ -123,6 +140,8 @@ export class Failure extends Error {
     brandClass(this, Symbol.for('rootcatch.failure'))
     Object.defineProperty(this.prototype, 'name', { value: 'Failure', writable: true, configurable: true })
     Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: inspectFailure })
+    Object.defineProperty(this.prototype, Symbol.toStringTag, { value: 'Error' })
+    Object.defineProperty(this.prototype, 'stack', { get: stackOf, set: setStack, configurable: true })
     write = (failure, entry) => {
       // Frozen when it is read, which is seldom: freezing costs more than all else there is to write down.
       const trail = failure.#trail
@@ -140,11 +159,7 @@ export class Failure extends Error {
   }
 
   constructor(data: FailureData) {
-    // A stack costs ten times the rest, and would only show the machinery.
-    const limit = Error.stackTraceLimit
-    if (limit !== 0) limitStacks(0)
-    super()
-    if (limit !== 0) limitStacks(limit)
+    super(data.isPassing === true)
     this.error = data.error
     this.path = data.path
     this.kind = data.kind
@@ -237,6 +252,15 @@ export function addToTrail(failure: Failure, entry: TrailEntry): void {
 /** Adds what only the one who decided last can know, such as where the dead letter lies, to that line of the report. */
 export function noteOnFailure(failure: Failure, text: string): void {
   note(failure, text)
+}
+
+/** Of one that is no error of V8; as such, it has the same of its own. */
+function stackOf(this: Failure): string {
+  return `${this.name}: ${this.message}`
+}
+
+function setStack(this: Failure, value: unknown): void {
+  Object.defineProperty(this, 'stack', { value, writable: true, configurable: true })
 }
 
 /** What `console.log` shows. Left to itself, Node would read parts of the thrown value that may throw. */

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { InvalidDecisionError, PermanentError, PluginError, PluginTriggerError } from '../src/errors.ts'
@@ -76,6 +76,33 @@ describe('a failure', () => {
     expect(failure.stack).toBe(`Failure: ${failure.message}`)
     expect(Error.stackTraceLimit).toBe(limit)
     expect(new Error('y').stack).toContain('failure.test.ts')
+  })
+
+  test('that passes reads as any other; only V8 knows that it made no error', () => {
+    const error = new Error('x', { cause: new Error('y') })
+    const [passing, ending] = [failureOf(error, { isPassing: true }), failureOf(error)]
+    expect([passing, ending].map((failure) => types.isNativeError(failure))).toEqual([false, true])
+    const read = (failure: Failure): object => ({
+      isError: failure instanceof Error,
+      isFailure: failure instanceof Failure,
+      tag: Object.prototype.toString.call(failure),
+      keys: Object.keys(failure),
+      name: failure.name,
+      stack: failure.stack,
+      message: failure.message,
+      text: String(failure),
+      cause: failure.cause,
+      json: JSON.stringify(failure),
+      inspected: inspect({ failure, error: new Error('z', { cause: failure.message }).cause }),
+      report: failure.report(),
+    })
+    expect(read(passing)).toEqual(read(ending))
+    expect(read(passing)).toMatchObject({ isError: true, isFailure: true, tag: '[object Error]' })
+    passing.stack = 'somewhere else'
+    expect([passing.stack, failureOf(error, { isPassing: true }).stack]).toEqual(['somewhere else', ending.stack])
+    expect(() => {
+      throw passing
+    }).toThrow(passing.message)
   })
 
   test('is made where the stack limit is frozen', () => {

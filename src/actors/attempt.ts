@@ -71,16 +71,14 @@ let threwOwn: (attempt: Attempt, error: unknown) => void
 export class Attempt implements Underway, Ending {
   readonly #caller: Caller
   readonly origin: Origin
+  readonly calls: 'body' | 'fallback'
   #isJudged = false
   #more: More | undefined
 
-  constructor(caller: Caller, origin: Origin) {
+  constructor(caller: Caller, origin: Origin, calls: 'body' | 'fallback') {
     this.#caller = caller
     this.origin = origin
-  }
-
-  get calls(): 'body' | 'fallback' {
-    return 'body'
+    this.calls = calls
   }
 
   get attempt(): number {
@@ -324,13 +322,6 @@ export class Attempt implements Underway, Ending {
     this.#isJudged = true
     const timer = this.#more?.timer
     if (timer !== undefined) this.#caller.tree.clock.clearTimeout(timer)
-  }
-}
-
-/** The call of a fallback. */
-export class FallbackAttempt extends Attempt {
-  override get calls(): 'body' | 'fallback' {
-    return 'fallback'
   }
 }
 

@@ -1,7 +1,7 @@
 import type { JobContext, JobEvent, JobInput, JobOutput } from '../../machines/job.ts'
 import type { LeasedJob } from '../brokers/broker.ts'
 import { CancelledError, TimeoutError, type PluginTriggerError } from '../errors.ts'
-import type { FailedJob, Failure, FailureKind } from '../failure.ts'
+import type { FailedJob, Failure, FailureData, FailureKind } from '../failure.ts'
 import type { RunOutcome } from '../run.ts'
 import type { ThreadUse } from '../isolate/thread-use.ts'
 import type { Threads } from '../isolate/threads.ts'
@@ -9,7 +9,7 @@ import { copyJson, type Json } from '../payload.ts'
 import { delayOf } from '../retry.ts'
 import type { AnyTask } from '../task.ts'
 import { askPlugins } from './ask-plugins.ts'
-import { Attempt, FallbackAttempt, type CallEnd, type Caller } from './attempt.ts'
+import { Attempt, type CallEnd, type Caller } from './attempt.ts'
 import type { ChartActor, Host } from './chart.ts'
 import type { Effect, Ending, Stay } from './effect.ts'
 import type { ChartOwner } from './light-actor.ts'
@@ -189,11 +189,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.#stay?.send(WAIT_OVER)
   }
 
-  failed(
-    error: unknown,
-    kind: FailureKind,
-    more: { readonly cause?: unknown; readonly plugins?: readonly unknown[] } = {},
-  ): Failure {
+  failed(error: unknown, kind: FailureKind, more: Pick<FailureData, 'cause' | 'plugins' | 'isPassing'> = {}): Failure {
     const { tree, id, path, task, attempt } = this
     const now = tree.clock.now()
     const data = {
@@ -207,6 +203,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
       cause: more.cause,
       generation: this.lease.generation,
       plugins: more.plugins,
+      isPassing: more.isPassing,
     }
     return this.#queue.failure(data, this)
   }
@@ -219,7 +216,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.#attempt = undefined
     if (this.#few !== undefined) this.#few.own = undefined
     const { tree, id, path } = this
-    const attempt = new Attempt(this, this.origin)
+    const attempt = new Attempt(this, this.origin, 'body')
     this.#attempt = attempt
     tree.counters.jobs.started += 1
     if (tree.events.hears('job.started')) tree.events.emit('job.started', { path, id, attempt: context.attempt })
@@ -280,7 +277,7 @@ export class JobActor implements Judged, Caller, ChartOwner<JobOutput> {
     this.context = context
     this.#stay = stay
     if (this.#few !== undefined) this.#few.own = undefined
-    const attempt = new FallbackAttempt(this, this.origin)
+    const attempt = new Attempt(this, this.origin, 'fallback')
     this.#attempt = attempt
     attempt.begin(this.task.timeout)
     return attempt

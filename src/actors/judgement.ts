@@ -1,5 +1,5 @@
 import type { JobContext, JobEvent } from '../../machines/job.ts'
-import type { Failure, FailureKind } from '../failure.ts'
+import type { Failure, FailureData, FailureKind } from '../failure.ts'
 import { copyPayload, type Json } from '../payload.ts'
 import { retryAfterOf, wishOf } from '../thrown.ts'
 import type { Answers } from './ask-plugins.ts'
@@ -14,7 +14,7 @@ export interface Judged {
   /** What it is a job of, as messages call it. */
   readonly subject: string
   readonly task: JobPolicy
-  failed(error: unknown, kind: FailureKind, more?: { readonly plugins?: readonly unknown[] }): Failure
+  failed(error: unknown, kind: FailureKind, more?: Pick<FailureData, 'plugins' | 'isPassing'>): Failure
 }
 
 /** An error that did not come from the body itself: `isFinal` if no further attempt can help. */
@@ -59,15 +59,21 @@ export function judgeValue(job: Judged, value: unknown): JobEvent {
 /** What its error means. `own` is set where that is not the body's. */
 export function judgeError(job: Judged, context: JobContext, thrown: unknown, own: OwnError | undefined): JobEvent {
   const wish = wishOf(thrown)
-  if (own === undefined && wish === 'plugins') return new AttemptError(job.failed(thrown, 'plugin'), { asks: true })
-  const failure = job.failed(thrown, own?.kind ?? 'thrown')
-  if (own?.isHopeless === true) return new AttemptError(failure, { permanent: true, hopeless: true })
+  if (own === undefined && wish === 'plugins')
+    return new AttemptError(job.failed(thrown, 'plugin', PASSING), { asks: true })
+  const kind = own?.kind ?? 'thrown'
+  if (own?.isHopeless === true) return new AttemptError(job.failed(thrown, kind), { permanent: true, hopeless: true })
+  const { hasFallback } = context
   if (own?.isFinal === true || wish === 'no retry' || wish === 'the end')
-    return new AttemptError(failure, { permanent: true })
+    return new AttemptError(job.failed(thrown, kind, hasFallback ? PASSING : NOTHING_MORE), { permanent: true })
   const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
   const again = retryAfter !== null || (own?.again ?? wantsAgain(job, context, thrown))
-  return new AttemptError(failure, { retryAfter, again })
+  const isPassing = hasFallback || (again && context.charged + 1 < context.attempts)
+  return new AttemptError(job.failed(thrown, kind, isPassing ? PASSING : NOTHING_MORE), { retryAfter, again })
 }
+
+const PASSING = { isPassing: true } as const
+const NOTHING_MORE = {}
 
 /** What the plugins' answers mean to the chart. */
 export function judgeAnswers(job: Judged, context: JobContext, { answer, errors }: Answers): JobEvent {

@@ -104,8 +104,8 @@ export class LightActor {
   #rest: unknown
   /** What was made for those who look at it. */
   #seen: { sessionId?: string; snapshot?: Snapshot<unknown> | undefined } | undefined
-  /** Whether it works, and what came meanwhile. */
-  #work: 'rests' | 'works' | AnyEventObject[] = 'works'
+  /** Whether it works, and what came meanwhile: seldom more than one event. */
+  #work: 'rests' | 'works' | AnyEventObject | AnyEventObject[] = 'works'
 
   constructor(chart: Chart, parent: AnyActorRef, owner: ChartOwner<never>) {
     this._parent = parent
@@ -175,9 +175,11 @@ export class LightActor {
   send(event: AnyEventObject): void {
     if (this.#isSeen()) this.#tell({ type: '@xstate.event', sourceRef: undefined, event })
     if (this.#status !== 'active') return
-    if (this.#work === 'works') this.#work = [event]
-    else if (this.#work !== 'rests') this.#work.push(event)
-    if (this.#work !== 'rests') return
+    const work = this.#work
+    if (work === 'works') this.#work = event
+    else if (Array.isArray(work)) work.push(event)
+    else if (work !== 'rests') this.#work = [work, event]
+    if (work !== 'rests') return
     this.#work = 'works'
     this.#take(event)
     this.#workOff()
@@ -187,17 +189,23 @@ export class LightActor {
   stop(): void {
     if (this.#status !== 'active') return
     if (this.#work === 'rests') this.#end()
-    else this.#work = [STOP]
+    else this.#work = STOP
   }
 
   #workOff(): void {
     while (typeof this.#work === 'object' && this.#status === 'active') {
-      const event = this.#work.shift()
-      if (event === undefined) break
+      const event = this.#taken(this.#work)
       if (event === STOP) this.#end()
       else this.#take(event)
     }
     this.#work = 'rests'
+  }
+
+  /** The first of what came meanwhile. */
+  #taken(work: AnyEventObject | AnyEventObject[]): AnyEventObject {
+    if (Array.isArray(work) && work.length > 1) return work.shift() as AnyEventObject
+    this.#work = 'works'
+    return Array.isArray(work) ? (work[0] as AnyEventObject) : work
   }
 
   #take(event: AnyEventObject): void {

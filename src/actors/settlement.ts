@@ -7,7 +7,7 @@ import { whenever } from './answer.ts'
 import { climb, type JobDecision } from './climb.ts'
 import type { JobActor } from './job.ts'
 import type { TaskQueue } from './task-queue.ts'
-import { tellBroker, tellDone, tellLater, tellNow } from './tell-broker.ts'
+import { tellBroker, tellLater, tellNow, tellValue } from './tell-broker.ts'
 
 type FellBack = Extract<RunOutcome, { status: 'fallback' }>
 
@@ -35,7 +35,7 @@ export class Settlement {
       case 'done': {
         const { lease } = job
         const [value, attempts] = [output.value as Json, output.attempts]
-        const answer = tellDone(this.#queue.tree, lease, value, attempts)
+        const answer = tellValue(this.#queue.tree, lease, value, attempts, undefined)
         if (answer === undefined)
           return this.#settle(job, { kind: 'done', id: lease.id, token: lease.token, value, attempts }, output)
         this.#pending += 1
@@ -75,9 +75,18 @@ export class Settlement {
   }
 
   #fellBack(job: JobActor, outcome: FellBack): void {
-    const { value, failure, attempts } = outcome
-    const { id, token } = job.lease
-    this.#settle(job, { kind: 'fallback', id, token, value: value as Json, failure, attempts }, outcome)
+    const { lease } = job
+    const { failure, attempts } = outcome
+    const value = outcome.value as Json
+    const answer = tellValue(this.#queue.tree, lease, value, attempts, failure)
+    if (answer === undefined)
+      return this.#settle(
+        job,
+        { kind: 'fallback', id: lease.id, token: lease.token, value, failure, attempts },
+        outcome,
+      )
+    this.#pending += 1
+    this.#took(job, answer, outcome)
   }
 
   /** A job that waits for its next attempt is the broker's: it is cancelled there. */

@@ -1,4 +1,5 @@
 import { forOne, type LeasedJob, type Outcome, type Settled, type SettleOne } from '../brokers/broker.ts'
+import type { Failure } from '../failure.ts'
 import type { Json } from '../payload.ts'
 import type { Tree } from './tree.ts'
 
@@ -30,17 +31,18 @@ export function tellNow({ broker }: Tree, outcome: Outcome): Settled | Later {
   }
 }
 
-/** The same of a job that went well; undefined where an outcome has to be made for it. */
-export function tellDone(
+/** The same of a job that has a value, and of the `failure` if it fell back; undefined where an outcome has to be made. */
+export function tellValue(
   { broker }: Tree,
   { id, token }: LeasedJob,
   value: Json,
   attempts: number,
+  failure: Failure | undefined,
 ): Settled | undefined {
   const one = (broker.settle as SettleOne)[forOne]
   if (one === undefined) return undefined
   try {
-    return one.done.call(broker, id, token, value, attempts)
+    return one.value.call(broker, id, token, value, attempts, failure)
   } catch {
     return undefined // asked as of any other outcome, it throws again, and that is told
   }

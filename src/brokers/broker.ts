@@ -360,10 +360,18 @@ export interface EnqueueOne {
   ) => Enqueued | undefined
 }
 
-/** What `settle` may be: for one outcome; and for that of most jobs, which need none made for it. */
+/** What `settle` may be: for one outcome; and for those of most jobs, which need none made for them. */
 export interface SettleOne {
   readonly [forOne]?: {
     readonly any: (this: Broker, outcome: Outcome) => Settled
-    readonly done: (this: Broker, id: string, token: number, value: Json, attempts: number) => Settled
+    /** With the failure of one that fell back. */
+    readonly value: (
+      this: Broker,
+      id: string,
+      token: number,
+      value: Json,
+      attempts: number,
+      failure: Failure | undefined,
+    ) => Settled
   }
 }

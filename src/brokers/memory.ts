@@ -95,8 +95,8 @@ class MemoryBroker implements Broker {
         any(this: MemoryBroker, outcome: Outcome) {
           return this.#settleOne(outcome)
         },
-        done(this: MemoryBroker, id: string, token: number, value: Json, attempts: number) {
-          return this.#settleDone(id, token, value, attempts)
+        value(this: MemoryBroker, id: string, token: number, value: Json, attempts: number, failure?: Failure) {
+          return this.#settleValue(id, token, value, attempts, failure)
         },
       },
     })
@@ -374,12 +374,13 @@ class MemoryBroker implements Broker {
     return 'settled'
   }
 
-  #settleDone(id: string, token: number, value: Json, attempts: number): Settled {
+  #settleValue(id: string, token: number, value: Json, attempts: number, failure: Failure | undefined): Settled {
     const entry = this.#held(id, token)
     if (entry === undefined) return 'lost'
     entry.home.leased -= 1
     entry.attempts = attempts
-    this.#finish(entry, 'done', copyJson(value))
+    if (failure === undefined) this.#finish(entry, 'done', copyJson(value))
+    else this.#fallBack(entry, failure, value)
     return 'settled'
   }
 
@@ -406,9 +407,7 @@ class MemoryBroker implements Broker {
         return this.#finish(entry, 'done', copyJson(outcome.value), outcome.isForgettable)
       case 'fallback':
         entry.attempts = outcome.attempts
-        tellHistory(entry)
-        entry.failure = outcome.failure
-        return this.#finish(entry, 'fallback', copyJson(outcome.value))
+        return this.#fallBack(entry, outcome.failure, outcome.value)
       case 'failed':
         entry.attempts = outcome.attempts
         this.#die(entry, outcome.failure)
@@ -440,6 +439,12 @@ class MemoryBroker implements Broker {
         return entry.home.wake?.()
       }
     }
+  }
+
+  #fallBack(entry: Entry, failure: Failure, value: Json): void {
+    tellHistory(entry)
+    entry.failure = failure
+    this.#finish(entry, 'fallback', copyJson(value))
   }
 
   #comeAgain(entry: Entry, delay: number, now: number): void {

@@ -1,6 +1,18 @@
+import { types } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
-import { exponential, PermanentError, restart, resume, start, task, type TaskContext } from 'rootcatch'
+import {
+  exponential,
+  PermanentError,
+  plugin,
+  restart,
+  resume,
+  start,
+  supervisor,
+  task,
+  type Failure,
+  type TaskContext,
+} from 'rootcatch'
 import { manualClock } from 'rootcatch/testing'
 import { jobRecorder } from '../support/job-recorder.ts'
 
@@ -197,6 +209,48 @@ describe('attempts', () => {
       [2, 2, 'try 2'],
     ])
     expect(record).toMatchObject({ status: 'failed', attempts: 2, generation: 2 })
+    await system.stop()
+  })
+
+  test('V8 makes an error of the failure that a job ends with, and of none that is dealt with before', async () => {
+    const seen: string[] = []
+    const see = (what: string, failure: unknown): void => {
+      expect(failure).toBeInstanceOf(Error)
+      seen.push(`${what}: ${types.isNativeError(failure) ? 'made' : 'not made'}`)
+    }
+    const watching = plugin('watching', { retrying: ({ failure }) => see('retrying', failure) })
+    const boom = (): never => {
+      throw new Error('boom')
+    }
+    const twice = { retry: { attempts: 2 } }
+    const plain = task('plain', boom)
+    const spent = task('spent', { ...twice, plugins: [watching] }, boom)
+    const permanent = task('permanent', twice, () => {
+      throw new PermanentError('gone')
+    })
+    const silent = task('silent', (_: unknown, ctx: TaskContext) => ctx.pluginError('help'))
+    const caught = task('caught', { fallback: (_: unknown, failure: Failure) => see('fallback', failure) }, boom)
+    const thrown = task('thrown', { fallback: boom }, boom)
+    const all = [plain, spent, permanent, silent, caught, thrown]
+    const system = await start(supervisor('app', quiet, all))
+    system.on('job.failed', ({ path, failure }) => see(path.split('/')[1] ?? '', failure))
+    for (const one of all) {
+      await system.run(one as typeof plain).then(undefined, (error: unknown) => see('rejected', error))
+    }
+    expect(seen).toEqual([
+      'plain: made',
+      'rejected: made',
+      'retrying: not made',
+      'spent: made',
+      'rejected: made',
+      'permanent: made',
+      'rejected: made',
+      'silent: made',
+      'rejected: made',
+      'fallback: not made',
+      'thrown: made',
+      'rejected: made',
+    ])
     await system.stop()
   })
 })
