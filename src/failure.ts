@@ -105,11 +105,20 @@ const ErrorOrAlike = function (this: object, isPassing: boolean): object {
   // A stack costs ten times the rest, and would only show the machinery.
   const limit = Error.stackTraceLimit
   if (limit !== 0) limitStacks(0)
-  const error = Reflect.construct(Error, [], new.target as never) as Error
+  const made = new.target as unknown as { readonly prototype: object }
+  const error = made.prototype === makeError.prototype ? makeError() : Reflect.construct(Error, [], made as never)
   if (limit !== 0) limitStacks(limit)
-  return error
+  return error as Error
 } as unknown as new (isPassing: boolean) => Error
 Object.defineProperty(ErrorOrAlike, 'prototype', { value: Error.prototype })
+
+/**
+ * An error of V8 below `Failure.prototype`. Made for a class that is not based on `Error`, each would have a hidden class of its
+ * own; and V8 looks through the whole stack for whom it makes it for, where that is not who asks.
+ */
+function makeError(): Error {
+  return Reflect.construct(Error, [], makeError) as Error
+}
 
 let write: (failure: Failure, entry: TrailEntry) => void
 let note: (failure: Failure, text: string) => void
@@ -137,6 +146,7 @@ export class Failure extends ErrorOrAlike {
   readonly #cause: unknown
 
   static {
+    makeError.prototype = this.prototype
     brandClass(this, Symbol.for('rootcatch.failure'))
     Object.defineProperty(this.prototype, 'name', { value: 'Failure', writable: true, configurable: true })
     Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: inspectFailure })

@@ -105,6 +105,16 @@ describe('a failure', () => {
     }).toThrow(passing.message)
   })
 
+  test("of a user's subclass is one of that", () => {
+    class Late extends Failure {}
+    for (const isPassing of [false, true]) {
+      const failure = new Late({ error: 'x', path, kind: 'thrown', at: 1000, isPassing })
+      expect(failure).toBeInstanceOf(Late)
+      expect(failure).toBeInstanceOf(Failure)
+      expect([failure.constructor, failure.stack]).toEqual([Late, `Failure: ${failure.message}`])
+    }
+  })
+
   test('is made where the stack limit is frozen', () => {
     const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') ?? {}
     Object.defineProperty(Error, 'stackTraceLimit', { value: 10, writable: false, configurable: true })
