@@ -263,6 +263,7 @@ describe('memory', () => {
 
   test('results stay those of their jobs where the places of earlier ones are used again', async () => {
     const { broker, clock, add } = opened()
+    for (const queue of ['q', 'other']) broker.watch(queue, () => {}) // so that neither is forgotten meanwhile
     const finish = (n: number): string => {
       const queue = n % 300 < 40 ? 'other' : 'q'
       const isLate = n % 7 === 0
