@@ -141,6 +141,13 @@ const Cancelled: new (reason: unknown, attempts: number) => OutputOf<'cancelled'
   this.attempts = attempts
 })
 
+type Step = (args: { readonly context: JobContext; readonly event: JobEvent }) => JobContext
+
+/** Says that a step gives the whole context: whoever runs it compiled need not put it together with the one before. */
+function whole(step: Step): Step {
+  return Object.assign(step, { isWhole: true })
+}
+
 const machine = setup({
   types: {
     context: {} as JobContext,
@@ -171,13 +178,16 @@ const machine = setup({
       context.hasFallback && !(event.type === 'attempt.error' && event.hopeless === true),
   },
   actions: {
-    keepFailure: assign({
-      failure: ({ context, event }) => ('failure' in event ? event.failure : context.failure),
-      retryAfter: ({ event }) => ('retryAfter' in event ? event.retryAfter : null),
-    }),
-    charge: assign({ charged: ({ context }) => context.charged + 1, putOffs: 0 }),
-    putOff: assign({ putOffs: ({ context }) => context.putOffs + 1 }),
-    beginNextAttempt: assign({ attempt: ({ context }) => context.attempt + 1 }),
+    keepFailure: assign(
+      whole(({ context, event }) => ({
+        ...context,
+        failure: 'failure' in event ? event.failure : context.failure,
+        retryAfter: 'retryAfter' in event ? event.retryAfter : null,
+      })),
+    ),
+    charge: assign(whole(({ context }) => ({ ...context, charged: context.charged + 1, putOffs: 0 }))),
+    putOff: assign(whole(({ context }) => ({ ...context, putOffs: context.putOffs + 1 }))),
+    beginNextAttempt: assign(whole(({ context }) => ({ ...context, attempt: context.attempt + 1 }))),
   },
 }).createMachine({
   id: 'job',

@@ -101,7 +101,8 @@ function actOf(machine: AnyStateMachine, given: unknown): Act {
 
 function changeOf(assignment: unknown): Change {
   if (typeof assignment === 'function') {
-    const partOf = assignment as (args: Args, params: unknown) => Context
+    const partOf = assignment as Change & { readonly isWhole?: boolean }
+    if (partOf.isWhole === true) return partOf // it says so itself, as the steps of the job chart do
     return (args, params) => ({ ...args.context, ...partOf(args, params) })
   }
   if (typeof assignment !== 'object' || assignment === null) throw new Unknown('an assignment')

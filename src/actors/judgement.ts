@@ -52,7 +52,7 @@ export function fit(job: Judged, value: unknown): Json | Misfit {
 /** What the value of an attempt means to the chart. */
 export function judgeValue(job: Judged, value: unknown): JobEvent {
   const fitting = fit(job, value)
-  if (fitting instanceof Misfit) return new AttemptError(fitting.failure, { permanent: true })
+  if (fitting instanceof Misfit) return new AttemptError(fitting.failure, 'permanent', null)
   return new AttemptValue(fitting)
 }
 
@@ -60,16 +60,17 @@ export function judgeValue(job: Judged, value: unknown): JobEvent {
 export function judgeError(job: Judged, context: JobContext, thrown: unknown, own: OwnError | undefined): JobEvent {
   const wish = wishOf(thrown)
   if (own === undefined && wish === 'plugins')
-    return new AttemptError(job.failed(thrown, 'plugin', PASSING), { asks: true })
+    return new AttemptError(job.failed(thrown, 'plugin', PASSING), 'asks', null)
   const kind = own?.kind ?? 'thrown'
-  if (own?.isHopeless === true) return new AttemptError(job.failed(thrown, kind), { permanent: true, hopeless: true })
+  if (own?.isHopeless === true) return new AttemptError(job.failed(thrown, kind), 'hopeless', null)
   const { hasFallback } = context
   if (own?.isFinal === true || wish === 'no retry' || wish === 'the end')
-    return new AttemptError(job.failed(thrown, kind, hasFallback ? PASSING : NOTHING_MORE), { permanent: true })
+    return new AttemptError(job.failed(thrown, kind, hasFallback ? PASSING : NOTHING_MORE), 'permanent', null)
   const retryAfter = own?.retryAfter ?? retryAfterOf(thrown) ?? null
   const again = retryAfter !== null || (own?.again ?? wantsAgain(job, context, thrown))
   const isPassing = hasFallback || (again && context.charged + 1 < context.attempts)
-  return new AttemptError(job.failed(thrown, kind, isPassing ? PASSING : NOTHING_MORE), { retryAfter, again })
+  const failure = job.failed(thrown, kind, isPassing ? PASSING : NOTHING_MORE)
+  return new AttemptError(failure, again ? 'again' : 'spent', retryAfter)
 }
 
 const PASSING = { isPassing: true } as const
@@ -109,14 +110,17 @@ const AttemptValue: new (value: unknown) => EventOf<'attempt.value'> = plain(fun
   this.value = value
 })
 
-const AttemptError: new (failure: Failure, how: Partial<EventOf<'attempt.error'>>) => EventOf<'attempt.error'> = plain(
-  function (failure, { asks = false, permanent = false, retryAfter = null, again = false, hopeless = false }) {
+/** What may follow an attempt that failed: its plugins are asked, another attempt, a fallback, or not even that. */
+type Hope = 'asks' | 'again' | 'spent' | 'permanent' | 'hopeless'
+
+const AttemptError: new (failure: Failure, hope: Hope, retryAfter: number | null) => EventOf<'attempt.error'> = plain(
+  function (failure, hope, retryAfter) {
     this.type = 'attempt.error'
     this.failure = failure
-    this.asks = asks
-    this.permanent = permanent
+    this.asks = hope === 'asks'
+    this.permanent = hope === 'permanent' || hope === 'hopeless'
     this.retryAfter = retryAfter
-    this.again = again
-    this.hopeless = hopeless
+    this.again = hope === 'again'
+    this.hopeless = hope === 'hopeless'
   },
 )

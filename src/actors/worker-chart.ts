@@ -21,12 +21,15 @@ export class WorkerChart {
   /** Shows that it ran dry, if no job comes within this turn. */
   showDrySoon(): void {
     if (this.#isBusy() || this.#shows !== 'working') return
-    this.#dryCheck ??= setImmediate(() => {
-      this.#dryCheck = undefined
-      if (this.#shows !== 'working' || this.#isBusy()) return
-      this.#shows = 'idle'
-      this.#host.send({ type: 'ran dry' })
-    })
+    this.#dryCheck ??= setImmediate(this.#showDry)
+  }
+
+  /** Made once: written where it is given away, it would cost each job something. */
+  readonly #showDry = (): void => {
+    this.#dryCheck = undefined
+    if (this.#shows !== 'working' || this.#isBusy()) return
+    this.#shows = 'idle'
+    this.#host.send({ type: 'ran dry' })
   }
 
   showPause(isPaused: boolean): void {

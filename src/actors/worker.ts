@@ -167,10 +167,13 @@ export class WorkerIncarnation implements Incarnation, Holder {
   #pumpSoon(): void {
     if (this.#isPumpDue || this.#phase !== 'taking') return
     this.#isPumpDue = true
-    this.#tree.turn.soon(() => {
-      this.#isPumpDue = false
-      runNowhere(() => this.#pump())
-    })
+    this.#tree.turn.soon(this.#pumpNow)
+  }
+
+  /** Made once: for a function that is written where each job passes, each job pays, whether or not it is needed. */
+  readonly #pumpNow = (): void => {
+    this.#isPumpDue = false
+    runNowhere(() => this.#pump())
   }
 
   #pump(): void {
