@@ -114,7 +114,7 @@ Object.defineProperty(ErrorOrAlike, 'prototype', { value: Error.prototype })
 
 /**
  * An error of V8 below `Failure.prototype`. Made for a class that is not based on `Error`, each would have a hidden class of its
- * own; and V8 looks through the whole stack for whom it makes it for, where that is not who asks.
+ * own; and V8 looks through the whole stack for the function that it is made for, unless that is the one that asks.
  */
 function makeError(): Error {
   return Reflect.construct(Error, [], makeError) as Error

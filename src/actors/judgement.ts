@@ -110,7 +110,7 @@ const AttemptValue: new (value: unknown) => EventOf<'attempt.value'> = plain(fun
   this.value = value
 })
 
-/** What may follow an attempt that failed: its plugins are asked, another attempt, a fallback, or not even that. */
+/** What may follow an attempt that failed: plugins, another attempt, only a fallback (`spent`, `permanent`), or not even that. */
 type Hope = 'asks' | 'again' | 'spent' | 'permanent' | 'hopeless'
 
 const AttemptError: new (failure: Failure, hope: Hope, retryAfter: number | null) => EventOf<'attempt.error'> = plain(
